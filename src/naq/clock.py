@@ -1,0 +1,79 @@
+"""The one door to real time.
+
+Rules never ask what time it is: they are handed ``now``. The shell (engine, services) holds a `Clock` and asks
+it. `SystemClock` is the only reader of the machine's clocks in the whole package; tests and users step a
+`naq.testing.ManualClock` by hand instead.
+
+Two times are kept apart. ``now()`` is the wall clock: aware UTC, it names instants that people wrote into
+schedules, and it may jump. ``monotonic()`` counts seconds that passed on this machine and never jumps: leases,
+timeouts and heartbeats use it alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+__all__ = ["Clock", "SystemClock"]
+
+LONGEST_NAP = 1.0
+"""Seconds a wait for a wall-clock instant sleeps before it looks at the wall clock again (it may have jumped)."""
+
+
+class Clock(Protocol):
+    """What the shell may ask about time."""
+
+    def now(self) -> datetime:
+        """The wall clock, aware, in UTC, to the microsecond."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary point; never goes back and never jumps."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after ``seconds`` of monotonic time (at once when not positive)."""
+        ...
+
+    async def wait(self, wake: asyncio.Event, until: datetime | None) -> None:
+        """Return when ``wake`` is set or the wall clock reads ``until`` or later; ``None`` waits for ``wake`` alone.
+
+        ``wake`` is not cleared: the caller clears it when it looks at what woke it.
+        """
+        ...
+
+
+class SystemClock:
+    """The clocks of this machine."""
+
+    def now(self) -> datetime:
+        """The wall clock, aware, in UTC, to the microsecond."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds from `time.monotonic`."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep on the running event loop."""
+        await asyncio.sleep(max(0.0, seconds))
+
+    async def wait(self, wake: asyncio.Event, until: datetime | None) -> None:
+        """Wait for the event or the instant, whichever is first."""
+        if until is None:
+            await wake.wait()
+            return
+        loop = asyncio.get_running_loop()
+        while not wake.is_set():
+            remaining = (until - self.now()).total_seconds()
+            if remaining <= 0:
+                return
+            waiter = asyncio.ensure_future(wake.wait())
+            timer = loop.call_later(min(remaining, LONGEST_NAP), waiter.cancel)
+            try:
+                await asyncio.wait((waiter,))
+            finally:
+                timer.cancel()
+                waiter.cancel()

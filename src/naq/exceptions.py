@@ -1,0 +1,239 @@
+"""Every error that naq raises, in one tree.
+
+::
+
+    NaqError
+    ├── InvalidInput            what you handed in cannot be used (also a ValueError)
+    │   ├── ConfigError         one or more configuration keys; lists all complaints at once
+    │   ├── InvalidJob          a job definition
+    │   └── InvalidSchedule     a schedule definition (also a SchedulerError)
+    ├── ServiceError            a service cannot be built, started or found
+    │   └── EmbeddedServerError the server that naq runs itself did not start
+    ├── StoreError              the store could not be asked, or refused for its own reasons
+    │   ├── StoreUnavailable    no answer: the connection is down or the server too slow
+    │   ├── StoreUnsuitable     the server or bucket cannot do what naq needs; says what to do
+    │   ├── StoreRejected       the server answered with an error (full, no permission, ...)
+    │   └── TransactionTooLarge more messages or bytes than one batch may have; nothing was sent
+    ├── RecordUnreadable        bytes in the store that are no record of ours, or a newer one
+    ├── SchedulerError          the scheduler could not do what was asked; the cause is attached
+    │   └── ScheduleExists      the id is taken and ``if_exists`` is ``raise``
+    └── JobError                about one job
+        ├── JobExists           the id is taken by a job that is still queued
+        ├── JobFailed           a result was asked for, and the job ended in failure
+        ├── JobTimeout          a result did not come, or a job ran longer than its timeout
+        ├── JobCancelled        the job was cancelled
+        └── UnknownFunction     a function reference that this process neither registered nor allows
+
+    Retry                       raised *by a job*: run me again after so many seconds (control flow)
+
+"There is none" is never an exception here: the services answer it with ``None`` or ``False``. An exception
+means that the question could not be answered, or that the request was wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = [
+    "ConfigError",
+    "EmbeddedServerError",
+    "InvalidInput",
+    "InvalidJob",
+    "InvalidSchedule",
+    "JobCancelled",
+    "JobError",
+    "JobExists",
+    "JobFailed",
+    "JobTimeout",
+    "NaqError",
+    "Problem",
+    "RecordUnreadable",
+    "Retry",
+    "ScheduleExists",
+    "SchedulerError",
+    "ServiceError",
+    "StoreError",
+    "StoreRejected",
+    "StoreUnavailable",
+    "StoreUnsuitable",
+    "TransactionTooLarge",
+    "UnknownFunction",
+]
+
+
+class NaqError(Exception):
+    """The root of the tree: catch this to catch all of naq."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One complaint about one value: what is wrong and what would be right."""
+
+    field: str
+    """The name the user wrote, e.g. ``schedule.cron``."""
+    value: str
+    """The value as it was given, shortened; ``***`` for a secret."""
+    reason: str
+    """What is wrong, as the end of the sentence "field = value: ..."."""
+    example: str
+    """A value that would be accepted."""
+
+    def __str__(self) -> str:
+        return f"{self.field} = {self.value}: {self.reason}; for example {self.field} = {self.example}"
+
+
+class InvalidInput(NaqError, ValueError):
+    """Something the caller handed in cannot be used; nothing was written.
+
+    ``problems`` holds every complaint that was found; the message prints them all.
+    """
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems: tuple[Problem, ...] = problems
+
+    @classmethod
+    def of(cls, field: str, value: object, reason: str, example: object) -> InvalidInput:
+        """Build the error for one value, which is shown as its ``repr``, cut at 120 characters."""
+        return cls(Problem(field, shown(value), reason, shown(example)))
+
+
+def shown(value: object) -> str:
+    """``repr`` of a value for an error message, cut at 120 characters."""
+    text = repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+class ConfigError(InvalidInput):
+    """The configuration cannot be used; the message lists every complaint."""
+
+
+class InvalidJob(InvalidInput):
+    """The job cannot be stored: its function, arguments, queue or policy is wrong."""
+
+
+class ServiceError(NaqError):
+    """A service cannot be built, started, stopped or found."""
+
+
+class EmbeddedServerError(ServiceError):
+    """The NATS server that naq runs itself did not start or could not be joined."""
+
+
+class StoreError(NaqError):
+    """The store could not be asked, or refused; never means "not found"."""
+
+
+class StoreUnavailable(StoreError):
+    """No answer came: the connection is down, or the server took too long. Trying again may help."""
+
+
+class StoreUnsuitable(StoreError):
+    """This server or bucket cannot hold a naq store. The message says what to change."""
+
+
+class StoreRejected(StoreError):
+    """The server answered with an error of its own, e.g. a full disk or a missing permission.
+
+    ``code`` is JetStream's error number (``err_code``), 0 when it gave none.
+    """
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class TransactionTooLarge(StoreError):
+    """One batch would have too many messages or a message too many bytes. Nothing was sent."""
+
+
+class RecordUnreadable(NaqError):
+    """Bytes in the store that cannot be read as the record that belongs there; they are left alone.
+
+    ``key`` is where they are, ``reason`` says why, and ``newer`` is true when a newer naq wrote them.
+    """
+
+    def __init__(self, key: str, reason: str, *, newer: bool = False) -> None:
+        super().__init__(f"the record {key!r} cannot be read: {reason}")
+        self.key = key
+        self.reason = reason
+        self.newer = newer
+
+
+class SchedulerError(NaqError):
+    """The scheduler could not do what was asked. The cause, e.g. a `StoreError`, is attached."""
+
+
+class InvalidSchedule(InvalidInput, SchedulerError):
+    """The schedule cannot be stored: its trigger, policy or id is wrong."""
+
+
+class ScheduleExists(SchedulerError):
+    """A schedule with this id exists; ask for ``if_exists="keep"`` or ``"replace"``, or use another id."""
+
+    def __init__(self, schedule_id: str) -> None:
+        super().__init__(
+            f"schedule {schedule_id!r} exists already: use another id, "
+            'or say if_exists="keep" (leave it) or if_exists="replace" (change it in place)'
+        )
+        self.schedule_id = schedule_id
+
+
+class JobError(NaqError):
+    """Something about one job; ``job_id`` names it."""
+
+    def __init__(self, job_id: str, message: str) -> None:
+        super().__init__(f"job {job_id!r}: {message}")
+        self.job_id = job_id
+
+
+class JobExists(JobError):
+    """A job with this id is queued or waiting already; it was not queued a second time."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(job_id, "is queued already; give another job_id, or none to have one made")
+
+
+class JobFailed(JobError):
+    """The job ended in failure; ``error_type`` and ``error`` are what its function raised."""
+
+    def __init__(self, job_id: str, error_type: str, error: str) -> None:
+        super().__init__(job_id, f"failed with {error_type}: {error}")
+        self.error_type = error_type
+        self.error = error
+
+
+class JobTimeout(JobError):
+    """A job's result did not come in time, or the job ran longer than it may."""
+
+
+class JobCancelled(JobError):
+    """The job was cancelled before it ended by itself."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(job_id, "was cancelled")
+
+
+class UnknownFunction(JobError):
+    """The job names a function that this process neither registered nor allows."""
+
+    def __init__(self, job_id: str, reference: str, known: Sequence[str] = ()) -> None:
+        hint = f"; it knows {', '.join(sorted(known)[:8])}" if known else ""
+        super().__init__(
+            job_id,
+            f"function {reference!r} is not registered here: import the module that declares it "
+            f"(naq worker MODULE:APP), or allow it with allow_functions = [{reference.split(':')[0] + ':*'!r}]{hint}",
+        )
+        self.reference = reference
+
+
+class Retry(Exception):
+    """Raise this inside a job to have it run again after ``after`` seconds, as its next attempt.
+
+    It counts as a failed attempt. ``after`` overrides the job's own backoff; ``None`` keeps it.
+    """
+
+    def __init__(self, after: float | None = None, reason: str = "the job asked to be retried") -> None:
+        super().__init__(reason)
+        self.after = after
