@@ -1,0 +1,73 @@
+"""Events: one frozen record for each fact. Emitted once; logs, metrics, pages and streams are listeners.
+
+Every event has ``type`` (its name in snake case), ``timestamp`` (aware UTC) and ``instance_id`` (who saw it), and the ids it
+concerns. The names are part of the public contract. Nothing decides anything by reading events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+__all__ = ["Event", "EventType"]
+
+
+class EventType(StrEnum):
+    """All kinds of facts."""
+
+    JOB_SCHEDULED = "job_scheduled"
+    """A schedule was created."""
+    SCHEDULED_JOB_TRIGGERED = "scheduled_job_triggered"
+    """A schedule fired: the job is in the queue."""
+    SCHEDULE_UPDATED = "schedule_updated"
+    SCHEDULE_PAUSED = "schedule_paused"
+    SCHEDULE_RESUMED = "schedule_resumed"
+    SCHEDULE_CANCELLED = "schedule_cancelled"
+    SCHEDULE_COMPLETED = "schedule_completed"
+    """It ran out: once, ``max_runs`` or ``end_at``."""
+    SCHEDULE_DELETED = "schedule_deleted"
+    SCHEDULE_QUARANTINED = "schedule_quarantined"
+    """Its record cannot be read or planned; it does not fire until somebody mends it. Nothing was deleted."""
+    FIRE_MISSED = "fire_missed"
+    """Nominal times that were not enqueued because they were older than the catch-up window, or coalesced."""
+    FIRE_SKIPPED = "fire_skipped"
+    """A nominal time that was not enqueued because of the overlap policy, an exclusion or a skip."""
+    SCHEDULER_BECAME_LEADER = "scheduler_became_leader"
+    SCHEDULER_RELINQUISHED_LEADERSHIP = "scheduler_relinquished_leadership"
+    JOB_ENQUEUED = "job_enqueued"
+    JOB_STARTED = "job_started"
+    JOB_PROGRESS = "job_progress"
+    JOB_COMPLETED = "job_completed"
+    JOB_FAILED = "job_failed"
+    """It will not be tried again: it is a dead letter."""
+    JOB_RETRY_SCHEDULED = "job_retry_scheduled"
+    """An attempt failed, and the next one waits for its time."""
+    JOB_CANCELLED = "job_cancelled"
+    JOB_ABANDONED = "job_abandoned"
+    """Its worker vanished."""
+    WORKER_STARTED = "worker_started"
+    WORKER_STOPPED = "worker_stopped"
+    CONNECTION_LOST = "connection_lost"
+    CONNECTION_RESTORED = "connection_restored"
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One fact. Fields that do not apply are ``None``."""
+
+    type: str
+    timestamp: datetime
+    instance_id: str = ""
+    schedule_id: str | None = None
+    job_id: str | None = None
+    queue: str | None = None
+    attempt: int | None = None
+    nominal_at: datetime | None = None
+    actor: str | None = None
+    """Who asked for the change, as they called themselves."""
+    reason: str | None = None
+    details: Mapping[str, Any] = {}
+    """What else belongs to the fact: plain JSON values."""

@@ -1,0 +1,204 @@
+"""What things are called in the store: keys, subjects, streams, and the identity of a job.
+
+A *key* is what stands behind the bucket's prefix: ``schedule.daily-report``. The NATS subject of a key is
+``$KV.<namespace>.<key>``; only the services know that. Ids never contain a dot, so a key can always be taken apart.
+
+The identity of a fire is its nominal time: ``job_id("daily-report", 09:00)`` is ``daily-report/20261124T090000Z``
+whoever computes it, so the store can refuse the second one.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import UTC, datetime
+from typing import Final
+
+from naq.exceptions import InvalidInput
+
+__all__ = [
+    "FENCE",
+    "LANES",
+    "Namespace",
+    "backfill_job_id",
+    "check_job_id",
+    "check_queue",
+    "check_schedule_id",
+    "dead_key",
+    "deferred_key",
+    "epoch_key",
+    "job_id",
+    "job_key",
+    "lease_key",
+    "manual_job_id",
+    "new_id",
+    "parse_job_key",
+    "schedule_id_of",
+    "schedule_key",
+]
+
+LANES: Final = 8
+"""Fire transactions that one leader keeps in flight at most. Each has an epoch key of its own: a clustered server
+refuses a second batch that is conditional on a key while a first one still is."""
+
+FENCE: Final = "fence"
+"""The key whose messages carry the condition "that other key still has this revision"; its value means nothing."""
+
+SCHEDULES: Final = "schedule"
+DEFERRED: Final = "deferred"
+DEAD: Final = "dead"
+
+_ID = re.compile(r"[A-Za-z0-9_=-]{1,128}")
+_JOB_ID = re.compile(r"[A-Za-z0-9_=-]{1,128}(/[A-Za-z0-9_=-]{1,64}){0,2}")
+_QUEUE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def check_schedule_id(value: object, field: str = "schedule_id") -> str:
+    """Return the id, or raise `InvalidInput`: 1 to 128 letters, digits, ``-``, ``_``, ``=``."""
+    if not isinstance(value, str) or _ID.fullmatch(value) is None:
+        raise InvalidInput.of(
+            field, value, "an id is 1 to 128 letters, digits, '-', '_' or '=' (it becomes a key)", "daily-report"
+        )
+    return value
+
+
+def check_job_id(value: object, field: str = "job_id") -> str:
+    """Return the id, or raise `InvalidInput`: like a schedule id, with up to two ``/`` inside."""
+    if not isinstance(value, str) or _JOB_ID.fullmatch(value) is None:
+        raise InvalidInput.of(
+            field, value, "an id is letters, digits, '-', '_', '=', in at most three parts with '/'", "report-2026"
+        )
+    return value
+
+
+def check_queue(value: object, field: str = "queue") -> str:
+    """Return the queue's name, or raise `InvalidInput`: 1 to 64 letters, digits, ``-``, ``_``."""
+    if not isinstance(value, str) or _QUEUE.fullmatch(value) is None:
+        raise InvalidInput.of(field, value, "a queue is 1 to 64 letters, digits, '-' or '_'", "mail")
+    return value
+
+
+def new_id() -> str:
+    """A fresh random id of 20 characters, for schedules and jobs that were given none."""
+    return secrets.token_hex(10)
+
+
+def instant_text(instant: datetime) -> str:
+    """``20261124T090000Z``, with ``_123456`` before the ``Z`` when there are microseconds."""
+    utc = instant.astimezone(UTC)
+    fraction = f"_{utc.microsecond:06d}" if utc.microsecond else ""
+    return f"{utc.year:04d}{utc.month:02d}{utc.day:02d}T{utc.hour:02d}{utc.minute:02d}{utc.second:02d}{fraction}Z"
+
+
+def job_id(schedule_id: str, nominal_at: datetime) -> str:
+    """The identity of a scheduled fire: the schedule and its nominal time."""
+    return f"{schedule_id}/{instant_text(nominal_at)}"
+
+
+def manual_job_id(schedule_id: str) -> str:
+    """A fresh identity for "trigger now": two within one second are two jobs."""
+    return f"{schedule_id}/manual-{secrets.token_hex(8)}"
+
+
+def backfill_job_id(schedule_id: str, backfill_id: str, nominal_at: datetime) -> str:
+    """The identity of one fire of a backfill, so that a backfill can be resumed without repeating one."""
+    return f"{schedule_id}/backfill-{backfill_id}/{instant_text(nominal_at)}"
+
+
+def schedule_id_of(identity: str) -> str | None:
+    """The schedule that a derived job id belongs to; ``None`` for an ad-hoc job."""
+    head, slash, _ = identity.partition("/")
+    return head if slash else None
+
+
+def schedule_key(schedule_id: str) -> str:
+    """Where a schedule's record is."""
+    return f"schedule.{schedule_id}"
+
+
+def job_key(queue: str, identity: str, attempt: int = 1) -> str:
+    """Where one attempt of a job is queued; the first attempt has no number behind it."""
+    return f"job.{queue}.{identity}" if attempt == 1 else f"job.{queue}.{identity}.{attempt}"
+
+
+def parse_job_key(key: str) -> tuple[str, str, int]:
+    """Queue, job id and attempt of a job's key. Raises `ValueError` for any other key."""
+    parts = key.split(".")
+    if parts[0] != "job" or len(parts) not in (3, 4):
+        raise ValueError(f"{key!r} is not the key of a job")
+    return parts[1], parts[2], int(parts[3]) if len(parts) == 4 else 1
+
+
+def deferred_key(identity: str, attempt: int = 1) -> str:
+    """Where a job waits for its time: enqueued for later, or for its next attempt."""
+    return f"deferred.{identity}.{attempt}"
+
+
+def dead_key(identity: str) -> str:
+    """Where a job lies that will not be tried again."""
+    return f"dead.{identity}"
+
+
+def lease_key(partition: int = 0) -> str:
+    """Who leads a partition."""
+    return f"lease.{partition}"
+
+
+def epoch_key(lane: int, partition: int = 0) -> str:
+    """The key that fences a lane's fire transactions; it changes only when leadership does."""
+    return f"epoch.{partition}.{lane}"
+
+
+class Namespace:
+    """The names of one namespace's streams and subjects."""
+
+    __slots__ = ("name", "prefix")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.prefix = f"$KV.{name}."
+
+    @property
+    def stream(self) -> str:
+        """The stream behind the bucket."""
+        return f"KV_{self.name}"
+
+    @property
+    def events_stream(self) -> str:
+        """The stream of events, limited by age."""
+        return f"{self.name}_events"
+
+    @property
+    def history_stream(self) -> str:
+        """The stream of run history: one subject for each schedule, limited by count and age."""
+        return f"{self.name}_history"
+
+    @property
+    def results_bucket(self) -> str:
+        """The bucket of results, each with its own TTL."""
+        return f"{self.name}_results"
+
+    @property
+    def events_subject(self) -> str:
+        """Where events are published."""
+        return f"{self.name}.events"
+
+    def history_subject(self, schedule_id: str) -> str:
+        """Where a schedule's history is published."""
+        return f"{self.name}.history.{schedule_id}"
+
+    def leader_subject(self, partition: int, term: str) -> str:
+        """Where the leader of a term answers requests; gone with its process."""
+        return f"{self.name}.leader.{partition}.{term}"
+
+    def consumer(self, queue: str) -> str:
+        """The durable consumer of one queue's workers."""
+        return f"worker_{queue}"
+
+    def subject(self, key: str) -> str:
+        """The NATS subject of a key or key pattern."""
+        return self.prefix + key
+
+    def key(self, subject: str) -> str:
+        """The key of a NATS subject."""
+        return subject[len(self.prefix) :]

@@ -1,0 +1,138 @@
+"""The doors: what the engine needs of the world, as protocols.
+
+The engine and the faces know a `Store` and an `EventSink`; they never hear of NATS. There are two stores: the one on
+JetStream (`naq.services.kv_stores`) and the one in memory (`naq.testing.store`); one contract suite holds for both.
+
+A store is a map from keys to values in which every write has a *revision*, a number that only grows across the
+whole store. The one way to write is a transaction: several writes, each with its condition, all or none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from naq.events import Event
+
+__all__ = [
+    "Check",
+    "Committed",
+    "Delete",
+    "Entry",
+    "EventSink",
+    "Outcome",
+    "Put",
+    "Refused",
+    "Store",
+    "Unknown",
+    "Write",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One key as it is in the store. ``value`` is ``None`` when this revision deleted the key."""
+
+    key: str
+    value: bytes | None
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Write a value. ``expect``: the revision that the key must have now, 0 for "must not exist" (a deleted key does
+    not exist, and its marker's revision is *not* accepted as a revision), ``None`` for "whatever is there".
+    ``ttl``: whole seconds, 1 or more, after which the key disappears by itself."""
+
+    key: str
+    value: bytes
+    expect: int | None = None
+    ttl: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete a key; ``expect`` as in `Put`. It leaves a marker, which watches see and which disappears in time."""
+
+    key: str
+    expect: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Write nothing, but let the transaction pass only if ``key`` has ``revision`` (0: does not exist)."""
+
+    key: str
+    revision: int
+
+
+Write = Put | Delete | Check
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """All of it is durable. ``revisions`` are those of the writes in their order, 0 for each `Check`."""
+
+    revisions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """None of it was done, because a condition did not hold. The store does not say which one."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """It was sent, and no answer came: it is done, or not, or will be. Read the keys again to learn it."""
+
+    reason: str
+
+
+Outcome = Committed | Refused | Unknown
+
+
+class Store(Protocol):
+    """One namespace's store. Every method raises `StoreUnavailable` when it could not ask, `StoreRejected` when the
+    server answered with an error of its own."""
+
+    async def get(self, key: str) -> Entry | None:
+        """The key's entry; ``None`` when it does not exist or was deleted."""
+        ...
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
+        """The entries of those keys that exist, by key, read at about the same moment."""
+        ...
+
+    def scan(self, pattern: str, after: int = 0) -> AsyncIterator[list[Entry]]:
+        """All entries under a key pattern (``schedule.>``), in pages ordered by revision, starting behind revision
+        ``after``. Deleted keys are included (``value`` is ``None``) as long as their marker is there. What is written
+        meanwhile may or may not be included."""
+        ...
+
+    def watch(self, patterns: Sequence[str], after: int) -> AsyncIterator[list[Entry]]:
+        """Entries under the patterns behind revision ``after``, as they are written, for ever, in groups ordered by
+        revision. A key written twice may be delivered only with its last revision. It survives lost connections."""
+        ...
+
+    async def last_revision(self, pattern: str) -> int:
+        """The highest revision under a pattern, 0 when there is none: cheap, to see if a watch missed something."""
+        ...
+
+    async def transact(self, writes: Sequence[Write]) -> Outcome:
+        """Commit all writes or none of them. A key is written at most once in a transaction.
+
+        Raises `TransactionTooLarge` before anything is sent, `StoreRejected` for the server's own refusals, and
+        `StoreUnavailable` only when nothing was sent. A lost answer is the outcome `Unknown`, not an exception.
+        """
+        ...
+
+
+class EventSink(Protocol):
+    """Where facts go. Emitting never blocks and never fails; listeners are somebody else's business."""
+
+    def emit(self, events: Iterable[Event]) -> None:
+        """Hand over events; they are stored and shown soon after, in this order."""
+        ...

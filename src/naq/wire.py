@@ -1,0 +1,113 @@
+"""The one door for bytes: records to JSON and back, and functions to names.
+
+Every stored record carries its version ``v``. A record of a newer version is refused, not guessed at, and so is anything
+that is no record at all: both are `RecordUnreadable`, and nobody deletes them. JSON, so that a person can read the
+bucket with any NATS client at three in the morning.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from naq.exceptions import InvalidJob, Problem, RecordUnreadable, shown
+
+__all__ = ["decode", "encode", "encode_json", "function_name"]
+
+VERSION = 1
+
+T = TypeVar("T")
+_encoder = msgspec.json.Encoder()
+_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+
+
+class _Versioned(msgspec.Struct):
+    v: int = 1
+
+
+_version_decoder = msgspec.json.Decoder(_Versioned)
+
+
+def encode(record: msgspec.Struct) -> bytes:
+    """The record as JSON bytes."""
+    return _encoder.encode(record)
+
+
+def decode(kind: type[T], key: str, value: bytes) -> T:
+    """The record of type ``kind`` that ``value``, found at ``key``, is. Raises `RecordUnreadable`."""
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.json.Decoder(kind)
+    try:
+        record: T = decoder.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise _unreadable(key, value, str(error)) from None
+    if getattr(record, "v", 1) > VERSION:
+        raise _unreadable(key, value, "")
+    return record
+
+
+def _unreadable(key: str, value: bytes, reason: str) -> RecordUnreadable:
+    try:
+        version = _version_decoder.decode(value).v
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        version = 0
+    if version > VERSION:
+        text = f"it has version {version}, and this naq reads up to {VERSION}: upgrade this instance"
+        return RecordUnreadable(key, text, newer=True)
+    return RecordUnreadable(key, f"{reason} in {shown(value[:80])}")
+
+
+def encode_json(value: Any, field: str) -> msgspec.Raw:
+    """Any JSON-able value as raw JSON. Raises `InvalidJob` naming ``field`` when it is not."""
+    try:
+        return msgspec.Raw(_encoder.encode(value))
+    except (TypeError, ValueError, msgspec.MsgspecError, RecursionError) as error:
+        raise InvalidJob(
+            Problem(field, shown(value), f"is not JSON ({error})", '["eu", 3, {"full": true}]')
+        ) from None
+
+
+def function_name(func: Callable[..., Any] | str, field: str = "job.func") -> str:
+    """``module:qualname`` of a function that another process can import.
+
+    Raises `InvalidJob` for a lambda, a function inside a function, a bound method, or text that is no such name. A
+    function of the program that was started as a script is named by the script's file, ``app:report`` for ``app.py``.
+    """
+    if isinstance(func, str):
+        module, colon, qualname = func.partition(":")
+        parts = [*module.split("."), *qualname.split(".")]
+        if not colon or not all(part.isidentifier() for part in parts):
+            raise _bad_function(func, field, "is no function name of the form module:qualname")
+        return func
+    module = getattr(func, "__module__", None)
+    qualname = getattr(func, "__qualname__", None)
+    if not callable(func) or not module or not qualname:
+        raise _bad_function(func, field, "is no function")
+    if "<lambda>" in qualname:
+        raise _bad_function(func, field, "is a lambda, which no other process can import: give it a name with def")
+    if "<locals>" in qualname:
+        raise _bad_function(
+            func, field, "is defined inside a function, where no other process can import it: move it to its module"
+        )
+    if getattr(func, "__self__", None) is not None and not isinstance(func.__self__, type):  # type: ignore[attr-defined]
+        raise _bad_function(func, field, "is a method bound to an object: use a function and pass it the data")
+    return f"{main_module_name() if module == '__main__' else module}:{qualname}"
+
+
+def main_module_name() -> str:
+    """The name under which another process imports what this one runs as ``__main__``."""
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        return str(spec.name).removesuffix(".__main__")
+    file = getattr(main, "__file__", None)
+    return Path(file).stem if file else "__main__"
+
+
+def _bad_function(func: object, field: str, reason: str) -> InvalidJob:
+    return InvalidJob(Problem(field, shown(func), reason, "'reports:send_daily' or a function of a module"))
