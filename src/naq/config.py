@@ -50,9 +50,7 @@ def _check(test: Callable[[Any], bool], reason: str) -> Callable[[Any], str | No
 
 _positive = _check(lambda value: value > 0, "must be more than 0")
 _not_negative = _check(lambda value: value >= 0, "must not be negative")
-_name = _check(
-    lambda value: NAME.fullmatch(value) is not None, "must be 1 to 64 letters, digits, '-' or '_'"
-)
+_name = _check(lambda value: NAME.fullmatch(value) is not None, "must be 1 to 64 letters, digits, '-' or '_'")
 
 
 def _servers(value: tuple[str, ...]) -> str | None:
@@ -100,7 +98,9 @@ class Settings:
     nats_token: str | None = setting(None, "authentication token", "s3cr3t", secret=True)
     nats_user: str | None = setting(None, "user name", "naq")
     nats_password: str | None = setting(None, "password of nats_user", "s3cr3t", secret=True)
-    tls_ca: str | None = setting(None, "path of the CA certificate that signed the server's", "/etc/naq/ca.pem")
+    tls_ca: str | None = setting(
+        None, "path of the CA certificate that signed the server's", "/etc/naq/ca.pem"
+    )
     tls_cert: str | None = setting(None, "path of the client certificate", "/etc/naq/client.pem")
     tls_key: str | None = setting(None, "path of the client certificate's key", "/etc/naq/client.key")
     connect_timeout: float = setting(5.0, "seconds one connection attempt may take", 5.0, _positive)
@@ -118,7 +118,9 @@ class Settings:
     instance_id: str = setting(
         default_instance_id, "name of this process among the others", "scheduler-1", _name
     )
-    priority: int = setting(1, "a standby with a higher priority takes over from a lower one", 10, _not_negative)
+    priority: int = setting(
+        1, "a standby with a higher priority takes over from a lower one", 10, _not_negative
+    )
     leader_check_interval: float = setting(
         0.25, "seconds between a standby's questions whether the leader is alive", 0.25, _positive
     )
@@ -152,7 +154,9 @@ class Settings:
     allow_functions: tuple[str, ...] = setting(
         (), "functions a worker may import besides the registered ones, as module:pattern", "reports:*"
     )
-    allow_pickle: bool = setting(False, "accept pickled arguments (runs code of whoever can write jobs)", False)
+    allow_pickle: bool = setting(
+        False, "accept pickled arguments (runs code of whoever can write jobs)", False
+    )
 
     job_ttl: float = setting(86400.0, "seconds a job's result is kept", 86400.0, _positive)
     history_length: int = setting(100, "runs kept in each schedule's history", 100, _positive)
@@ -163,7 +167,8 @@ class Settings:
         "lowest level that is logged",
         "INFO",
         _check(
-            lambda value: value in {"DEBUG", "INFO", "WARNING", "ERROR"}, "must be DEBUG, INFO, WARNING or ERROR"
+            lambda value: value in {"DEBUG", "INFO", "WARNING", "ERROR"},
+            "must be DEBUG, INFO, WARNING or ERROR",
         ),
     )
 
@@ -233,10 +238,14 @@ def _from_file(file: Path | str | None, problems: list[Problem]) -> dict[str, An
     try:
         table = tomllib.loads(path.read_text()).get("naq", {})
     except OSError as error:
-        problems.append(Problem("config file", shown(str(path)), f"it cannot be read ({error.strerror})", "'naq.toml'"))
+        problems.append(
+            Problem("config file", shown(str(path)), f"it cannot be read ({error.strerror})", "'naq.toml'")
+        )
         return {}
     except tomllib.TOMLDecodeError as error:
-        problems.append(Problem("config file", shown(str(path)), f"it is not TOML: {error}", "[naq] namespace = 'naq'"))
+        problems.append(
+            Problem("config file", shown(str(path)), f"it is not TOML: {error}", "[naq] namespace = 'naq'")
+        )
         return {}
     return dict(table)
 
@@ -310,7 +319,12 @@ def _combinations(values: Mapping[str, Any]) -> list[Problem]:
     if bool(values.get("tls_cert")) != bool(values.get("tls_key")):
         missing = "tls_key" if values.get("tls_cert") else "tls_cert"
         problems.append(
-            Problem(missing, "None", "tls_cert and tls_key go together", shown(FIELDS[missing].metadata["example"]))
+            Problem(
+                missing,
+                "None",
+                "tls_cert and tls_key go together",
+                shown(FIELDS[missing].metadata["example"]),
+            )
         )
     if values.get("nats_password") is not None and values.get("nats_user") is None:
         problems.append(Problem("nats_user", "None", "nats_password needs a user", "'naq'"))

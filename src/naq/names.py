@@ -57,7 +57,10 @@ def check_schedule_id(value: object, field: str = "schedule_id") -> str:
     """Return the id, or raise `InvalidInput`: 1 to 128 letters, digits, ``-``, ``_``, ``=``."""
     if not isinstance(value, str) or _ID.fullmatch(value) is None:
         raise InvalidInput.of(
-            field, value, "an id is 1 to 128 letters, digits, '-', '_' or '=' (it becomes a key)", "daily-report"
+            field,
+            value,
+            "an id is 1 to 128 letters, digits, '-', '_' or '=' (it becomes a key)",
+            "daily-report",
         )
     return value
 
@@ -66,7 +69,10 @@ def check_job_id(value: object, field: str = "job_id") -> str:
     """Return the id, or raise `InvalidInput`: like a schedule id, with up to two ``/`` inside."""
     if not isinstance(value, str) or _JOB_ID.fullmatch(value) is None:
         raise InvalidInput.of(
-            field, value, "an id is letters, digits, '-', '_', '=', in at most three parts with '/'", "report-2026"
+            field,
+            value,
+            "an id is letters, digits, '-', '_', '=', in at most three parts with '/'",
+            "report-2026",
         )
     return value
 

@@ -73,7 +73,11 @@ def plan(schedule: Schedule, now: datetime) -> Plan:
         due.append(upcoming)
         upcoming = next_nominal(schedule.trigger, policy, upcoming)
     oldest = now - policy.catch_up if policy.catch_up is not None else None
-    late = [instant for instant in due if oldest is not None and instant < oldest] if len(due) > 1 or policy.catch_up else []
+    late = (
+        [instant for instant in due if oldest is not None and instant < oldest]
+        if len(due) > 1 or policy.catch_up
+        else []
+    )
     timely = due[len(late) :]
     non_fires = [NonFire(NonFireReason.TOO_LATE, len(late), late[0], late[-1])] if late else []
     if len(timely) > 1 and policy.coalesce is not Coalesce.ALL:
@@ -112,7 +116,6 @@ def _advanced(
     befores = [schedule.last_nominal_at, *timely[:-1]]
     afters = [*timely[1:], upcoming]
     fires = tuple(
-        Fire(nominal, before, after)
-        for nominal, before, after in zip(timely, befores, afters, strict=True)
+        Fire(nominal, before, after) for nominal, before, after in zip(timely, befores, afters, strict=True)
     )
     return Plan(advanced, fires, non_fires)

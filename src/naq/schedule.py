@@ -25,8 +25,8 @@ from naq.timing.triggers import Interval, Trigger
 
 __all__ = [
     "Coalesce",
-    "Overlap",
     "OpenRun",
+    "Overlap",
     "Policy",
     "Schedule",
     "ScheduleStatus",

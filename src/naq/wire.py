@@ -84,18 +84,24 @@ def function_name(func: Callable[..., Any] | str, field: str = "job.func") -> st
         if not colon or not all(part.isidentifier() for part in parts):
             raise _bad_function(func, field, "is no function name of the form module:qualname")
         return func
-    module = getattr(func, "__module__", None)
-    qualname = getattr(func, "__qualname__", None)
+    module = str(getattr(func, "__module__", None) or "")
+    qualname = str(getattr(func, "__qualname__", None) or "")
     if not callable(func) or not module or not qualname:
         raise _bad_function(func, field, "is no function")
     if "<lambda>" in qualname:
-        raise _bad_function(func, field, "is a lambda, which no other process can import: give it a name with def")
+        raise _bad_function(
+            func, field, "is a lambda, which no other process can import: give it a name with def"
+        )
     if "<locals>" in qualname:
         raise _bad_function(
-            func, field, "is defined inside a function, where no other process can import it: move it to its module"
+            func,
+            field,
+            "is defined inside a function, where no other process can import it: move it to its module",
         )
     if getattr(func, "__self__", None) is not None and not isinstance(func.__self__, type):  # type: ignore[attr-defined]
-        raise _bad_function(func, field, "is a method bound to an object: use a function and pass it the data")
+        raise _bad_function(
+            func, field, "is a method bound to an object: use a function and pass it the data"
+        )
     return f"{main_module_name() if module == '__main__' else module}:{qualname}"
 
 

@@ -38,9 +38,13 @@ def parse_duration(value: object, field: str, *, positive: bool = True) -> timed
     except OverflowError:
         result = None
     if result is None:
-        raise InvalidInput.of(field, value, "is no duration (seconds, a timedelta, or text like '1h30m')", "5m")
+        raise InvalidInput.of(
+            field, value, "is no duration (seconds, a timedelta, or text like '1h30m')", "5m"
+        )
     if result < timedelta(0) or (positive and result == timedelta(0)):
-        raise InvalidInput.of(field, value, "must be more than zero" if positive else "must not be negative", "5m")
+        raise InvalidInput.of(
+            field, value, "must be more than zero" if positive else "must not be negative", "5m"
+        )
     return result
 
 
@@ -48,7 +52,14 @@ def duration_text(value: timedelta) -> str:
     """A duration as people write it: ``1h30m``, ``250ms``; ``0s`` for none."""
     microseconds = round(value / timedelta(microseconds=1))
     parts = []
-    for unit, size in (("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1_000), ("us", 1)):
+    for unit, size in (
+        ("d", 86_400_000_000),
+        ("h", 3_600_000_000),
+        ("m", 60_000_000),
+        ("s", 1_000_000),
+        ("ms", 1_000),
+        ("us", 1),
+    ):
         count, microseconds = divmod(microseconds, size)
         if count:
             parts.append(f"{count}{unit}")
