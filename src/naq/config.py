@@ -98,9 +98,7 @@ class Settings:
     nats_token: str | None = setting(None, "authentication token", "s3cr3t", secret=True)
     nats_user: str | None = setting(None, "user name", "naq")
     nats_password: str | None = setting(None, "password of nats_user", "s3cr3t", secret=True)
-    tls_ca: str | None = setting(
-        None, "path of the CA certificate that signed the server's", "/etc/naq/ca.pem"
-    )
+    tls_ca: str | None = setting(None, "path of the CA certificate that signed the server's", "/etc/naq/ca.pem")
     tls_cert: str | None = setting(None, "path of the client certificate", "/etc/naq/client.pem")
     tls_key: str | None = setting(None, "path of the client certificate's key", "/etc/naq/client.key")
     connect_timeout: float = setting(5.0, "seconds one connection attempt may take", 5.0, _positive)
@@ -115,12 +113,8 @@ class Settings:
     )
     data_dir: Path = setting(state_directory, "directory of the embedded server's data", "/var/lib/naq")
 
-    instance_id: str = setting(
-        default_instance_id, "name of this process among the others", "scheduler-1", _name
-    )
-    priority: int = setting(
-        1, "a standby with a higher priority takes over from a lower one", 10, _not_negative
-    )
+    instance_id: str = setting(default_instance_id, "name of this process among the others", "scheduler-1", _name)
+    priority: int = setting(1, "a standby with a higher priority takes over from a lower one", 10, _not_negative)
     leader_check_interval: float = setting(
         0.25, "seconds between a standby's questions whether the leader is alive", 0.25, _positive
     )
@@ -154,9 +148,7 @@ class Settings:
     allow_functions: tuple[str, ...] = setting(
         (), "functions a worker may import besides the registered ones, as module:pattern", "reports:*"
     )
-    allow_pickle: bool = setting(
-        False, "accept pickled arguments (runs code of whoever can write jobs)", False
-    )
+    allow_pickle: bool = setting(False, "accept pickled arguments (runs code of whoever can write jobs)", False)
 
     job_ttl: float = setting(86400.0, "seconds a job's result is kept", 86400.0, _positive)
     history_length: int = setting(100, "runs kept in each schedule's history", 100, _positive)
@@ -208,7 +200,7 @@ def load_settings(
     for key, value in values.items():
         try:
             converted[key] = _convert(key, value)
-        except _Complaint as complaint:
+        except _ComplaintError as complaint:
             problems.append(complaint.problem)
     problems.extend(_combinations(converted))
     if problems:
@@ -216,7 +208,7 @@ def load_settings(
     return Settings(**converted)
 
 
-class _Complaint(Exception):
+class _ComplaintError(Exception):
     def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
         self.problem = problem
@@ -238,14 +230,10 @@ def _from_file(file: Path | str | None, problems: list[Problem]) -> dict[str, An
     try:
         table = tomllib.loads(path.read_text()).get("naq", {})
     except OSError as error:
-        problems.append(
-            Problem("config file", shown(str(path)), f"it cannot be read ({error.strerror})", "'naq.toml'")
-        )
+        problems.append(Problem("config file", shown(str(path)), f"it cannot be read ({error.strerror})", "'naq.toml'"))
         return {}
     except tomllib.TOMLDecodeError as error:
-        problems.append(
-            Problem("config file", shown(str(path)), f"it is not TOML: {error}", "[naq] namespace = 'naq'")
-        )
+        problems.append(Problem("config file", shown(str(path)), f"it is not TOML: {error}", "[naq] namespace = 'naq'"))
         return {}
     return dict(table)
 
@@ -261,9 +249,9 @@ def _convert(key: str, value: Any) -> Any:
     declared = FIELDS[key]
     metadata = declared.metadata
 
-    def refuse(reason: str) -> _Complaint:
+    def refuse(reason: str) -> _ComplaintError:
         display = "***" if metadata["secret"] else shown(value)
-        return _Complaint(Problem(key, display, reason, shown(metadata["example"])))
+        return _ComplaintError(Problem(key, display, reason, shown(metadata["example"])))
 
     if key in LISTS and isinstance(value, str):
         value = [part.strip() for part in value.split(",") if part.strip()]

@@ -91,9 +91,7 @@ class Decision(Enum):
     ASK_FOR_HANDOVER = "ask the leader to hand over"
 
 
-def decide(
-    me: str, priority: int, seen: LeaseSeen, term: Term | None, monotonic: float, heartbeat: float
-) -> Decision:
+def decide(me: str, priority: int, seen: LeaseSeen, term: Term | None, monotonic: float, heartbeat: float) -> Decision:
     """What instance ``me`` does now. ``heartbeat`` is its renewal interval in seconds, ``term`` is ``None`` unless it leads.
 
     A leader whose lease moved, or that cannot trust it any more, steps down. Of followers: a free lease is taken at once

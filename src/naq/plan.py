@@ -115,7 +115,5 @@ def _advanced(
     )
     befores = [schedule.last_nominal_at, *timely[:-1]]
     afters = [*timely[1:], upcoming]
-    fires = tuple(
-        Fire(nominal, before, after) for nominal, before, after in zip(timely, befores, afters, strict=True)
-    )
+    fires = tuple(Fire(nominal, before, after) for nominal, before, after in zip(timely, befores, afters, strict=True))
     return Plan(advanced, fires, non_fires)

@@ -178,9 +178,7 @@ def new_schedule(
     """
     if isinstance(trigger, Interval):
         trigger = trigger.bound(now)
-    schedule = Schedule(
-        schedule_id=schedule_id, job=job, trigger=trigger, policy=policy, created_at=now, **more
-    )
+    schedule = Schedule(schedule_id=schedule_id, job=job, trigger=trigger, policy=policy, created_at=now, **more)
     aimed = _aimed(schedule, now)
     if aimed.next_nominal_at is None and (late := trigger.previous(now)) is not None:
         return schedule.evolve(next_nominal_at=late, next_run_at=late)

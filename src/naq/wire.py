@@ -67,9 +67,7 @@ def encode_json(value: Any, field: str) -> msgspec.Raw:
     try:
         return msgspec.Raw(_encoder.encode(value))
     except (TypeError, ValueError, msgspec.MsgspecError, RecursionError) as error:
-        raise InvalidJob(
-            Problem(field, shown(value), f"is not JSON ({error})", '["eu", 3, {"full": true}]')
-        ) from None
+        raise InvalidJob(Problem(field, shown(value), f"is not JSON ({error})", '["eu", 3, {"full": true}]')) from None
 
 
 def function_name(func: Callable[..., Any] | str, field: str = "job.func") -> str:
@@ -89,9 +87,7 @@ def function_name(func: Callable[..., Any] | str, field: str = "job.func") -> st
     if not callable(func) or not module or not qualname:
         raise _bad_function(func, field, "is no function")
     if "<lambda>" in qualname:
-        raise _bad_function(
-            func, field, "is a lambda, which no other process can import: give it a name with def"
-        )
+        raise _bad_function(func, field, "is a lambda, which no other process can import: give it a name with def")
     if "<locals>" in qualname:
         raise _bad_function(
             func,
@@ -99,9 +95,7 @@ def function_name(func: Callable[..., Any] | str, field: str = "job.func") -> st
             "is defined inside a function, where no other process can import it: move it to its module",
         )
     if getattr(func, "__self__", None) is not None and not isinstance(func.__self__, type):  # type: ignore[attr-defined]
-        raise _bad_function(
-            func, field, "is a method bound to an object: use a function and pass it the data"
-        )
+        raise _bad_function(func, field, "is a method bound to an object: use a function and pass it the data")
     return f"{main_module_name() if module == '__main__' else module}:{qualname}"
 
 

@@ -1,0 +1,1 @@
+"""Services: lifecycle, and everything that speaks NATS. The only importers of `nats`."""

@@ -38,13 +38,9 @@ def parse_duration(value: object, field: str, *, positive: bool = True) -> timed
     except OverflowError:
         result = None
     if result is None:
-        raise InvalidInput.of(
-            field, value, "is no duration (seconds, a timedelta, or text like '1h30m')", "5m"
-        )
+        raise InvalidInput.of(field, value, "is no duration (seconds, a timedelta, or text like '1h30m')", "5m")
     if result < timedelta(0) or (positive and result == timedelta(0)):
-        raise InvalidInput.of(
-            field, value, "must be more than zero" if positive else "must not be negative", "5m"
-        )
+        raise InvalidInput.of(field, value, "must be more than zero" if positive else "must not be negative", "5m")
     return result
 
 
