@@ -1,0 +1,417 @@
+"""A real ``nats-server`` for tests: its own directory, its own port, and a hand on its process.
+
+::
+
+    async with nats_server() as server:
+        connection = await nats.connect(server.url)
+        await server.kill()        # as a crash does it
+        await server.start()       # same port, same data
+
+    async with nats_cluster(3) as cluster:
+        await cluster.node(0).kill()
+
+Everything here returns when it is so, not when it should be so: `NatsServer.start` when the server answers,
+`NatsServer.stop` and `NatsServer.kill` when its process has ended, `NatsCluster.start` when every node knows the
+same meta leader and says that it is healthy. JetStream is always on. There are no credentials: the servers listen
+on loopback only. No method sleeps in the hope that something has happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import signal
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from naq.clock import SystemClock
+from naq.exceptions import EmbeddedServerError
+from naq.services.nats_program import HOST, find_program, free_port, greeting, last_words
+
+__all__ = ["ClusterPlace", "NatsCluster", "NatsServer", "nats_cluster", "nats_server"]
+
+START_TIMEOUT = 30.0
+"""Seconds a server may take to answer, and a cluster to choose its leader."""
+STOP_TIMEOUT = 15.0
+"""Seconds a server may take to end after a signal, before it is killed."""
+GLANCE = 0.02
+"""Seconds between two questions to a server that is about to be ready."""
+PORT_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterPlace:
+    """A server's place in a cluster."""
+
+    cluster: str
+    """The cluster's name, the same for all nodes."""
+    port: int
+    """Where this node listens for the others."""
+    routes: tuple[int, ...]
+    """Where all nodes listen, this one included."""
+
+
+class NatsServer:
+    """One ``nats-server`` process with its data in ``directory``, to be started, hurt and started again.
+
+    ``port`` 0 chooses a free one at the first start and keeps it for all later ones. ``config`` is added to the
+    configuration file as it is, e.g. ``"max_payload: 2MB"``. ``sync_always`` makes JetStream sync every write to
+    disk, as the embedded server does; without it a test is faster, and still loses nothing by a kill -9.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        port: int = 0,
+        config: str = "",
+        name: str | None = None,
+        sync_always: bool = False,
+        place: ClusterPlace | None = None,
+    ) -> None:
+        self.directory = directory.absolute()
+        self.name = name if name is not None else f"test-{directory.name}"
+        self._port = port
+        self._monitor_port = 0
+        self._config = config
+        self._sync_always = sync_always
+        self._place = place
+        self._process: subprocess.Popen[bytes] | None = None
+        self._said_before = 0
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.stop()
+
+    @property
+    def url(self) -> str:
+        """``nats://127.0.0.1:PORT``; the same after every restart. Raises `EmbeddedServerError` before `start`."""
+        return f"nats://{HOST}:{self.port}"
+
+    @property
+    def port(self) -> int:
+        """The client port. Raises `EmbeddedServerError` before the first `start` when none was given."""
+        if not self._port:
+            raise EmbeddedServerError(f"test server {self.name!r} has no port yet: start it first")
+        return self._port
+
+    @property
+    def monitor_port(self) -> int:
+        """The port of its monitoring pages (``/varz``, ``/jsz``, ...); 0 before the first `start`."""
+        return self._monitor_port
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id; ``None`` while it does not run."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    @property
+    def log_file(self) -> Path:
+        """What it said, in all its lives."""
+        return self.directory / "server.log"
+
+    async def start(self) -> None:
+        """Run it and return when it answers. Does nothing while it runs.
+
+        Raises `EmbeddedServerError` with the end of its log when it ends or does not answer within 30 s.
+        """
+        if self.pid is not None:
+            return
+        choose = self._port == 0
+        for attempt in range(PORT_ATTEMPTS):
+            self.launch()
+            try:
+                await self.ready()
+                return
+            except EmbeddedServerError as error:
+                await self.kill()
+                if not (choose and "address already in use" in str(error)) or attempt + 1 == PORT_ATTEMPTS:
+                    raise
+                self._port = self._monitor_port = 0
+            except BaseException:
+                await self.kill()
+                raise
+
+    def launch(self) -> None:
+        """Run it without waiting for anything: `ready` does. A cluster needs its nodes to start side by side."""
+        self._port = self._port or free_port()
+        self._monitor_port = self._monitor_port or free_port()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        config = self.directory / "server.conf"
+        config.write_text(self._configuration())
+        with self.log_file.open("ab") as log:
+            self._said_before = log.tell()
+            self._process = subprocess.Popen(
+                [str(find_program()), "-c", str(config)],
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    async def ready(self) -> None:
+        """Return when the launched server answers. Raises `EmbeddedServerError` as `start` does."""
+
+        async def answers() -> bool:
+            if self.pid is None:
+                raise EmbeddedServerError(f"test server {self.name!r} ended:\n{self._last_words()}")
+            said = await asyncio.to_thread(greeting, self.port)
+            return said is not None and said.server_name == self.name
+
+        await _until(answers, lambda: f"test server {self.name!r} does not answer:\n{self._last_words()}")
+
+    async def stop(self, sig: int = signal.SIGTERM) -> None:
+        """Send a signal that ends it and return when it has ended (killed, if it takes longer than 15 s).
+
+        A paused server is resumed first. Does nothing while it does not run.
+        """
+        process = self._process
+        if process is None:
+            return
+        with suppress(ProcessLookupError):
+            process.send_signal(sig)
+            process.send_signal(signal.SIGCONT)
+        try:
+            await asyncio.to_thread(process.wait, STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            await asyncio.to_thread(process.wait)
+        finally:
+            if process.poll() is None:  # cancelled
+                process.kill()
+                process.wait()
+            self._process = None
+
+    async def kill(self) -> None:
+        """End it as a crash does (SIGKILL) and return when it has ended."""
+        await self.stop(signal.SIGKILL)
+
+    async def restart(self, sig: int = signal.SIGTERM) -> None:
+        """`stop` with the signal, then `start`: same port, same data."""
+        await self.stop(sig)
+        await self.start()
+
+    def pause(self) -> None:
+        """Freeze it (SIGSTOP): its connections stay open and nobody answers. Does nothing while it does not run."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after `pause` (SIGCONT)."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+
+    async def monitor(self, page: str) -> bytes | None:
+        """A monitoring page, e.g. ``/jsz``; ``None`` when it does not answer with status 200 within a second."""
+        return await asyncio.to_thread(_get, self._monitor_port, page)
+
+    def _configuration(self) -> str:
+        sync = ", sync_interval: always" if self._sync_always else ""
+        lines = [
+            f'server_name: "{self.name}"',
+            f'listen: "{HOST}:{self._port}"',
+            f'http: "{HOST}:{self._monitor_port}"',
+            f'jetstream {{ store_dir: "."{sync} }}',
+        ]
+        if self._place is not None:
+            routes = ", ".join(f'"nats-route://{HOST}:{port}"' for port in self._place.routes)
+            listen = f'listen: "{HOST}:{self._place.port}"'
+            lines.append(f'cluster {{ name: "{self._place.cluster}", {listen}, routes: [{routes}] }}')
+        return "\n".join([*lines, self._config, ""])
+
+    def _last_words(self) -> str:
+        return last_words(self.log_file, self._said_before)
+
+
+class NatsCluster:
+    """``n`` servers that form one JetStream cluster, each in its own directory below ``directory``."""
+
+    def __init__(self, directory: Path, n: int = 3, *, config: str = "", sync_always: bool = False) -> None:
+        self._directory = directory
+        self._size = n
+        self._config = config
+        self._sync_always = sync_always
+        self._nodes: tuple[NatsServer, ...] = ()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.stop()
+
+    @property
+    def nodes(self) -> tuple[NatsServer, ...]:
+        """Its servers, running or not; empty before the first `start`."""
+        return self._nodes
+
+    def node(self, index: int) -> NatsServer:
+        """The server ``n<index>``."""
+        return self._nodes[index]
+
+    def named(self, name: str) -> NatsServer:
+        """The server of that name, as the server itself tells names, e.g. of a stream's leader. Raises `KeyError`."""
+        for node in self._nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The address of every server, to hand to a client."""
+        return tuple(node.url for node in self._nodes)
+
+    async def start(self) -> None:
+        """Start all nodes that do not run, and return when the cluster is whole (`whole`).
+
+        Raises `EmbeddedServerError` when a node ends, or the cluster is not whole within 30 s.
+        """
+        for attempt in range(PORT_ATTEMPTS):
+            if new := not self._nodes:
+                self._nodes = self._arranged()
+            try:
+                await self._start_all()
+                return
+            except EmbeddedServerError as error:
+                await self.kill()
+                if not (new and "address already in use" in str(error)) or attempt + 1 == PORT_ATTEMPTS:
+                    raise
+                self._nodes = ()
+            except BaseException:
+                await self.kill()
+                raise
+
+    async def whole(self) -> None:
+        """Return when all nodes run, are healthy and agree on a meta leader that sees them all.
+
+        Raises `EmbeddedServerError` when that is not so within 30 s.
+        """
+        await _until(self._is_whole, lambda: f"the cluster has no leader that all nodes know:\n{self._last_words()}")
+
+    async def meta_leader(self) -> NatsServer | None:
+        """The node that all running nodes name as the meta leader; ``None`` while they do not agree."""
+        running = [node for node in self._nodes if node.pid is not None]
+        named = {view.leader if view is not None else "" for view in await self._views(running)}
+        return self.named(named.pop()) if len(named) == 1 and "" not in named else None
+
+    async def stop(self, sig: int = signal.SIGTERM) -> None:
+        """Stop all nodes at the same time and return when all have ended."""
+        await asyncio.gather(*(node.stop(sig) for node in self._nodes))
+
+    async def kill(self) -> None:
+        """Kill all nodes at the same time, as a power failure does."""
+        await self.stop(signal.SIGKILL)
+
+    def _arranged(self) -> tuple[NatsServer, ...]:
+        ports: set[int] = set()
+        while len(ports) < self._size:
+            ports.add(free_port())
+        routes = tuple(ports)
+        return tuple(
+            NatsServer(
+                self._directory / f"n{index}",
+                name=f"n{index}",
+                config=self._config,
+                sync_always=self._sync_always,
+                place=ClusterPlace(f"test-{self._directory.name}", port, routes),
+            )
+            for index, port in enumerate(routes)
+        )
+
+    async def _start_all(self) -> None:
+        for node in self._nodes:
+            if node.pid is None:
+                node.launch()
+        await asyncio.gather(*(node.ready() for node in self._nodes))
+        await self.whole()
+
+    async def _is_whole(self) -> bool:
+        for node in self._nodes:
+            if node.pid is None:
+                raise EmbeddedServerError(f"cluster node {node.name!r} ended:\n{last_words(node.log_file)}")
+        leader = await self.meta_leader()
+        if leader is None:
+            return False
+        (view,) = await self._views([leader])
+        if view is None or sum(peer.current for peer in view.replicas) != self._size - 1:
+            return False
+        return None not in await asyncio.gather(*(node.monitor("/healthz") for node in self._nodes))
+
+    async def _views(self, nodes: Sequence[NatsServer]) -> list[_MetaView | None]:
+        pages = await asyncio.gather(*(node.monitor("/jsz") for node in nodes))
+        return [None if page is None else msgspec.json.decode(page, type=_Jsz).meta_cluster for page in pages]
+
+    def _last_words(self) -> str:
+        return "\n".join(f"  {node.name}:\n{last_words(node.log_file, lines=3)}" for node in self._nodes)
+
+
+class _Peer(msgspec.Struct):
+    """What the meta leader says about another node."""
+
+    name: str = ""
+    current: bool = False
+
+
+class _MetaView(msgspec.Struct):
+    """What one node knows about the meta group."""
+
+    leader: str = ""
+    cluster_size: int = 0
+    replicas: list[_Peer] = []
+
+
+class _Jsz(msgspec.Struct):
+    """The part of the ``/jsz`` page that is read here."""
+
+    meta_cluster: _MetaView | None = None
+
+
+@asynccontextmanager
+async def nats_server(*, port: int = 0, config: str = "", sync_always: bool = False) -> AsyncIterator[NatsServer]:
+    """A running `NatsServer` in a temporary directory; stopped and removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="naq-server-") as directory:
+        async with NatsServer(Path(directory), port=port, config=config, sync_always=sync_always) as server:
+            yield server
+
+
+@asynccontextmanager
+async def nats_cluster(n: int = 3, *, config: str = "", sync_always: bool = False) -> AsyncIterator[NatsCluster]:
+    """A running `NatsCluster` of ``n`` nodes in a temporary directory; stopped and removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="naq-cluster-") as directory:
+        async with NatsCluster(Path(directory), n, config=config, sync_always=sync_always) as cluster:
+            yield cluster
+
+
+async def _until(question: Callable[[], Awaitable[bool]], complaint: Callable[[], str]) -> None:
+    """Ask until the answer is yes. Raises `EmbeddedServerError` with the complaint after `START_TIMEOUT`."""
+    clock = SystemClock()
+    try:
+        async with asyncio.timeout(START_TIMEOUT):
+            while not await question():
+                await clock.sleep(GLANCE)
+    except TimeoutError:
+        raise EmbeddedServerError(complaint()) from None
+
+
+def _get(port: int, page: str) -> bytes | None:
+    connection = http.client.HTTPConnection(HOST, port, timeout=1.0)
+    try:
+        connection.request("GET", page)
+        response = connection.getresponse()
+        body = response.read()
+        return body if response.status == 200 else None
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
