@@ -1,0 +1,259 @@
+"""Events in a stream: emitted without waiting, stored in groups, streamed and replayed to whoever asks.
+
+Emitting appends to a buffer; one task writes what has gathered as one message, so that ten thousand fires a second cost
+the server a few dozen messages. An event that cannot be stored while the server is away waits in the buffer, up to
+`BUFFER_LIMIT`; then the oldest are dropped and counted, for nothing is ever decided by reading events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from naq.clock import Clock, SystemClock
+from naq.config import Settings
+from naq.events import Event, EventType
+from naq.exceptions import InvalidInput, Problem, StoreError, StoreUnavailable, shown
+from naq.names import Namespace
+from naq.services.base import BaseService
+from naq.services.connection import ConnectionService, ConnectionState
+from naq.services.protocol import encode_publish, header_field, status_code
+from naq.services.streams import StreamService
+
+__all__ = ["EventService"]
+
+BUFFER_LIMIT = 200_000
+GROUP = 500
+"""Events in one message at most."""
+FLUSH_EVERY = 0.02
+"""Seconds for which events gather before they are written."""
+PAGE = 256
+"""Messages asked for in one request of a replay."""
+
+log = logging.getLogger("naq.events")
+_group_decoder = msgspec.json.Decoder(list[Event])
+_encoder = msgspec.json.Encoder()
+
+
+class EventService(BaseService):
+    """The `EventSink` on JetStream, and the way to read what it stored."""
+
+    def __init__(
+        self,
+        config: Mapping[str, Any] | Settings,
+        connection_service: ConnectionService,
+        stream_service: StreamService,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(config)
+        self.connection = connection_service
+        self.streams = stream_service
+        self.names = Namespace(self.settings.namespace)
+        self.clock: Clock = clock or SystemClock()
+        self.dropped = 0
+        """Events given up because the server was away for too long."""
+        self._buffer: deque[Event] = deque()
+        self._signal = asyncio.Event()
+        self._listeners: list[Callable[[Event], None]] = []
+        self._flusher: asyncio.Task[None] | None = None
+        self._stop_listening: Callable[[], None] | None = None
+
+    async def _do_initialize(self) -> None:
+        await self.connection.initialize()
+        await self.streams.ensure(
+            {
+                "name": self.names.events_stream,
+                "description": "naq: events, limited by age",
+                "subjects": [self.names.events_subject],
+                "retention": "limits",
+                "storage": "file",
+                "num_replicas": self.settings.replicas,
+                "max_age": int(self.settings.events_age * 1e9),
+                "discard": "old",
+                "allow_direct": True,
+            }
+        )
+        self._stop_listening = self.connection.on_state(self._on_state)
+        self._flusher = asyncio.create_task(self._flush_for_ever(), name="naq events")
+
+    async def _do_cleanup(self) -> None:
+        if self._stop_listening is not None:
+            self._stop_listening()
+            self._stop_listening = None
+        if self._flusher is not None:
+            self._flusher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._flusher
+            self._flusher = None
+        if self._buffer and self.connection.is_connected:
+            with contextlib.suppress(StoreError):
+                await self._flush()
+                await self.connection.client.flush(5)
+
+    def emit(self, events: Iterable[Event]) -> None:
+        """Take over events. Never waits, never fails; in-process listeners hear of them at once."""
+        for event in events:
+            self._buffer.append(event)
+            for listener in tuple(self._listeners):
+                listener(event)
+        while len(self._buffer) > BUFFER_LIMIT:
+            self._buffer.popleft()
+            self.dropped += 1
+        self._signal.set()
+
+    def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+        """Call ``listener`` for every event that this process emits; returns how to stop that. It must not raise."""
+        self._listeners.append(listener)
+
+        def stop() -> None:
+            with contextlib.suppress(ValueError):
+                self._listeners.remove(listener)
+
+        return stop
+
+    async def log_event(self, event: Event | Mapping[str, Any]) -> None:
+        """Emit one event, given as a record or as a mapping with at least ``type``; what is missing is filled in.
+
+        Raises `InvalidInput` for a mapping that is no event. Keys that no event has go into ``details``.
+        """
+        self.emit([event if isinstance(event, Event) else self._from_mapping(event)])
+
+    async def stream_events(
+        self,
+        *,
+        types: Collection[str] | None = None,
+        schedule_id: str | None = None,
+        job_id: str | None = None,
+        since: datetime | None = None,
+        since_sequence: int | None = None,
+    ) -> AsyncIterator[Event]:
+        """Events as they are stored, for ever; first those ``since`` a time (aware) or a stream sequence, if one is given.
+
+        ``types``, ``schedule_id`` and ``job_id`` filter. Survives lost connections without a gap.
+        """
+        sequence = await self._first_sequence(since, since_sequence)
+        fresh = asyncio.Event()
+        subscription = await self.connection.client.subscribe_raw(self.names.events_subject, lambda *_: fresh.set())
+        try:
+            while True:
+                fresh.clear()
+                try:
+                    async for found, event in self._read(sequence):
+                        sequence = found + 1
+                        if _matches(event, types, schedule_id, job_id, since):
+                            yield event
+                except StoreUnavailable as error:
+                    log.info("streaming events pauses: %s", error)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(fresh.wait(), 1.0)
+        finally:
+            await subscription.unsubscribe()
+
+    async def get_event_history(
+        self,
+        *,
+        types: Collection[str] | None = None,
+        schedule_id: str | None = None,
+        job_id: str | None = None,
+        since: datetime | None = None,
+        limit: int = 1000,
+    ) -> list[Event]:
+        """The stored events that match, oldest first; of more than ``limit`` the newest."""
+        await self._flush()
+        found: deque[Event] = deque(maxlen=limit)
+        async for _, event in self._read(await self._first_sequence(since, 1 if since is None else None)):
+            if _matches(event, types, schedule_id, job_id, since):
+                found.append(event)
+        return list(found)
+
+    def _from_mapping(self, given: Mapping[str, Any]) -> Event:
+        known = {name: value for name, value in given.items() if name in Event.__struct_fields__}
+        extra = {name: value for name, value in given.items() if name not in Event.__struct_fields__}
+        details = {**extra, **(known.pop("details", None) or {})}
+        filled = {"timestamp": self.clock.now(), "instance_id": self.settings.instance_id, **known}
+        stamp = filled["timestamp"]
+        if isinstance(stamp, int | float):
+            filled["timestamp"] = datetime.fromtimestamp(stamp, self.clock.now().tzinfo)
+        try:
+            return msgspec.convert({**filled, "details": details}, Event)
+        except msgspec.ValidationError as error:
+            example = "{'type': 'job_started', 'job_id': 'report-1'}"
+            raise InvalidInput(Problem("event", shown(dict(given)), str(error), example)) from None
+
+    async def _first_sequence(self, since: datetime | None, since_sequence: int | None) -> int:
+        if since_sequence is not None:
+            return since_sequence
+        info = await self.connection.api(f"STREAM.INFO.{self.names.events_stream}")
+        return 1 if since is not None else int(info["state"]["last_seq"]) + 1
+
+    async def _read(self, sequence: int) -> AsyncIterator[tuple[int, Event]]:
+        """All events stored from a sequence on, with their message's sequence."""
+        subject = f"$JS.API.DIRECT.GET.{self.names.events_stream}"
+        while True:
+            headers, data = await self.connection.ask(
+                subject, _encoder.encode({"seq": max(1, sequence), "next_by_subj": self.names.events_subject})
+            )
+            if status_code(headers) == 404:
+                return
+            found = int(header_field(headers, b"Nats-Sequence") or 0)
+            for event in _events_of(data):
+                yield found, event
+            sequence = found + 1
+
+    async def _flush_for_ever(self) -> None:
+        while True:
+            await self._signal.wait()
+            await self.clock.sleep(FLUSH_EVERY)
+            self._signal.clear()
+            try:
+                await self._flush()
+            except StoreUnavailable:
+                await self.clock.sleep(0.2)
+                self._signal.set()
+
+    async def _flush(self) -> None:
+        while self._buffer:
+            group = [self._buffer[position] for position in range(min(GROUP, len(self._buffer)))]
+            await self.connection.client.send(encode_publish(self.names.events_subject, _encoder.encode(group)))
+            for _ in group:
+                self._buffer.popleft()
+
+    def _on_state(self, state: ConnectionState) -> None:
+        kind = {
+            ConnectionState.LOST: EventType.CONNECTION_LOST,
+            ConnectionState.RESTORED: EventType.CONNECTION_RESTORED,
+        }.get(state)
+        if kind is not None:
+            now = self.clock.now()
+            self.emit([Event(type=kind, timestamp=now, instance_id=self.settings.instance_id)])
+
+
+def _events_of(data: bytes) -> list[Event]:
+    try:
+        return _group_decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        log.warning("a message in the event stream is no group of events: %s", error)
+        return []
+
+
+def _matches(
+    event: Event,
+    types: Collection[str] | None,
+    schedule_id: str | None,
+    job_id: str | None,
+    since: datetime | None,
+) -> bool:
+    return (
+        (types is None or event.type in types)
+        and (schedule_id is None or event.schedule_id == schedule_id)
+        and (job_id is None or event.job_id == job_id)
+        and (since is None or event.timestamp >= since)
+    )

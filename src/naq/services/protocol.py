@@ -1,0 +1,112 @@
+"""Bytes of the NATS protocol that naq writes and reads itself: batches, header fields, delivery subjects."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from naq.exceptions import TransactionTooLarge
+
+__all__ = [
+    "BATCH_LIMIT",
+    "Delivery",
+    "Message",
+    "encode_batch",
+    "encode_publish",
+    "header_field",
+    "parse_delivery",
+    "status_code",
+]
+
+BATCH_LIMIT = 1000
+"""Messages that the server accepts in one atomic batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message to publish: subject, header lines (``Name: value\\r\\n`` each), payload."""
+
+    subject: str
+    headers: str
+    payload: bytes
+
+
+def encode_batch(messages: Sequence[Message], reply: str, max_payload: int) -> bytes:
+    """An atomic batch as one buffer; only its last message asks for an answer, at ``reply``.
+
+    Raises `TransactionTooLarge` when it has more than `BATCH_LIMIT` messages, or one is larger than the server accepts.
+    """
+    if len(messages) > BATCH_LIMIT:
+        raise TransactionTooLarge(
+            f"a transaction of {len(messages)} messages is more than the {BATCH_LIMIT} that the server commits at once: "
+            "split it"
+        )
+    batch = secrets.token_hex(12)
+    last = len(messages)
+    parts: list[bytes] = []
+    for number, message in enumerate(messages, 1):
+        commit = "Nats-Batch-Commit: 1\r\n" if number == last else ""
+        head = (
+            f"NATS/1.0\r\nNats-Batch-Id: {batch}\r\nNats-Batch-Sequence: {number}\r\n{message.headers}{commit}\r\n"
+        ).encode()
+        size = len(head) + len(message.payload)
+        if size > max_payload:
+            raise TransactionTooLarge(
+                f"the record for {message.subject} is {size} bytes with its headers, and the server accepts {max_payload}: "
+                "make it smaller, or raise max_payload in the server's configuration"
+            )
+        answer = f"{reply} " if number == last else ""
+        parts.append(f"HPUB {message.subject} {answer}{len(head)} {size}\r\n".encode())
+        parts.append(head)
+        parts.append(message.payload)
+        parts.append(b"\r\n")
+    return b"".join(parts)
+
+
+def encode_publish(subject: str, payload: bytes, headers: str = "") -> bytes:
+    """One message that asks for no answer."""
+    if not headers:
+        return b"PUB %b %d\r\n%b\r\n" % (subject.encode(), len(payload), payload)
+    head = f"NATS/1.0\r\n{headers}\r\n".encode()
+    return b"HPUB %b %d %d\r\n%b%b\r\n" % (subject.encode(), len(head), len(head) + len(payload), head, payload)
+
+
+def header_field(headers: bytes, name: bytes) -> bytes | None:
+    """The value of one header field (``b"Nats-Sequence"``), ``None`` when it is not there."""
+    start = headers.find(b"\r\n" + name + b": ")
+    if start < 0:
+        return None
+    start += len(name) + 4
+    return headers[start : headers.index(b"\r\n", start)]
+
+
+def status_code(headers: bytes) -> int:
+    """The inline status of a frame (404, 503, 100, 204), 0 when it has none."""
+    if headers[8:9] != b" ":
+        return 0
+    code = headers[9:12]
+    return int(code) if code.isdigit() else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a consumer's reply subject says of a message."""
+
+    stream_seq: int
+    consumer_seq: int
+    delivered: int
+    """How often it was handed out, counting this time."""
+    pending: int
+
+
+def parse_delivery(reply: bytes) -> Delivery:
+    """Read ``$JS.ACK....``; both the nine-token form and the one with domain and account."""
+    tokens = reply.split(b".")
+    first = 4 if len(tokens) == 9 else 6
+    return Delivery(
+        delivered=int(tokens[first]),
+        stream_seq=int(tokens[first + 1]),
+        consumer_seq=int(tokens[first + 2]),
+        pending=int(tokens[first + 4]),
+    )
