@@ -20,11 +20,14 @@ from typing import Any
 
 import msgspec
 
+from naq.forms import epoch, job_form, policy_form, trigger_form
 from naq.job import JobSpec
+from naq.policy import Coalesce, IfExists, Overlap, Policy
 from naq.timing.triggers import Interval, Trigger
 
 __all__ = [
     "Coalesce",
+    "IfExists",
     "OpenRun",
     "Overlap",
     "Policy",
@@ -35,6 +38,7 @@ __all__ = [
     "next_nominal",
     "paused",
     "resumed",
+    "to_dict",
 ]
 
 
@@ -49,50 +53,6 @@ class ScheduleStatus(StrEnum):
     """It ran out: its one time passed, ``max_runs`` was reached, or ``end_at`` passed."""
     CANCELLED = "cancelled"
     """Somebody ended it for good."""
-
-
-class Coalesce(StrEnum):
-    """Which of several nominal times fire that came due together (after an outage)."""
-
-    LATEST = "latest"
-    EARLIEST = "earliest"
-    ALL = "all"
-
-
-class Overlap(StrEnum):
-    """What happens when a schedule is due while a run of it is not finished."""
-
-    ALLOW_ALL = "allow_all"
-    """It is enqueued all the same."""
-    SKIP = "skip"
-    """It is not enqueued."""
-    BUFFER_ONE = "buffer_one"
-    """The first one waits for the running one's end; later ones are skipped."""
-    BUFFER_ALL = "buffer_all"
-    """All wait, one after the other, up to a cap."""
-    CANCEL_OTHER = "cancel_other"
-    """The running one is asked to stop; the new one is enqueued when it has."""
-    TERMINATE_OTHER = "terminate_other"
-    """The running one is given up at once, and the new one enqueued."""
-
-
-class Policy(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """The rules around the trigger."""
-
-    start_at: datetime | None = None
-    """No nominal time before it; inclusive."""
-    end_at: datetime | None = None
-    """No nominal time after it; inclusive."""
-    max_runs: int | None = None
-    """Scheduled fires after which it completes; manual ones and backfills do not count."""
-    catch_up: timedelta | None = timedelta(hours=1)
-    """How late a fire may be; older ones are missed. Zero: only on time. ``None``: however late."""
-    coalesce: Coalesce = Coalesce.LATEST
-    start_deadline: timedelta | None = None
-    """A job that no worker has started this long after its nominal time is missed, not run."""
-    jitter: timedelta | None = None
-    """Each fire is delayed by an amount in [0, jitter] that depends on the schedule and the nominal time alone."""
-    overlap: Overlap = Overlap.ALLOW_ALL
 
 
 class OpenRun(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -220,3 +180,44 @@ def cancelled(schedule: Schedule, now: datetime) -> Schedule:
     return schedule.evolve(
         status=ScheduleStatus.CANCELLED, cancelled_at=now, next_nominal_at=None, next_run_at=None, buffered=()
     )
+
+
+def to_dict(schedule: Schedule) -> dict[str, Any]:
+    """The schedule as the facade shows it: times in epoch seconds, ``max_runs`` -1 for no limit.
+
+    ``schedule`` in it can be handed to `naq.specification.parse_schedule` again. Times of actions
+    (``paused_at``, ``resumed_at``, ``cancelled_at``, ``completed_at``) are there after the action only.
+    """
+    limit = schedule.policy.max_runs
+    entry: dict[str, Any] = {
+        "schedule_id": schedule.schedule_id,
+        "job": job_form(schedule.job),
+        "schedule": {**trigger_form(schedule.trigger), **policy_form(schedule.policy)},
+        "description": str(schedule.trigger),
+        "created_at": epoch(schedule.created_at),
+        "updated_at": epoch(schedule.updated_at or schedule.created_at),
+        "next_run_at": epoch(schedule.next_run_at),
+        "next_nominal_at": epoch(schedule.next_nominal_at),
+        "status": str(schedule.status),
+        "runs": schedule.runs,
+        "max_runs": -1 if limit is None else limit,
+        "manual_runs": schedule.manual_runs,
+        "missed": schedule.missed,
+        "skipped": schedule.skipped,
+        "error_count": schedule.error_count,
+        "last_run_at": epoch(schedule.last_run_at),
+        "last_nominal_at": epoch(schedule.last_nominal_at),
+        "skip_next": schedule.skip_next,
+        "open_runs": [run.job_id for run in schedule.open_runs],
+        "buffered": [epoch(nominal) for nominal in schedule.buffered],
+        "declared_in": schedule.declared_in,
+        "labels": dict(schedule.labels),
+        "note": schedule.note,
+        "pause_reason": schedule.pause_reason,
+        "paused_by": schedule.paused_by,
+    }
+    for name in ("paused_at", "resumed_at", "cancelled_at", "completed_at"):
+        instant = getattr(schedule, name)
+        if instant is not None:
+            entry[name] = epoch(instant)
+    return entry
