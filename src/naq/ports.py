@@ -9,19 +9,22 @@ whole store. The one way to write is a transaction: several writes, each with it
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from naq.events import Event
 
 __all__ = [
+    "Answer",
     "Check",
     "Committed",
     "Delete",
     "Entry",
     "EventSink",
     "Outcome",
+    "Presence",
     "Put",
     "Refused",
     "Store",
@@ -135,4 +138,29 @@ class EventSink(Protocol):
 
     def emit(self, events: Iterable[Event]) -> None:
         """Hand over events; they are stored and shown soon after, in this order."""
+        ...
+
+
+class Answer(Enum):
+    """What a follower learns when it asks a leader whether it is there."""
+
+    ALIVE = "alive"
+    SILENT = "silent"
+    """No answer in time: paused, slow, or cut off. Only the lease can tell."""
+    GONE = "gone"
+    """Nobody listens there any more: its connection is gone, and so is its process, or it is being restored."""
+
+
+class Presence(Protocol):
+    """How leaders and followers of one partition speak to each other, besides the lease."""
+
+    async def announce(self, term: str, on_handover: Callable[[str, int], None]) -> Callable[[], Awaitable[None]]:
+        """Answer questions to a term's holder from now on; returns how to stop.
+
+        ``on_handover(instance_id, priority)`` is called when an instance asks for the leadership.
+        """
+        ...
+
+    async def ask(self, term: str, handover: tuple[str, int] | None = None) -> Answer:
+        """Ask a term's holder whether it is there, and for a hand-over to ``(instance_id, priority)`` if one is given."""
         ...

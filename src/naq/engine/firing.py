@@ -1,0 +1,364 @@
+"""Firing: from keys that are due to committed transactions.
+
+For every due key an `Intent` is made: the writes that advance the schedule and enqueue its jobs, planned from one
+revision of its record. Intents are packed into a transaction that is fenced by the leader's epoch. What comes back is a
+value, and each has one answer:
+
+- committed: the mirror takes over what was written, and the facts are emitted;
+- refused: nothing was done, and the store does not say why. The keys are read again. What moved is taken over, what
+  did not move is planned again; a transaction that is refused though nothing moved is halved, so that one bad record
+  never holds up the others;
+- unknown: the same reading tells whether it was done. It is never guessed;
+- too large: halved; a single intent that is too large is quarantined.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from naq.clock import Clock
+from naq.engine.mirror import Mirror
+from naq.events import Event, EventType
+from naq.exceptions import NaqError, RecordUnreadable, StoreError, StoreRejected, TransactionTooLarge
+from naq.job import QueuedJob
+from naq.lease import Term
+from naq.names import epoch_key, job_id, job_key
+from naq.plan import Fire, Plan, plan
+from naq.ports import Check, Committed, Delete, Entry, EventSink, Put, Refused, Store, Write
+from naq.schedule import Schedule, ScheduleStatus
+from naq.wire import decode, encode
+
+__all__ = ["Firing", "Intent"]
+
+MESSAGES_AT_ONCE = 990
+"""Writes in one transaction: below the server's limit of 1000, with room for the fence."""
+RETRY_AFTER = timedelta(milliseconds=200)
+"""How long a key waits when the store rejected or could not be asked, before it is planned again."""
+
+MISSING_LIMIT = 5
+"""Times in a row that a record may be missing from the store before it is forgotten."""
+
+PLANNING_ERRORS = (NaqError, ArithmeticError, LookupError, TypeError, ValueError, AssertionError)
+"""What a record can make planning raise that is well-formed but makes no sense, e.g. an interval of zero."""
+
+log = logging.getLogger("naq.firing")
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What one due key is to become, planned from one revision of its record."""
+
+    key: str
+    revision: int
+    value: bytes | None
+    """The advanced record; ``None``: the key is deleted (a deferred job that goes into the queue)."""
+    jobs: tuple[tuple[str, bytes], ...]
+    """Keys and records of the jobs to enqueue."""
+    job_ids: tuple[str, ...]
+    events: tuple[Event, ...]
+
+    @property
+    def size(self) -> int:
+        """How many writes it takes."""
+        return 1 + len(self.jobs)
+
+    def writes(self) -> Iterable[Write]:
+        """The writes, each with its condition."""
+        if self.value is None:
+            yield Delete(self.key, self.revision)
+        else:
+            yield Put(self.key, self.value, self.revision)
+        for key, record in self.jobs:
+            yield Put(key, record, 0)
+
+
+class Firing:
+    """Plans due keys and commits them for one leader's term."""
+
+    def __init__(
+        self, store: Store, mirror: Mirror, clock: Clock, sink: EventSink, instance_id: str, partition: int = 0
+    ) -> None:
+        self.fired = 0
+        """Jobs enqueued by this instance so far."""
+        self._store = store
+        self._mirror = mirror
+        self._clock = clock
+        self._sink = sink
+        self._instance_id = instance_id
+        self._partition = partition
+        self._in_flight: set[str] = set()
+        self._enqueued_already: set[str] = set()
+        """Keys of jobs that the store held already when they were to be enqueued: their schedules advance without them."""
+        self._not_before: dict[str, datetime] = {}
+        self._missing: Counter[str] = Counter()
+
+    def collect(self, term: Term, lane: int, now: datetime, limit: int) -> list[Intent]:
+        """Plan up to ``limit`` due keys, and mark them as in flight until `commit` is through with them.
+
+        The keys that cannot be planned are quarantined. Fewer than ``limit`` may come back while more is due.
+        """
+        intents: list[Intent] = []
+        size = 0
+        for key in self._mirror.due.pop_due(now, limit):
+            if key in self._in_flight:
+                continue  # requeued from its record when the transaction that has it is through
+            intent = self._intent(key, term.epochs[lane], now)
+            if intent is None:
+                continue
+            if size + intent.size > MESSAGES_AT_ONCE and intents:
+                self._mirror.requeue(key)
+                continue
+            size += intent.size
+            self._in_flight.add(key)
+            intents.append(intent)
+        return intents
+
+    async def commit(self, term: Term, lane: int, intents: Sequence[Intent]) -> tuple[list[str], bool]:
+        """Commit the intents in one transaction, or several if need be.
+
+        Returns the ids of the jobs that were enqueued, and whether the term is still the store's: ``False`` means that
+        another instance leads now. Never raises for what the store does; every key is back in the due-queue, where its
+        record says, when this returns.
+        """
+        done: list[str] = []
+        holds = True
+        try:
+            pending = [list(intents)]
+            while pending and holds:
+                part = pending.pop()
+                halves, holds = await self._commit_part(term, lane, part, done)
+                pending.extend(halves)
+        finally:
+            for intent in intents:
+                self._in_flight.discard(intent.key)
+                self._mirror.requeue(intent.key, self._not_before.pop(intent.key, None))
+        return done, holds
+
+    async def _commit_part(
+        self, term: Term, lane: int, intents: list[Intent], done: list[str]
+    ) -> tuple[list[list[Intent]], bool]:
+        """One transaction. Returns what is to be tried in smaller parts, and whether the term holds."""
+        fence = Check(epoch_key(lane, self._partition), term.epochs[lane])
+        writes: list[Write] = [fence]
+        for intent in intents:
+            writes.extend(intent.writes())
+        try:
+            outcome = await self._store.transact(writes)
+        except TransactionTooLarge as error:
+            if len(intents) > 1:
+                return _halves(intents), True
+            self._mirror.quarantine(intents[0].key, str(error))
+            return [], True
+        except StoreError as error:
+            self._delay(intents, error)
+            return [], True
+        if isinstance(outcome, Committed):
+            self._took_effect(intents, outcome.revisions[1:], done)
+            return [], True
+        return await self._reconcile(fence, intents, outcome.reason, isinstance(outcome, Refused), done)
+
+    async def _reconcile(
+        self, fence: Check, intents: list[Intent], reason: str, refused: bool, done: list[str]
+    ) -> tuple[list[list[Intent]], bool]:
+        """Read again what the transaction was about, and learn from it what happened."""
+        keys = [fence.key, *(intent.key for intent in intents)]
+        keys += [key for intent in intents for key, _ in intent.jobs]
+        try:
+            entries = await self._store.get_many(keys)
+        except StoreError as error:
+            self._delay(intents, error)
+            return [], True
+        epoch = entries.get(fence.key)
+        holds = epoch is not None and epoch.revision == fence.revision
+        unmoved: list[Intent] = []
+        for intent in intents:
+            entry = entries.get(intent.key)
+            if _is_done(intent, entry, entries):
+                self._facts([intent], done)
+                if entry is None:
+                    self._mirror.remove(intent.key)
+            if entry is None:
+                self._missing_again(intent.key)
+            elif entry.revision != intent.revision:
+                self._mirror.apply(entry)
+            elif taken := [key for key, _ in intent.jobs if key in entries]:
+                # Enqueued before, under this very identity: the schedule advances, and the job is not repeated.
+                self._enqueued_already.update(taken)
+            else:
+                unmoved.append(intent)
+        if not holds:
+            return [], False
+        log.debug("a transaction of %d was not committed (%s); %d unmoved", len(intents), reason, len(unmoved))
+        if refused and len(unmoved) == len(intents):
+            if len(intents) > 1:
+                return _halves(intents), True
+            self._delay(intents, StoreRejected(reason))
+        return [], True
+
+    def _missing_again(self, key: str) -> None:
+        """The store says that a record is not there. Usually the watch says so too in a moment; a replica that lags may
+        also not have it *yet*, so only a record that stays away is forgotten."""
+        self._missing[key] += 1
+        if self._missing[key] < MISSING_LIMIT:
+            self._not_before[key] = self._clock.now() + RETRY_AFTER
+        else:
+            del self._missing[key]
+            self._mirror.remove(key)
+
+    def _took_effect(self, intents: Sequence[Intent], revisions: Sequence[int], done: list[str]) -> None:
+        position = 0
+        for intent in intents:
+            self._mirror.apply(Entry(intent.key, intent.value, revisions[position]))
+            position += intent.size
+        self._facts(intents, done)
+
+    def _facts(self, intents: Sequence[Intent], done: list[str]) -> None:
+        events: list[Event] = []
+        for intent in intents:
+            done.extend(intent.job_ids)
+            events.extend(intent.events)
+            self.fired += len(intent.job_ids)
+        self._sink.emit(events)
+
+    def _delay(self, intents: Sequence[Intent], error: StoreError) -> None:
+        log.warning("%d due records wait: %s", len(intents), error)
+        not_before = self._clock.now() + RETRY_AFTER
+        for intent in intents:
+            self._not_before[intent.key] = not_before
+
+    def _intent(self, key: str, epoch: int, now: datetime) -> Intent | None:
+        held = self._mirror.get(key)
+        if held is None:
+            return None
+        revision, value = held
+        try:
+            if key.startswith("schedule."):
+                return self._scheduled(key, revision, value, epoch, now)
+            return self._deferred(key, revision, value, epoch, now)
+        except RecordUnreadable as error:
+            self._mirror.quarantine(key, error.reason)
+        except PLANNING_ERRORS as error:
+            self._mirror.quarantine(key, f"it cannot be planned: {type(error).__name__}: {error}")
+        return None
+
+    def _scheduled(self, key: str, revision: int, value: bytes, epoch: int, now: datetime) -> Intent | None:
+        schedule = decode(Schedule, key, value)
+        decided = plan(schedule, now)
+        if decided.schedule is schedule:
+            self._mirror.requeue(key)
+            return None
+        jobs = []
+        identities = []
+        for fire in decided.fires:
+            identity = job_id(schedule.schedule_id, fire.nominal_at)
+            target = job_key(schedule.job.queue, identity)
+            if target in self._enqueued_already:
+                continue
+            jobs.append((target, encode(self._queued(schedule, fire, identity, epoch, now))))
+            identities.append(identity)
+        events = tuple(self._events(decided, identities, now))
+        return Intent(key, revision, encode(decided.schedule), tuple(jobs), tuple(identities), events)
+
+    def _queued(self, schedule: Schedule, fire: Fire, identity: str, epoch: int, now: datetime) -> QueuedJob:
+        return QueuedJob(
+            job_id=identity,
+            spec=schedule.job,
+            enqueued_at=now,
+            enqueued_by=self._instance_id,
+            schedule_id=schedule.schedule_id,
+            nominal_at=fire.nominal_at,
+            next_at=fire.next_at,
+            previous_at=fire.previous_at,
+            epoch=epoch,
+        )
+
+    def _deferred(self, key: str, revision: int, value: bytes, epoch: int, now: datetime) -> Intent:
+        waiting = decode(QueuedJob, key, value)
+        record = QueuedJob(
+            job_id=waiting.job_id,
+            spec=waiting.spec,
+            attempt=waiting.attempt,
+            enqueued_at=now,
+            enqueued_by=self._instance_id,
+            schedule_id=waiting.schedule_id,
+            nominal_at=waiting.nominal_at,
+            next_at=waiting.next_at,
+            previous_at=waiting.previous_at,
+            start_by=waiting.start_by,
+            tracked=waiting.tracked,
+            epoch=epoch,
+            error=waiting.error,
+        )
+        target = job_key(waiting.spec.queue, waiting.job_id, waiting.attempt)
+        event = self._event(
+            EventType.JOB_ENQUEUED,
+            now,
+            schedule_id=waiting.schedule_id,
+            job_id=waiting.job_id,
+            queue=waiting.spec.queue,
+            attempt=waiting.attempt,
+        )
+        jobs = () if target in self._enqueued_already else ((target, encode(record)),)
+        return Intent(key, revision, None, jobs, (waiting.job_id,) if jobs else (), (event,))
+
+    def _events(self, decided: Plan, identities: Sequence[str], now: datetime) -> Iterable[Event]:
+        schedule = decided.schedule
+        for identity, fire in zip(identities, decided.fires, strict=False):
+            yield self._event(
+                EventType.SCHEDULED_JOB_TRIGGERED,
+                now,
+                schedule_id=schedule.schedule_id,
+                job_id=identity,
+                queue=schedule.job.queue,
+                nominal_at=fire.nominal_at,
+            )
+        for non_fire in decided.non_fires:
+            yield Event(
+                type=EventType.FIRE_MISSED,
+                timestamp=now,
+                instance_id=self._instance_id,
+                schedule_id=schedule.schedule_id,
+                nominal_at=non_fire.last_at,
+                reason=non_fire.reason,
+                details={"count": non_fire.count, "first_at": non_fire.first_at.isoformat()},
+            )
+        if schedule.status is ScheduleStatus.COMPLETED:
+            yield self._event(EventType.SCHEDULE_COMPLETED, now, schedule_id=schedule.schedule_id)
+
+    def _event(
+        self,
+        kind: EventType,
+        now: datetime,
+        *,
+        schedule_id: str | None = None,
+        job_id: str | None = None,
+        queue: str | None = None,
+        attempt: int | None = None,
+        nominal_at: datetime | None = None,
+    ) -> Event:
+        return Event(
+            type=kind,
+            timestamp=now,
+            instance_id=self._instance_id,
+            schedule_id=schedule_id,
+            job_id=job_id,
+            queue=queue,
+            attempt=attempt,
+            nominal_at=nominal_at,
+        )
+
+
+def _halves(intents: list[Intent]) -> list[list[Intent]]:
+    middle = len(intents) // 2
+    return [intents[middle:], intents[:middle]]
+
+
+def _is_done(intent: Intent, entry: Entry | None, entries: dict[str, Entry]) -> bool:
+    """Whether the store holds what the intent was to write, so that an unanswered transaction was done."""
+    if intent.value is None:
+        return entry is None and all(key in entries for key, _ in intent.jobs)
+    return entry is not None and entry.revision != intent.revision and entry.value == intent.value

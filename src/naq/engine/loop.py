@@ -1,0 +1,101 @@
+"""The loop: sleeps until the next due instant, and no longer; wakes for any earlier change; keeps transactions in flight.
+
+No polling and no tick: an idle scheduler with a million schedules does nothing. A fire that is alone goes at once. When
+more are due than one transaction holds, several are in flight, each in a lane of its own; while transactions are small,
+few lanes are used, so that what comes due meanwhile gathers into the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from naq.clock import Clock
+from naq.engine.elector import Elector
+from naq.engine.firing import Firing, Intent
+from naq.engine.mirror import Mirror
+from naq.lease import Term
+from naq.names import LANES
+
+__all__ = ["FireLoop"]
+
+CROWD = 64
+"""Due keys for which one more lane is worth opening while others are in flight."""
+
+log = logging.getLogger("naq.loop")
+
+
+class FireLoop:
+    """Fires what is due while the elector says that this instance leads."""
+
+    def __init__(self, elector: Elector, mirror: Mirror, firing: Firing, clock: Clock, batch: int) -> None:
+        self._elector = elector
+        self._mirror = mirror
+        self._firing = firing
+        self._clock = clock
+        self._batch = batch
+        self._free = list(range(LANES))
+        self._flights: set[asyncio.Task[list[str]]] = set()
+        self._small = 0
+        self._wake = mirror.changed
+
+    async def run(self) -> None:
+        """Fire, for ever; ends with its flights when cancelled."""
+        try:
+            while True:
+                self._wake.clear()
+                self._launch()
+                gathering = self._small > 0 or not self._may_launch()
+                await self._clock.wait(self._wake, None if gathering else self._mirror.due.next_at())
+        finally:
+            await self.settle()
+
+    async def fire_due(self) -> list[str]:
+        """Fire what is due now and return the ids of the jobs that were enqueued; ``[]`` unless this instance leads."""
+        fired: list[str] = []
+        while launched := self._launch():
+            for done in await asyncio.gather(*launched):
+                fired.extend(done)
+        return fired
+
+    async def settle(self) -> None:
+        """Wait until nothing is in flight."""
+        while self._flights:
+            await asyncio.wait(self._flights)
+
+    def wake(self) -> None:
+        """Look again, e.g. because leadership changed."""
+        self._wake.set()
+
+    def _may_launch(self) -> bool:
+        return self._elector.leads and bool(self._free)
+
+    def _launch(self) -> list[asyncio.Task[list[str]]]:
+        """Send what is due, as far as lanes are free and worth it."""
+        launched: list[asyncio.Task[list[str]]] = []
+        now = self._clock.now()
+        while self._may_launch() and (self._small == 0 or self._mirror.due.crowd(now, CROWD)):
+            term = self._elector.term
+            assert term is not None
+            intents = self._firing.collect(term, self._free[-1], now, self._batch)
+            if not intents:
+                break
+            lane = self._free.pop()
+            flight = asyncio.create_task(self._fly(term, lane, intents), name=f"naq lane {lane}")
+            self._flights.add(flight)
+            flight.add_done_callback(self._flights.discard)
+            launched.append(flight)
+        return launched
+
+    async def _fly(self, term: Term, lane: int, intents: list[Intent]) -> list[str]:
+        small = len(intents) < CROWD
+        self._small += small
+        try:
+            done, holds = await self._firing.commit(term, lane, intents)
+            if not holds:
+                await self._elector.step_down("another instance has taken office")
+            return done
+        finally:
+            self._small -= small
+            self._free.append(lane)
+            self._wake.set()

@@ -1,0 +1,215 @@
+"""The mirror: every schedule and deferred job of a partition in memory, kept up by a watch, and the queue of what is due.
+
+The bytes of a record are kept, not the record: a million schedules fit, and a record is decoded when it is due. The
+mirror is a cache and may be behind. Nothing depends on its being right: a fire planned from an old record is refused by
+the store. It does depend on being *woken*: so besides the watch there is a periodic look at the store's last revision,
+which brings in whatever a silently dead watch missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from datetime import datetime
+
+import msgspec
+
+from naq.clock import Clock
+from naq.events import Event, EventType
+from naq.exceptions import RecordUnreadable, StoreError
+from naq.ports import Entry, EventSink, Store
+from naq.schedule import ScheduleStatus
+from naq.timing.due_queue import DueQueue
+from naq.wire import decode
+
+__all__ = ["Mirror"]
+
+PATTERNS = ("schedule.>", "deferred.>")
+RETRY_AFTER = 0.5
+"""Seconds before the store is asked again after it could not be."""
+
+log = logging.getLogger("naq.mirror")
+
+
+class _ScheduleHead(msgspec.Struct):
+    """What the mirror needs to know of a schedule's record."""
+
+    status: ScheduleStatus = ScheduleStatus.ACTIVE
+    next_run_at: datetime | None = None
+    v: int = 1
+
+
+class _DeferredHead(msgspec.Struct):
+    """What the mirror needs to know of a deferred job's record."""
+
+    due_at: datetime | None = None
+    v: int = 1
+
+
+Held = tuple[int, bytes, ScheduleStatus | None]
+"""Revision, bytes and, for a schedule, its status."""
+
+
+class Mirror:
+    """Schedules and deferred jobs by key; who is due next; how many there are of each status."""
+
+    def __init__(self, store: Store, clock: Clock, sink: EventSink, instance_id: str) -> None:
+        self.due = DueQueue()
+        self.counts: Counter[ScheduleStatus] = Counter()
+        self.quarantined: dict[str, str] = {}
+        """Key -> why its record is not fired. Nothing is deleted: a mended record leaves by itself."""
+        self.changed = asyncio.Event()
+        """Set when something may be due earlier than before."""
+        self.loaded = asyncio.Event()
+        """Set once everything that was there at the start is here."""
+        self.revision = 0
+        """Everything up to this revision has been seen."""
+        self._store = store
+        self._clock = clock
+        self._sink = sink
+        self._instance_id = instance_id
+        self._held: dict[str, Held] = {}
+        self._gone: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @property
+    def total(self) -> int:
+        """How many schedules there are, quarantined ones not counted."""
+        return self.counts.total()
+
+    def get(self, key: str) -> tuple[int, bytes] | None:
+        """Revision and bytes of a record; ``None`` when there is none, or it is quarantined."""
+        held = self._held.get(key)
+        return None if held is None or key in self.quarantined else (held[0], held[1])
+
+    async def load(self) -> None:
+        """Read everything; waits and tries again while the store cannot be asked."""
+        while not self.loaded.is_set():
+            try:
+                await self._catch_up()
+            except StoreError as error:
+                log.warning("the schedules cannot be read yet: %s", error)
+                await self._clock.sleep(RETRY_AFTER)
+            else:
+                self.loaded.set()
+                self.changed.set()
+
+    async def follow(self) -> None:
+        """Apply every change, for ever."""
+        async for entries in self._store.watch(PATTERNS, self.revision):
+            for entry in entries:
+                self.apply(entry)
+            self._seen(entries[-1].revision)
+
+    async def resync(self, interval: float) -> None:
+        """Every ``interval`` seconds bring in what the watch missed, for ever."""
+        while True:
+            await self._clock.sleep(interval)
+            before = self.revision
+            try:
+                newest = max([await self._store.last_revision(pattern) for pattern in PATTERNS])
+                await self._clock.sleep(RETRY_AFTER)
+                if newest > self.revision:
+                    log.warning("the watch on the schedules is behind (at %d, store at %d)", before, newest)
+                    await self._catch_up()
+            except StoreError as error:
+                log.warning("the schedules cannot be checked: %s", error)
+
+    async def _catch_up(self) -> None:
+        start, newest = self.revision, self.revision
+        for pattern in PATTERNS:
+            async for entries in self._store.scan(pattern, start):
+                for entry in entries:
+                    self.apply(entry)
+                newest = max(newest, entries[-1].revision)
+        self._seen(newest)
+
+    def _seen(self, revision: int) -> None:
+        self.revision = max(self.revision, revision)
+        if self._gone:
+            self._gone = {key: gone for key, gone in self._gone.items() if gone > self.revision}
+
+    def apply(self, entry: Entry) -> None:
+        """Take over one entry; one that is older than what is held is ignored."""
+        key, value, revision = entry.key, entry.value, entry.revision
+        held = self._held.get(key)
+        known = held[0] if held is not None else self._gone.get(key, 0)
+        if revision <= known:
+            return
+        if value is None:
+            self._forget(key, revision)
+            return
+        try:
+            status, due_at = self._head(key, value)
+        except RecordUnreadable as error:
+            self._hold(key, (revision, value, None), None)
+            self.quarantine(key, error.reason)
+            return
+        if self.quarantined:
+            self.quarantined.pop(key, None)
+        self._hold(key, (revision, value, status), due_at)
+
+    def remove(self, key: str) -> None:
+        """The store says that the key is not there."""
+        self._forget(key, self._held[key][0] if key in self._held else 0)
+
+    def quarantine(self, key: str, reason: str) -> None:
+        """Fire this record no more until it changes; the others are not concerned."""
+        if self.quarantined.get(key) == reason:
+            return
+        self.quarantined[key] = reason
+        self.due.discard(key)
+        log.error("%s is quarantined: %s", key, reason)
+        event = Event(
+            type=EventType.SCHEDULE_QUARANTINED,
+            timestamp=self._clock.now(),
+            instance_id=self._instance_id,
+            schedule_id=key.partition(".")[2],
+            reason=reason,
+        )
+        self._sink.emit([event])
+
+    def requeue(self, key: str, not_before: datetime | None = None) -> None:
+        """Put a key back into the due-queue as its record says, but no earlier than ``not_before``."""
+        held = self._held.get(key)
+        if held is None or key in self.quarantined:
+            return
+        due_at = self._head(key, held[1])[1]
+        if due_at is not None:
+            self._queue(key, due_at if not_before is None else max(due_at, not_before))
+
+    def _hold(self, key: str, held: Held, due_at: datetime | None) -> None:
+        before = self._held.get(key)
+        if before is not None and before[2] is not None:
+            self.counts[before[2]] -= 1
+        if held[2] is not None:
+            self.counts[held[2]] += 1
+        self._held[key] = held
+        if due_at is None:
+            self.due.discard(key)
+        else:
+            self._queue(key, due_at)
+
+    def _forget(self, key: str, revision: int) -> None:
+        before = self._held.pop(key, None)
+        if before is not None and before[2] is not None:
+            self.counts[before[2]] -= 1
+        self._gone[key] = revision
+        self.quarantined.pop(key, None)
+        self.due.discard(key)
+
+    def _queue(self, key: str, due_at: datetime) -> None:
+        earliest = self.due.next_at()
+        self.due.put(key, due_at)
+        if earliest is None or due_at < earliest:
+            self.changed.set()
+
+    @staticmethod
+    def _head(key: str, value: bytes) -> tuple[ScheduleStatus | None, datetime | None]:
+        if key.startswith("schedule."):
+            head = decode(_ScheduleHead, key, value)
+            return head.status, head.next_run_at if head.status is ScheduleStatus.ACTIVE else None
+        return None, decode(_DeferredHead, key, value).due_at

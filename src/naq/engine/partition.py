@@ -1,0 +1,56 @@
+"""A partition: everything that belongs to one bucket and its lease, in one object. One process may hold several."""
+
+from __future__ import annotations
+
+from naq.clock import Clock
+from naq.engine.elector import Elector, ElectorSettings
+from naq.engine.firing import Firing
+from naq.engine.loop import FireLoop
+from naq.engine.mirror import Mirror
+from naq.engine.tasks import Tasks
+from naq.ports import EventSink, Presence, Store
+
+__all__ = ["Partition"]
+
+
+class Partition:
+    """One scheduler instance's part in one partition: a candidate for its lease, with its schedules loaded."""
+
+    def __init__(
+        self,
+        store: Store,
+        presence: Presence,
+        clock: Clock,
+        sink: EventSink,
+        settings: ElectorSettings,
+        *,
+        batch: int,
+        resync_interval: float,
+    ) -> None:
+        self.mirror = Mirror(store, clock, sink, settings.instance_id)
+        self.elector = Elector(store, presence, clock, sink, settings)
+        self.firing = Firing(store, self.mirror, clock, sink, settings.instance_id, settings.partition)
+        self.loop = FireLoop(self.elector, self.mirror, self.firing, clock, batch)
+        self.elector.on_change = self.loop.wake
+        self._tasks = Tasks(clock)
+        self._resync_interval = resync_interval
+
+    async def start(self) -> None:
+        """Load the schedules and take part in the election; a lone instance leads when this returns.
+
+        Raises `StoreError` when the store cannot be asked for the lease.
+        """
+        await self.elector.look()
+        await self.elector.step()
+        await self.mirror.load()
+        self._tasks.start("naq mirror", self.mirror.follow)
+        self._tasks.start("naq resync", lambda: self.mirror.resync(self._resync_interval))
+        self._tasks.start("naq fire loop", self.loop.run)
+        self._tasks.start("naq lease watch", self.elector.follow)
+        self._tasks.start("naq elector", self.elector.run)
+
+    async def stop(self) -> None:
+        """Hand the lease back, so that another instance leads at once, and end. Idempotent."""
+        await self.elector.resign()
+        await self._tasks.stop()
+        await self.loop.settle()
