@@ -16,7 +16,7 @@ import msgspec
 
 from naq.exceptions import InvalidJob, Problem, RecordUnreadable, shown
 
-__all__ = ["decode", "encode", "encode_json", "function_name"]
+__all__ = ["decode", "encode", "encode_json", "function_name", "plain"]
 
 VERSION = 1
 
@@ -35,6 +35,11 @@ _version_decoder = msgspec.json.Decoder(_Versioned)
 def encode(record: msgspec.Struct) -> bytes:
     """The record as JSON bytes."""
     return _encoder.encode(record)
+
+
+def plain(value: Any) -> Any:
+    """A record, or one of its fields, as plain JSON values."""
+    return msgspec.json.decode(_encoder.encode(value))
 
 
 def decode(kind: type[T], key: str, value: bytes) -> T:

@@ -40,9 +40,9 @@ class Partition:
 
         Raises `StoreError` when the store cannot be asked for the lease.
         """
+        await self.mirror.load()
         await self.elector.look()
         await self.elector.step()
-        await self.mirror.load()
         self._tasks.start("naq mirror", self.mirror.follow)
         self._tasks.start("naq resync", lambda: self.mirror.resync(self._resync_interval))
         self._tasks.start("naq fire loop", self.loop.run)
