@@ -52,7 +52,8 @@ CALM = 10.0
 """Seconds that a server has to live for its end to be restarted at once again."""
 LONGEST_NAP = 5.0
 """Seconds between two restarts of a server that ends again and again, at most."""
-PORT_ATTEMPTS = 5
+ATTEMPTS = 5
+"""Starts in a row of a server that is killed, or whose port is taken, before it answers."""
 
 T = TypeVar("T")
 
@@ -149,9 +150,9 @@ class EmbeddedServer:
         Does nothing for one that is no member. Raises `EmbeddedServerError` when the server had to be stopped and
         could not; the membership has ended nevertheless.
         """
-        await self._end_watch()
+        await self._end_watch()  # it may have the turn, and be starting a server that nobody waits for
         async with self._turn:
-            await self._end_watch()
+            await self._end_watch()  # of a join that had the turn before
             member, self._member = self._member, None
             if member is None:
                 return
@@ -222,24 +223,30 @@ class EmbeddedServer:
     async def _start(self) -> ServerRecord:
         """Start the server, on its old port if it can be had. Only under the decision lock."""
         program = find_program()
-        record = (self._directory.record() or ServerRecord.fresh()).to_start()
-        for _ in range(PORT_ATTEMPTS):
+        record, words = (self._directory.record() or ServerRecord.fresh()).to_start(), ""
+        for _ in range(ATTEMPTS):
             if not port_is_free(record.port):
                 record = record.moved()
             self._directory.write(record)
             said_before = _size(self._directory.log_file)
-            if await self._launch(program, record):
+            status = await self._launch(program, record)
+            if status is None:
                 return record
             words = last_words(self._directory.log_file, said_before)
+            if status < 0:  # killed by somebody before it could answer: nothing is wrong with it
+                continue
             if "address already in use" not in words:
                 raise EmbeddedServerError(
                     f"the embedded server ended at once; its log {str(self._directory.log_file)!r} ends with\n{words}"
                 )
             record = record.moved()
-        raise EmbeddedServerError(f"the embedded server found no free port on {HOST}: set nats_url")
+        raise EmbeddedServerError(
+            f"the embedded server was started {ATTEMPTS} times and each time was killed or found its port taken; "
+            f"its log {str(self._directory.log_file)!r} ends with\n{words}"
+        )
 
-    async def _launch(self, program: Path, record: ServerRecord) -> bool:
-        """Run the server until it answers (true) or ends (false); if neither comes to be, kill it and raise."""
+    async def _launch(self, program: Path, record: ServerRecord) -> int | None:
+        """Run the server until it answers (``None``) or ends (its exit status); else kill it and raise."""
         claim = await _until(self._directory.claim_server, self._clock)
         child = self._directory.spawn(program, claim)
         try:
@@ -248,7 +255,7 @@ class EmbeddedServer:
                     f"the file system of data_dir {str(self._directory.data_dir)!r} does not keep locks (a network "
                     "file system?): choose a data_dir on a local disk, or set nats_url"
                 )
-            return await self._answers(record)
+            return None if await self._answers(record) else await asyncio.to_thread(child.wait)
         except BaseException:
             _kill(child)
             raise
