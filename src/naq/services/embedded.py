@@ -293,7 +293,7 @@ class EmbeddedServer:
                 if str(error) != complaint:
                     complaint = str(error)
                     log.error("%s", complaint)
-                nap = max(nap, RETRY)
+                await self._clock.sleep(RETRY)
 
     async def _end_watch(self) -> None:
         watchdog, self._watchdog = self._watchdog, None
