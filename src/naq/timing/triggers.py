@@ -1,73 +1,124 @@
 """Triggers: values that say at which instants a schedule is to fire.
 
-A trigger is frozen, serialises, compares, prints itself in plain words, and answers two questions without any state:
-`next_after` and `previous`. Instants are aware UTC. The rules are those of ``docs/concepts/schedules.md``.
+A trigger is frozen, serialises, compares, prints itself in plain words, and answers without any state: `next_after`,
+`previous`, `count_between`. What it takes from the time of creation is filled in once, by `bound`; what is wrong with
+it `check` says. Instants are aware UTC. The rules are those of ``docs/concepts/schedules.md``. The rooms:
+
+- `naq.timing.periods`: `Once`, `Interval`, `FixedDelay`
+- `naq.timing.cron`: `Cron`; `naq.timing.calendar_interval`: `CalendarInterval`; `naq.timing.rrule`: `RRule`
+- here: `AnyOf`, the union of several, and `Trigger`, any of them.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from typing import TypeAlias
 
 import msgspec
 
+from naq.exceptions import Problem
+from naq.timing.calendar_interval import CalendarInterval, CalendarUnit
 from naq.timing.cron import Cron
-from naq.timing.duration import duration_text
+from naq.timing.periods import FixedDelay, Interval, Once
+from naq.timing.rrule import RRule
+from naq.timing.wall import DstMark
+from naq.timing.zones import DstGap, DstOverlap
 
-__all__ = ["Cron", "Interval", "Once", "Trigger"]
+__all__ = [
+    "AnyOf",
+    "CalendarInterval",
+    "CalendarUnit",
+    "Cron",
+    "DstGap",
+    "DstMark",
+    "DstOverlap",
+    "FixedDelay",
+    "Interval",
+    "Once",
+    "RRule",
+    "Trigger",
+    "dst_mark",
+]
+
+_TICK = timedelta(microseconds=1)
 
 
-class Once(msgspec.Struct, frozen=True, tag="once"):
-    """One instant."""
+class AnyOf(msgspec.Struct, frozen=True, tag="any", omit_defaults=True):
+    """Fires when any of its triggers does; equal instants are one."""
 
-    at: datetime
+    triggers: tuple[Trigger, ...]
 
     def next_after(self, after: datetime) -> datetime | None:
-        """The instant, if it is later than ``after``."""
-        return self.at if self.at > after else None
+        """The first instant of any of them later than ``after``. Raises what they raise."""
+        return min((at for trigger in self.triggers if (at := trigger.next_after(after)) is not None), default=None)
 
     def previous(self, before: datetime) -> datetime | None:
-        """The instant, if it is earlier than ``before``."""
-        return self.at if self.at < before else None
+        """The last instant of any of them earlier than ``before``. Raises what they raise."""
+        return max((at for trigger in self.triggers if (at := trigger.previous(before)) is not None), default=None)
+
+    def count_between(self, after: datetime, until: datetime) -> int:
+        """How many different instants are in (``after``, ``until``].
+
+        The densest trigger is counted, the others are walked through: two very dense ones together are slow.
+        """
+        counts = {trigger: trigger.count_between(after, until) for trigger in self.triggers}
+        ordered = sorted(counts, key=lambda trigger: counts[trigger], reverse=True)
+        total = 0
+        for place, trigger in enumerate(ordered):
+            if place == 0:
+                total = counts[trigger]
+                continue
+            at = trigger.next_after(after)
+            while at is not None and at <= until:
+                total += not any(fires_at(other, at) for other in ordered[:place])
+                at = trigger.next_after(at)
+        return total
+
+    def bound(self, created_at: datetime) -> AnyOf:
+        """The same union with each trigger bound."""
+        bound = tuple(trigger.bound(created_at) for trigger in self.triggers)
+        return self if bound == self.triggers else AnyOf(bound)
+
+    def check(self, field: str) -> list[Problem]:
+        """The complaints of its triggers, as ``field[0]``, ``field[1]``, ...; none at all is a complaint."""
+        if not self.triggers:
+            return [Problem(field, "[]", "needs at least one trigger", "[{'cron': '0 9 * * *'}, {'interval': '6h'}]")]
+        return [
+            problem
+            for index, trigger in enumerate(self.triggers)
+            for problem in trigger.check(f"{field}[{index}].{_OWN_FIELD[type(trigger)]}")
+        ]
+
+    def mark(self, instant: datetime) -> DstMark | None:
+        """The mark of the trigger that fires at ``instant``; ``None`` when one of them is there without any."""
+        marks = [trigger.mark(instant) for trigger in self.triggers if fires_at(trigger, instant)]
+        return None if not marks or None in marks else marks[0]
 
     def __str__(self) -> str:
-        return f"once at {self.at.astimezone(UTC).isoformat(sep=' ', timespec='seconds')}"
+        return "; or ".join(map(str, self.triggers))
 
 
-class Interval(msgspec.Struct, frozen=True, tag="interval"):
-    """Every ``every`` from ``anchor`` on: anchor, anchor + every, anchor + 2 every, ... so it cannot drift.
+Trigger: TypeAlias = Once | Interval | FixedDelay | Cron | CalendarInterval | RRule | AnyOf
 
-    ``anchor`` ``None`` means the time of creation; `bound` fills it in.
+_OWN_FIELD: dict[type, str] = {
+    Once: "run_at",
+    Interval: "interval",
+    FixedDelay: "delay",
+    Cron: "cron",
+    CalendarInterval: "every",
+    RRule: "rrule",
+    AnyOf: "triggers",
+}
+
+
+def fires_at(trigger: Trigger, instant: datetime) -> bool:
+    """Whether ``instant`` is one of the trigger's own."""
+    return trigger.next_after(instant - _TICK) == instant
+
+
+def dst_mark(trigger: Trigger, instant: datetime) -> DstMark | None:
+    """How a change of the clocks touched a fire: shifted out of a gap, the first or the second of two; else ``None``.
+
+    ``instant`` must be one of the trigger's own.
     """
-
-    every: timedelta
-    anchor: datetime | None = None
-
-    def bound(self, created_at: datetime) -> Interval:
-        """The same interval with its anchor filled in."""
-        return self if self.anchor is not None else Interval(self.every, created_at)
-
-    def next_after(self, after: datetime) -> datetime | None:
-        """The first instant of the grid later than ``after``; the first one of all is the anchor."""
-        anchor = self._anchor()
-        steps = max(0, (after - anchor) // self.every + 1)
-        try:
-            return anchor + steps * self.every
-        except OverflowError:
-            return None
-
-    def previous(self, before: datetime) -> datetime | None:
-        """The last instant of the grid earlier than ``before``."""
-        anchor = self._anchor()
-        steps = -((anchor - before) // self.every) - 1
-        return anchor + steps * self.every if steps >= 0 else None
-
-    def _anchor(self) -> datetime:
-        if self.anchor is None:
-            raise ValueError("the interval has no anchor yet: use bound(created_at)")
-        return self.anchor
-
-    def __str__(self) -> str:
-        return f"every {duration_text(self.every)}"
-
-
-Trigger = Once | Interval | Cron
+    return trigger.mark(instant)
