@@ -108,6 +108,8 @@ class Schedule(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The declared set it belongs to; ``None``: made by hand, and no set touches it."""
     labels: Mapping[str, str] = {}
     note: str | None = None
+    change_id: str | None = None
+    """Random name of the last change that a person made: tells whether an unanswered change was done."""
 
     def evolve(self, **changes: Any) -> Schedule:
         """The same record with some fields changed."""

@@ -22,6 +22,9 @@ __all__ = ["FireLoop"]
 CROWD = 64
 """Due keys for which one more lane is worth opening while others are in flight."""
 
+SMALL_FLIGHTS = 1
+"""Small transactions in flight at once: the server works on one at a time, so a second one would only wait."""
+
 log = logging.getLogger("naq.loop")
 
 
@@ -45,7 +48,7 @@ class FireLoop:
             while True:
                 self._wake.clear()
                 self._launch()
-                gathering = self._small > 0 or not self._may_launch()
+                gathering = self._small >= SMALL_FLIGHTS or not self._may_launch()
                 await self._clock.wait(self._wake, None if gathering else self._mirror.due.next_at())
         finally:
             await self.settle()
@@ -74,7 +77,7 @@ class FireLoop:
         """Send what is due, as far as lanes are free and worth it."""
         launched: list[asyncio.Task[list[str]]] = []
         now = self._clock.now()
-        while self._may_launch() and (self._small == 0 or self._mirror.due.crowd(now, CROWD)):
+        while self._may_launch() and (self._small < SMALL_FLIGHTS or self._mirror.due.crowd(now, CROWD)):
             term = self._elector.term
             assert term is not None
             intents = self._firing.collect(term, self._free[-1], now, self._batch)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from naq.exceptions import StoreUnavailable
 from naq.names import Namespace
@@ -17,12 +19,20 @@ from naq.ports import Entry
 from naq.services.connection import ConnectionService, ConnectionState
 from naq.services.protocol import header_field, status_code
 
-__all__ = ["DirectReader", "entry_value"]
+__all__ = ["DirectReader", "Stored", "entry_value"]
 
 PAGE = 20_000
 """Entries asked for in one request: few enough to hold in memory, enough that asking costs nothing."""
 SUBJECTS_AT_ONCE = 512
 """Keys in one request of `DirectReader.get_many`; the server's limit is 1024."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An entry, and when the server stored it (aware UTC): what proofs and benchmarks go by."""
+
+    entry: Entry
+    stored_at: datetime
 
 
 def entry_value(headers: bytes, data: bytes) -> bytes | None:
@@ -52,24 +62,34 @@ class DirectReader:
         found: dict[str, Entry] = {}
         for start in range(0, len(keys), SUBJECTS_AT_ONCE):
             wanted = [self._names.subject(key) for key in keys[start : start + SUBJECTS_AT_ONCE]]
-            entries, _ = await self._request({"multi_last": wanted})
+            entries, _, _ = await self._request({"multi_last": wanted})
             found |= {entry.key: entry for entry in entries}
         return found
 
     async def scan(self, pattern: str, after: int) -> AsyncIterator[list[Entry]]:
         """Entries under a pattern behind a revision, in pages, ordered by revision, deletions included."""
+        async for entries, _ in self._pages(pattern, after):
+            yield entries
+
+    async def scan_stored(self, pattern: str, after: int) -> AsyncIterator[list[Stored]]:
+        """As `scan`, with the time at which the server stored each."""
+        async for entries, stamps in self._pages(pattern, after):
+            yield [Stored(entry, _stamp(stamp)) for entry, stamp in zip(entries, stamps, strict=True)]
+
+    async def _pages(self, pattern: str, after: int) -> AsyncIterator[tuple[list[Entry], list[bytes]]]:
         subject = self._names.subject(pattern)
         while True:
-            entries, pending = await self._request({"batch": PAGE, "seq": after + 1, "next_by_subj": subject})
+            entries, stamps, pending = await self._request({"batch": PAGE, "seq": after + 1, "next_by_subj": subject})
             if entries:
                 after = entries[-1].revision
-                yield entries
+                yield entries, stamps
             if not entries or pending == 0:
                 return
 
-    async def _request(self, request: dict[str, object]) -> tuple[list[Entry], int]:
-        """All frames of one answer, and how many messages are left behind them."""
+    async def _request(self, request: dict[str, object]) -> tuple[list[Entry], list[bytes], int]:
+        """All entries of one answer, when each was stored, and how many messages are left behind them."""
         entries: list[Entry] = []
+        stamps: list[bytes] = []
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         key_of = self._names.key
         progress = 0
@@ -82,6 +102,7 @@ class DirectReader:
                 key = key_of((header_field(headers, b"Nats-Subject") or b"").decode())
                 revision = int(header_field(headers, b"Nats-Sequence") or 0)
                 entries.append(Entry(key, entry_value(headers, data), revision))
+                stamps.append(header_field(headers, b"Nats-Time-Stamp") or b"")
             elif not done.done():
                 if code in (204, 404):
                     done.set_result(int(header_field(headers, b"Nats-Num-Pending") or 0))
@@ -106,7 +127,7 @@ class DirectReader:
                 seen = progress
                 finished, _ = await asyncio.wait((done,), timeout=self._connection.settings.request_timeout)
                 if finished:
-                    return entries, done.result()
+                    return entries, stamps, done.result()
                 if progress == seen:
                     raise StoreUnavailable(f"reading {self._names.stream} stalled: no answer in time")
         finally:
@@ -114,3 +135,9 @@ class DirectReader:
             if done.done() and not done.cancelled():
                 done.exception()
             await subscription.unsubscribe()
+
+
+def _stamp(text: bytes) -> datetime:
+    """Read ``2026-11-24T10:53:13.67590644Z``; nanoseconds are cut to microseconds."""
+    whole, _, fraction = text.decode().rstrip("Z").partition(".")
+    return datetime.fromisoformat(f"{whole}.{fraction[:6]:0<6}+00:00")

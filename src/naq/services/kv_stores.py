@@ -18,7 +18,7 @@ from naq.names import FENCE, Namespace
 from naq.ports import Check, Committed, Delete, Entry, Outcome, Put, Refused, Unknown, Write
 from naq.services.base import BaseService
 from naq.services.connection import ConnectionService
-from naq.services.direct import DirectReader
+from naq.services.direct import DirectReader, Stored
 from naq.services.follow import follow
 from naq.services.protocol import Message, encode_batch
 
@@ -115,6 +115,10 @@ class KVStoreService(BaseService):
     def scan(self, pattern: str, after: int = 0) -> AsyncIterator[list[Entry]]:
         """Pages of entries, ordered by revision, deletions included; see `Store.scan`."""
         return self._reader.scan(pattern, after)
+
+    def scan_stored(self, pattern: str, after: int = 0) -> AsyncIterator[list[Stored]]:
+        """As `scan`, with the time at which the server stored each entry."""
+        return self._reader.scan_stored(pattern, after)
 
     def watch(self, patterns: Sequence[str] | str, after: int = 0) -> AsyncIterator[list[Entry]]:
         """Changes behind a revision, for ever; see `Store.watch`."""

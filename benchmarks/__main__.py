@@ -1,0 +1,42 @@
+"""``python -m benchmarks [--only burst,steady,idle] [--count N] ...`` prints a table of figures."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import platform
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.fires import burst, steady
+from benchmarks.idle import idle
+from benchmarks.world import Row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", default="burst,steady,idle", help="which to run, separated by commas")
+    parser.add_argument("--burst", type=int, default=10_000, help="schedules due at one instant")
+    parser.add_argument("--steady", type=int, default=1_000, help="schedules that fire once a second")
+    parser.add_argument("--seconds", type=int, default=30, help="for how many seconds")
+    parser.add_argument("--idle", type=int, default=100_000, help="schedules that are not due")
+    arguments = parser.parse_args()
+    chosen = arguments.only.split(",")
+    rows: list[Row] = []
+    if "burst" in chosen:
+        rows += asyncio.run(burst(arguments.burst))
+    if "steady" in chosen:
+        rows += asyncio.run(steady(arguments.steady, arguments.seconds))
+    if "idle" in chosen:
+        rows += asyncio.run(idle(arguments.idle))
+    table = Table(title=f"naq on Python {platform.python_version()}, {platform.machine()}, sync on every write")
+    for heading in ("what", "figure", "target", "bare loop, same run", "ratio"):
+        table.add_column(heading, justify="left" if heading == "what" else "right")
+    for row in rows:
+        table.add_row(row.name, row.figure, row.target, row.limit, row.ratio)
+    Console(width=140).print(table)
+
+
+if __name__ == "__main__":
+    main()

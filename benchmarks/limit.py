@@ -1,0 +1,51 @@
+"""The limit: what a bare loop reaches that sends the same atomic batches, with nothing decided and nothing decoded."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from benchmarks.world import services
+from naq.names import LANES
+from naq.ports import Check, Committed, Put, Write
+from naq.services.kv_stores import KVStoreService
+
+RECORD = (
+    b'{"schedule_id":"bench-000000","job":{"func":"reports:send","args":["eu"]},"trigger":{"type":"once",' + b"x" * 200
+)
+JOB = (
+    b'{"job_id":"bench-000000/20261124T090000Z","spec":{"func":"reports:send","args":["eu"]},"enqueued_at":"'
+    + b"x" * 180
+)
+
+
+async def bare_fires_per_second(fires: int, batch: int = 400, lanes: int = LANES) -> float:
+    """Fires per second of prepared batches: a conditional record and a create-once job for each, and one fence a batch."""
+    async with services() as manager:
+        store = await manager.get_service(KVStoreService)
+        revisions: dict[int, int] = {}
+        for start in range(0, fires, batch):
+            part = range(start, min(start + batch, fires))
+            outcome = await store.transact([Put(f"schedule.bench-{number}", RECORD, 0) for number in part])
+            assert isinstance(outcome, Committed), outcome
+            revisions |= dict(zip(part, outcome.revisions, strict=True))
+        epoch = await store.put("epoch.0.0", b"x")
+        todo = [range(start, min(start + batch, fires)) for start in range(0, fires, batch)]
+        batches: list[list[Write]] = [_writes(part, revisions, epoch) for part in todo]
+
+        async def lane() -> None:
+            while batches:
+                outcome = await store.transact(batches.pop())
+                assert isinstance(outcome, Committed), outcome
+
+        began = time.perf_counter()
+        await asyncio.gather(*(lane() for _ in range(lanes)))
+        return fires / (time.perf_counter() - began)
+
+
+def _writes(part: range, revisions: dict[int, int], epoch: int) -> list[Write]:
+    writes: list[Write] = [Check("epoch.0.0", epoch)]
+    for number in part:
+        writes.append(Put(f"schedule.bench-{number}", RECORD, revisions[number]))
+        writes.append(Put(f"job.default.bench-{number}/20261124T090000Z", JOB, 0))
+    return writes

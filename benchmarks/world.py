@@ -1,0 +1,51 @@
+"""A server with the embedded server's settings in a directory of its own, and the services on it."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from naq.services.base import ServiceManager
+from naq.testing.server import NatsServer
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the printed table."""
+
+    name: str
+    figure: str
+    target: str = ""
+    limit: str = ""
+    ratio: str = ""
+
+
+@contextlib.asynccontextmanager
+async def services(namespace: str = "bench", **config: object) -> AsyncIterator[ServiceManager]:
+    """Services on a fresh server that syncs every write, as the embedded one does."""
+    with tempfile.TemporaryDirectory(prefix="naq-bench-") as directory:
+        async with NatsServer(Path(directory), sync_always=True) as server:
+            settings = {"nats_url": server.url, "namespace": namespace, "request_timeout": 30, **config}
+            async with ServiceManager(settings) as manager:
+                yield manager
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which ``share`` of the (sorted) values lie."""
+    return values[min(len(values) - 1, int(len(values) * share))] if values else float("nan")
+
+
+def cpu_seconds() -> float:
+    """CPU this process has used so far."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
