@@ -88,6 +88,10 @@ class CalendarInterval(msgspec.Struct, frozen=True, tag="calendar", omit_default
             )
         return [*problems, *check_zone(self.tz, beside(field, "timezone"))]
 
+    def clock(self) -> WallClock:
+        """The wall times hung in their zone, made once. Raises like `next_after`."""
+        return _clock(self)
+
     def mark(self, instant: datetime) -> DstMark | None:
         """How a change of the clocks touched ``instant``, one of its own; ``None`` on ordinary days."""
         return _clock(self).mark(instant)

@@ -39,15 +39,15 @@ class Cron(msgspec.Struct, frozen=True, tag="cron", omit_defaults=True):
 
         Raises `InvalidSchedule` when the zone cannot be loaded here or the expression cannot be read.
         """
-        return self._clock().next_after(after)
+        return self.clock().next_after(after)
 
     def previous(self, before: datetime) -> datetime | None:
         """The last instant earlier than ``before``. Raises like `next_after`."""
-        return self._clock().previous(before)
+        return self.clock().previous(before)
 
     def count_between(self, after: datetime, until: datetime) -> int:
         """How many instants are in (``after``, ``until``], exactly; a year of seconds costs what one of days does."""
-        return self._clock().count_between(after, until)
+        return self.clock().count_between(after, until)
 
     def bound(self, created_at: datetime) -> Cron:
         """Itself: a cron expression needs no anchor."""
@@ -70,7 +70,7 @@ class Cron(msgspec.Struct, frozen=True, tag="cron", omit_defaults=True):
 
     def mark(self, instant: datetime) -> DstMark | None:
         """How a change of the clocks touched ``instant``, one of its own; ``None`` on ordinary days."""
-        return self._clock().mark(instant)
+        return self.clock().mark(instant)
 
     def __str__(self) -> str:
         try:
@@ -79,7 +79,8 @@ class Cron(msgspec.Struct, frozen=True, tag="cron", omit_defaults=True):
             return f"cron {self.expression}, {self.tz}"
         return f"{describe(search.fields, search.matches_both)}, {self.tz}"
 
-    def _clock(self) -> WallClock:
+    def clock(self) -> WallClock:
+        """The expression hung in its zone, made once. Raises like `next_after`."""
         return _clock(self.expression, self.tz, self.day_or, self.dst_gap, self.dst_overlap)
 
 

@@ -24,7 +24,7 @@ from naq.timing.rrule_words import describe_rule
 from naq.timing.wall import DstMark, Grid, WallClock, WallRule
 from naq.timing.zones import DstGap, DstOverlap, check_zone, get_zone
 
-__all__ = ["RRule"]
+__all__ = ["RRule", "recurrence"]
 
 EXAMPLE = "FREQ=WEEKLY;INTERVAL=2;BYDAY=MO"
 MOST_COUNTED = 10_000
@@ -77,11 +77,15 @@ class RRule(msgspec.Struct, frozen=True, tag="rrule", omit_defaults=True):
             return problems
         try:
             start = _wall(self.dtstart or _EPOCH, self.tz)
-            rule = _recurrence(self.rrule, start, self.tz)
+            rule = recurrence(self.rrule, start, self.tz)
             fires = _days_exist(self.rrule, start) and rule.next_wall(-(1 << 60)) is not None
         except InvalidSchedule as error:
             return [Problem(field, found.value, found.reason, found.example) for found in error.problems]
         return [] if fires else [Problem(field, shown(self.rrule), "can never fire", shown(EXAMPLE))]
+
+    def clock(self) -> WallClock:
+        """The wall times hung in their zone, made once. Raises like `next_after`."""
+        return _clock(self)
 
     def mark(self, instant: datetime) -> DstMark | None:
         """How a change of the clocks touched ``instant``, one of its own; ``None`` on ordinary days."""
@@ -159,7 +163,8 @@ def _days_exist(text: str, start: datetime) -> bool:
 
 
 @lru_cache(maxsize=16384)
-def _recurrence(text: str, start: datetime, tz: str) -> WallRule:
+def recurrence(text: str, start: datetime, tz: str) -> WallRule:
+    """The wall times of a rule that counts from the naive wall time ``start``. Raises `InvalidSchedule`."""
     rule, until = _read(text, start, tz)
     parts = _parts(text)
     if "COUNT" in parts:
@@ -178,7 +183,7 @@ def _clock(trigger: RRule) -> WallClock:
     if trigger.dtstart is None:
         raise InvalidSchedule.of("dtstart", None, "is open: use bound(created_at) first", "2030-01-31T09:00:00")
     zone = get_zone(trigger.tz)
-    rule = _recurrence(trigger.rrule, _wall(trigger.dtstart, trigger.tz), trigger.tz)
+    rule = recurrence(trigger.rrule, _wall(trigger.dtstart, trigger.tz), trigger.tz)
     elapsed = _frequency(_parts(trigger.rrule)) >= du.HOURLY
     return WallClock(zone, rule, trigger.dst_gap, trigger.dst_overlap, elapsed=elapsed)
 

@@ -37,7 +37,9 @@ __all__ = [
     "Once",
     "RRule",
     "Trigger",
+    "dst_gaps",
     "dst_mark",
+    "fires_at",
 ]
 
 _TICK = timedelta(microseconds=1)
@@ -122,3 +124,14 @@ def dst_mark(trigger: Trigger, instant: datetime) -> DstMark | None:
     ``instant`` must be one of the trigger's own.
     """
     return trigger.mark(instant)
+
+
+def dst_gaps(trigger: Trigger, after: datetime, until: datetime) -> tuple[datetime, ...]:
+    """The ends of the gaps in (``after``, ``until``] that swallow one of its times: it is shifted, or skipped, there."""
+    match trigger:
+        case Cron() | CalendarInterval() | RRule():
+            return tuple(trigger.clock().gaps(after, until))
+        case AnyOf():
+            return tuple(sorted({at for part in trigger.triggers for at in dst_gaps(part, after, until)}))
+        case _:
+            return ()

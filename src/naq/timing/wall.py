@@ -81,11 +81,12 @@ class WallClock:
     ``elapsed`` rules ignore ``gap`` and ``overlap``.
     """
 
-    __slots__ = ("_first", "_last", "_shift", "rule", "zone")
+    __slots__ = ("_elapsed", "_first", "_last", "_shift", "rule", "zone")
 
     def __init__(self, zone: Zone, rule: WallRule, gap: DstGap, overlap: DstOverlap, *, elapsed: bool) -> None:
         self.zone = zone
         self.rule = rule
+        self._elapsed = elapsed
         self._shift = not elapsed and gap == DstGap.SHIFT
         self._first = elapsed or overlap != DstOverlap.LAST
         self._last = elapsed or overlap != DstOverlap.FIRST
@@ -128,6 +129,18 @@ class WallClock:
         if wall >= segment.end + segment.after:
             return DstMark.FIRST
         return None
+
+    def gaps(self, after: datetime, until: datetime) -> list[datetime]:
+        """The ends of those gaps in (``after``, ``until``] that swallow a time of a fixed-time rule, shifted or not."""
+        if self._elapsed:
+            return []
+        found = []
+        for change in self.zone.transitions(after, until):
+            end = (change.at - EPOCH) // _SECOND
+            wall = self.rule.next_wall(end + change.before // _SECOND)
+            if change.is_gap and wall is not None and wall < end + change.after // _SECOND:
+                found.append(change.at)
+        return found
 
     def _bounds(self, segment: Segment) -> tuple[int, int]:
         """The wall times [low, high) of a segment that count: those that come twice belong to one side, or to both."""
