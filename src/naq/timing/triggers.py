@@ -127,7 +127,7 @@ def dst_mark(trigger: Trigger, instant: datetime) -> DstMark | None:
 
 
 def dst_gaps(trigger: Trigger, after: datetime, until: datetime) -> tuple[datetime, ...]:
-    """The ends of the gaps in (``after``, ``until``] that swallow one of its times: it is shifted, or skipped, there."""
+    """The ends of the gaps in (``after``, ``until``] that swallow one of its times: it is shifted or skipped there."""
     match trigger:
         case Cron() | CalendarInterval() | RRule():
             return tuple(trigger.clock().gaps(after, until))
