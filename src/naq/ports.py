@@ -132,6 +132,11 @@ class Store(Protocol):
         """
         ...
 
+    async def expect(self, check: Check) -> None:
+        """A hint: a transaction whose first write is ``check`` comes within seconds. A store may prepare for it, and may
+        ignore it; it changes nothing but speed. Raises `StoreUnavailable` when it could not be passed on."""
+        ...
+
 
 class EventSink(Protocol):
     """Where facts go. Emitting never blocks and never fails; listeners are somebody else's business."""

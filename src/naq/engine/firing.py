@@ -14,6 +14,7 @@ value, and each has one answer:
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -117,6 +118,14 @@ class Firing:
             intents.append(intent)
         return intents
 
+    async def prepare(self, term: Term, lane: int) -> None:
+        """Tell the store that a transaction in this lane comes soon. Failing to is harmless."""
+        with contextlib.suppress(StoreError):
+            await self._store.expect(self._fence(term, lane))
+
+    def _fence(self, term: Term, lane: int) -> Check:
+        return Check(epoch_key(lane, self._partition), term.epochs[lane])
+
     async def commit(self, term: Term, lane: int, intents: Sequence[Intent]) -> tuple[list[str], bool]:
         """Commit the intents in one transaction, or several if need be.
 
@@ -142,7 +151,7 @@ class Firing:
         self, term: Term, lane: int, intents: list[Intent], done: list[str]
     ) -> tuple[list[list[Intent]], bool]:
         """One transaction. Returns what is to be tried in smaller parts, and whether the term holds."""
-        fence = Check(epoch_key(lane, self._partition), term.epochs[lane])
+        fence = self._fence(term, lane)
         writes: list[Write] = [fence]
         for intent in intents:
             writes.extend(intent.writes())

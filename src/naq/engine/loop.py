@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import timedelta
 
 from naq.clock import Clock
 from naq.engine.elector import Elector
@@ -22,6 +23,8 @@ __all__ = ["FireLoop"]
 CROWD = 64
 """Due keys for which one more lane is worth opening while others are in flight."""
 
+READY_BEFORE = timedelta(milliseconds=20)
+"""How long before a due instant the store is told to expect its transaction."""
 SMALL_FLIGHTS = 1
 """Small transactions in flight at once: the server works on one at a time, so a second one would only wait."""
 
@@ -48,10 +51,23 @@ class FireLoop:
             while True:
                 self._wake.clear()
                 self._launch()
-                gathering = self._small >= SMALL_FLIGHTS or not self._may_launch()
-                await self._clock.wait(self._wake, None if gathering else self._mirror.due.next_at())
+                if self._small >= SMALL_FLIGHTS or not self._may_launch():
+                    await self._clock.wait(self._wake, None)
+                else:
+                    await self._prepare()
         finally:
             await self.settle()
+
+    async def _prepare(self) -> None:
+        """Wait for the next due instant, and have the store ready for its transaction shortly before."""
+        due_at, term = self._mirror.due.next_at(), self._elector.term
+        if due_at is None or term is None:
+            await self._clock.wait(self._wake, due_at)
+            return
+        await self._clock.wait(self._wake, due_at - READY_BEFORE)
+        if not self._wake.is_set() and self._elector.leads:
+            await self._firing.prepare(term, self._free[-1])
+            await self._clock.wait(self._wake, due_at)
 
     async def fire_due(self) -> list[str]:
         """Fire what is due now and return the ids of the jobs that were enqueued; ``[]`` unless this instance leads."""

@@ -32,8 +32,9 @@ class Tasks:
         """Cancel all and wait until they are through; the last started first. Idempotent."""
         while self._tasks:
             task = self._tasks.pop()
-            task.cancel()
-            await asyncio.wait((task,))
+            while not task.done():
+                task.cancel()
+                await asyncio.wait((task,), timeout=1.0)
 
     async def _keep_up(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         while True:

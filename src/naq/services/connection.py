@@ -21,10 +21,18 @@ import nats.errors
 from nats.aio.client import Server
 
 from naq.config import Settings
-from naq.exceptions import ConfigError, Problem, StoreRejected, StoreUnavailable, StoreUnsuitable, shown
+from naq.exceptions import (
+    ConfigError,
+    EmbeddedServerError,
+    Problem,
+    StoreRejected,
+    StoreUnavailable,
+    StoreUnsuitable,
+    shown,
+)
 from naq.services.base import BaseService
 from naq.services.client import RawClient, RawSubscription
-from naq.services.embedded import EmbeddedServer
+from naq.services.embedded import EmbeddedServer, ServerAddress
 
 if TYPE_CHECKING:
     from naq.services.streams import StreamService
@@ -53,6 +61,7 @@ class ConnectionService(BaseService):
         super().__init__(config)
         self._client: RawClient | None = None
         self._embedded: EmbeddedServer | None = None
+        self._address: ServerAddress | None = None
         self._streams: StreamService | None = None
         self._listeners: list[Callable[[ConnectionState], None]] = []
         self._answers: dict[str, asyncio.Future[tuple[bytes, bytes]]] = {}
@@ -130,7 +139,8 @@ class ConnectionService(BaseService):
         line = f"PUB {subject} {reply} {len(payload)}\r\n".encode()
         try:
             await self.client.send(line + payload + b"\r\n")
-            headers, data = await asyncio.wait_for(answer, timeout or self.settings.request_timeout)
+            async with asyncio.timeout(timeout or self.settings.request_timeout):
+                headers, data = await answer
         except TimeoutError:
             raise StoreUnavailable(f"NATS at {self.where} did not answer {subject} in time") from None
         finally:
@@ -160,15 +170,14 @@ class ConnectionService(BaseService):
             future.cancel()
 
     async def _do_initialize(self) -> None:
-        address = None
-        if self.settings.embedded:
-            self._embedded = EmbeddedServer(self.settings.data_dir)
-            address = await self._embedded.join()
         options = self._authentication()
         servers = [url if "://" in url else f"nats://{url}" for url in self.settings.nats_url]
-        if address is not None:
-            servers = [address.url]
-            options |= {"user": address.user, "password": address.password}
+        if self.settings.embedded:
+            self._embedded = EmbeddedServer(self.settings.data_dir)
+            self._address = await self._embedded.join()
+            servers = [self._address.url]
+            # Asked for anew at each attempt: a server that was started again elsewhere has other credentials.
+            options |= {"user": lambda: self._credentials().user, "password": lambda: self._credentials().password}
         await self._connect(servers, options)
         client = self.client
         version = client.connected_server_version
@@ -190,7 +199,7 @@ class ConnectionService(BaseService):
                     name=f"naq {self.settings.instance_id}",
                     connect_timeout=max(1, round(self.settings.connect_timeout)),
                     max_reconnect_attempts=-1,
-                    reconnect_time_wait=0.1,
+                    reconnect_time_wait=0.1,  # type: ignore[arg-type]  # seconds; it is only ever slept
                     reconnect_to_server_handler=self._next_server,
                     ping_interval=5,
                     max_outstanding_pings=2,
@@ -264,8 +273,22 @@ class ConnectionService(BaseService):
         self._lose_answers("the connection broke before the answer came")
         self._tell(ConnectionState.LOST)
         if self._embedded is not None:
-            address = await self._embedded.ensure_running()
-            self._client.set_server_pool([address.url])
+            await self._find_embedded(self._embedded, self._client)
+
+    async def _find_embedded(self, embedded: EmbeddedServer, client: RawClient) -> None:
+        """Have the embedded server started again if its process is gone; it may come back at another address."""
+        try:
+            address = await embedded.ensure_running()
+        except EmbeddedServerError as error:
+            log.warning("%s; trying again", error)
+            return
+        if address != self._address:
+            self._address = address
+            client.set_server_pool([address.url])
+
+    def _credentials(self) -> ServerAddress:
+        assert self._address is not None
+        return self._address
 
     async def _on_restored(self) -> None:
         self._attempts = 0

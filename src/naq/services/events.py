@@ -153,7 +153,8 @@ class EventService(BaseService):
                 except StoreUnavailable as error:
                     log.info("streaming events pauses: %s", error)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(fresh.wait(), 1.0)
+                    async with asyncio.timeout(1.0):
+                        await fresh.wait()
         finally:
             await subscription.unsubscribe()
 

@@ -82,7 +82,9 @@ async def follow(
                 continue
             while not feed.broken:
                 try:
-                    await asyncio.wait_for(feed.signal.wait(), SILENCE)
+                    # Not wait_for: before Python 3.12 it can swallow a cancellation that comes with the signal.
+                    async with asyncio.timeout(SILENCE):
+                        await feed.signal.wait()
                 except TimeoutError:
                     log.info("a watch on %s fell silent; it is made anew", names.stream)
                     break

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
+from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.exceptions import InvalidInput, RecordUnreadable, StoreRejected, StoreUnavailable, StoreUnsuitable
 from naq.names import FENCE, Namespace
@@ -20,7 +23,7 @@ from naq.services.base import BaseService
 from naq.services.connection import ConnectionService
 from naq.services.direct import DirectReader, Stored
 from naq.services.follow import follow
-from naq.services.protocol import Message, encode_batch
+from naq.services.protocol import OPENED_FOR, Message, encode_batch, encode_opening, encode_single
 
 __all__ = ["KVStoreService", "Transaction"]
 
@@ -55,11 +58,26 @@ def bucket_config(names: Namespace, replicas: int) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class _Dropped:
+    """The server dropped the batch whole for a reason of its own; nothing was written, and no condition was at fault."""
+
+    reason: str
+
+
 class KVStoreService(BaseService):
     """The `Store` on JetStream."""
 
-    def __init__(self, config: Mapping[str, Any] | Settings, connection_service: ConnectionService) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, Any] | Settings,
+        connection_service: ConnectionService,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
         super().__init__(config)
+        self._clock: Clock = clock or SystemClock()
+        self._openings: dict[Check, tuple[str, float]] = {}
         self.connection = connection_service
         self.names = Namespace(self.settings.namespace)
         self._reader = DirectReader(connection_service, self.names)
@@ -159,14 +177,49 @@ class KVStoreService(BaseService):
             for write in writes
         ]
 
+    async def expect(self, check: Check) -> None:
+        """Open a batch that begins with this check, so that the transaction that follows need not wait for it.
+
+        Most of what a small batch costs the server is opening it. Sent ahead, that is done before the fire is due.
+        """
+        if self._waits(check):
+            return
+        batch = secrets.token_hex(12)
+        await self.connection.client.send(encode_opening(self._message(check), batch))
+        self._openings[check] = (batch, self._clock.monotonic())
+
+    def _waits(self, check: Check) -> bool:
+        opening = self._openings.get(check)
+        return opening is not None and self._clock.monotonic() - opening[1] < OPENED_FOR
+
+    def _opened(self, first: Write) -> str | None:
+        """The batch that was opened for this check, if it still waits."""
+        if not isinstance(first, Check):
+            return None
+        waits = self._waits(first)
+        opening = self._openings.pop(first, None)
+        return opening[0] if opening is not None and waits else None
+
     async def _commit(self, writes: Sequence[Write]) -> Outcome:
+        opened = self._opened(writes[0])
+        outcome = await self._send(writes, opened)
+        if opened is not None and isinstance(outcome, _Dropped):
+            outcome = await self._send(writes, None)
+        return Refused(outcome.reason) if isinstance(outcome, _Dropped) else outcome
+
+    async def _send(self, writes: Sequence[Write], opened: str | None) -> Outcome | _Dropped:
         client = self.connection.client
+        messages = [self._message(write) for write in writes]
         reply, answer = self.connection.expect_answer()
         try:
-            messages = [self._message(write) for write in writes]
-            await client.send(encode_batch(messages, reply, client.max_payload))
+            if len(messages) == 1:
+                buffer = encode_single(messages[0], reply, client.max_payload)
+            else:
+                buffer = encode_batch(messages, reply, client.max_payload, opened)
+            await client.send(buffer)
             try:
-                headers, data = await asyncio.wait_for(answer, self.settings.request_timeout)
+                async with asyncio.timeout(self.settings.request_timeout):
+                    headers, data = await answer
             except TimeoutError:
                 return Unknown(f"no answer within {self.settings.request_timeout} s")
             except StoreUnavailable as error:
@@ -187,7 +240,7 @@ class KVStoreService(BaseService):
                 other = f"Nats-Expected-Last-Subject-Sequence-Subject: {self.names.subject(_checked(key))}\r\n"
                 return Message(self.names.subject(FENCE), _condition(revision) + other, b"")
 
-    def _outcome(self, writes: Sequence[Write], headers: bytes, data: bytes) -> Outcome:
+    def _outcome(self, writes: Sequence[Write], headers: bytes, data: bytes) -> Outcome | _Dropped:
         if headers.startswith(b"NATS/1.0 503"):
             raise StoreUnavailable(
                 f"the bucket {self.settings.namespace!r} does not answer at {self.connection.where}: it was deleted, or its "
@@ -201,8 +254,10 @@ class KVStoreService(BaseService):
                 tuple(0 if isinstance(write, Check) else first + offset for offset, write in enumerate(writes))
             )
         code, text = int(error.get("err_code", 0)), str(error.get("description", "error"))
-        if code in CONDITION_FAILED or code in NOT_COMMITTED:
+        if code in CONDITION_FAILED:
             return Refused(text)
+        if code in NOT_COMMITTED:
+            return _Dropped(text)
         raise StoreRejected(f"the bucket {self.settings.namespace!r} refused to write: {text}", code)
 
     # --- the usual verbs

@@ -71,7 +71,8 @@ class NatsPresence:
             await self._connection.client.send(
                 b"PUB %b %b %d\r\n%b\r\n" % (subject.encode(), reply.encode(), len(payload), payload)
             )
-            headers, _ = await asyncio.wait_for(answer, PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                headers, _ = await answer
         except (TimeoutError, StoreUnavailable):
             return Answer.SILENT
         finally:

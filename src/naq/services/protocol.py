@@ -10,15 +10,20 @@ from naq.exceptions import TransactionTooLarge
 
 __all__ = [
     "BATCH_LIMIT",
+    "OPENED_FOR",
     "Delivery",
     "Message",
     "encode_batch",
+    "encode_opening",
     "encode_publish",
+    "encode_single",
     "header_field",
     "parse_delivery",
     "status_code",
 ]
 
+OPENED_FOR = 8.0
+"""Seconds for which an opened batch may wait for the rest; the server gives up after ten."""
 BATCH_LIMIT = 1000
 """Messages that the server accepts in one atomic batch."""
 
@@ -32,36 +37,58 @@ class Message:
     payload: bytes
 
 
-def encode_batch(messages: Sequence[Message], reply: str, max_payload: int) -> bytes:
+def encode_batch(messages: Sequence[Message], reply: str, max_payload: int, opened: str | None = None) -> bytes:
     """An atomic batch as one buffer; only its last message asks for an answer, at ``reply``.
+
+    ``opened`` is the id of a batch whose first message was sent before (`encode_opening`): the others follow.
 
     Raises `TransactionTooLarge` when it has more than `BATCH_LIMIT` messages, or one is larger than the server accepts.
     """
-    if len(messages) > BATCH_LIMIT:
-        raise TransactionTooLarge(
-            f"a transaction of {len(messages)} messages is more than the {BATCH_LIMIT} that the server commits at once: "
-            "split it"
-        )
-    batch = secrets.token_hex(12)
     last = len(messages)
+    if opened is None:
+        batch, first = secrets.token_hex(12), 1
+    else:
+        batch, first = opened, 2
+    if last > BATCH_LIMIT:
+        raise TransactionTooLarge(
+            f"a transaction of {last} messages is more than the {BATCH_LIMIT} that the server commits at once: split it"
+        )
     parts: list[bytes] = []
-    for number, message in enumerate(messages, 1):
+    for number in range(first, last + 1):
+        message = messages[number - 1]
         commit = "Nats-Batch-Commit: 1\r\n" if number == last else ""
-        head = (
-            f"NATS/1.0\r\nNats-Batch-Id: {batch}\r\nNats-Batch-Sequence: {number}\r\n{message.headers}{commit}\r\n"
-        ).encode()
-        size = len(head) + len(message.payload)
-        if size > max_payload:
-            raise TransactionTooLarge(
-                f"the record for {message.subject} is {size} bytes with its headers, and the server accepts {max_payload}: "
-                "make it smaller, or raise max_payload in the server's configuration"
-            )
-        answer = f"{reply} " if number == last else ""
-        parts.append(f"HPUB {message.subject} {answer}{len(head)} {size}\r\n".encode())
-        parts.append(head)
-        parts.append(message.payload)
-        parts.append(b"\r\n")
+        headers = f"Nats-Batch-Id: {batch}\r\nNats-Batch-Sequence: {number}\r\n{message.headers}{commit}"
+        _write(parts, message, headers, reply if number == last else "", max_payload)
     return b"".join(parts)
+
+
+def encode_opening(message: Message, batch: str) -> bytes:
+    """The first message of a batch that is committed later, within `OPENED_FOR` seconds, by `encode_batch`."""
+    parts: list[bytes] = []
+    headers = f"Nats-Batch-Id: {batch}\r\nNats-Batch-Sequence: 1\r\n{message.headers}"
+    _write(parts, message, headers, "", len(headers) + 64)
+    return b"".join(parts)
+
+
+def encode_single(message: Message, reply: str, max_payload: int) -> bytes:
+    """One message that asks for an answer at ``reply``. Raises `TransactionTooLarge` as `encode_batch` does."""
+    parts: list[bytes] = []
+    _write(parts, message, message.headers, reply, max_payload)
+    return b"".join(parts)
+
+
+def _write(parts: list[bytes], message: Message, headers: str, reply: str, max_payload: int) -> None:
+    head = f"NATS/1.0\r\n{headers}\r\n".encode()
+    size = len(head) + len(message.payload)
+    if size > max_payload:
+        raise TransactionTooLarge(
+            f"the record for {message.subject} is {size} bytes with its headers, and the server accepts {max_payload}: "
+            "make it smaller, or raise max_payload in the server's configuration"
+        )
+    parts.append(f"HPUB {message.subject} {reply} {len(head)} {size}\r\n".encode())
+    parts.append(head)
+    parts.append(message.payload)
+    parts.append(b"\r\n")
 
 
 def encode_publish(subject: str, payload: bytes, headers: str = "") -> bytes:
