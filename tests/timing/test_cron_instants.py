@@ -5,6 +5,7 @@ In 2026, 1 January is a Thursday and 1 February a Sunday; 2028 is the next leap 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -142,7 +143,7 @@ TABLE_AND = """
 """
 
 
-def _rows(table: str, day_or: bool) -> list[object]:
+def _rows(table: str, day_or: bool) -> Sequence[object]:
     rows = []
     for line in table.strip("\n").splitlines():
         if not line.startswith("#"):

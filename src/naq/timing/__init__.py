@@ -1,1 +1,1 @@
-"""Time as arithmetic: triggers, zones, durations, backoff and the due-queue. No I/O, and no clock: time is an argument."""
+"""Time as arithmetic: triggers, zones, exclusions, durations, backoff, the due-queue. No clock: time is an argument."""

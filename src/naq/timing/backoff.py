@@ -25,8 +25,8 @@ class BackoffKind(StrEnum):
 class Backoff(msgspec.Struct, frozen=True, omit_defaults=True):
     """A rule for waits between attempts.
 
-    ``delay`` is the first wait, ``longest`` the upper bound before jitter, ``jitter`` the fraction (0 to 1) by which the
-    wait may be longer or shorter. The jitter is derived from the job's id and attempt: it is the same on every worker.
+    ``delay`` is the first wait, ``longest`` the upper bound before jitter, ``jitter`` the fraction (0 to 1) by which
+    the wait may be longer or shorter. The jitter is derived from the job's id and attempt: it is the same on every worker.
     """
 
     kind: BackoffKind = BackoffKind.EXPONENTIAL

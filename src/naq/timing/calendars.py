@@ -184,8 +184,12 @@ def check_region(region: str, field: str) -> list[Problem]:
 def holiday_calendar(region: str, years: Iterable[int], name: str | None = None) -> Calendar:
     """The public holidays of ``region`` in ``years``, written out: they stay as they are when the package changes."""
     known = _holidays(region)
-    days = [date(year, 1, 1) + timedelta(days=number) for year in sorted(set(years)) for number in range(366)]
-    return Calendar(name or f"holidays:{region}", dates=tuple(dict.fromkeys(day for day in days if day in known)))
+    days = (
+        date.fromordinal(number)
+        for year in sorted(set(years))
+        for number in range(date(year, 1, 1).toordinal(), date(year, 12, 31).toordinal() + 1)
+    )
+    return Calendar(name or f"holidays:{region}", dates=tuple(day for day in days if day in known))
 
 
 @lru_cache(maxsize=256)

@@ -29,11 +29,11 @@ class Once(msgspec.Struct, frozen=True, tag="once"):
 
     def next_after(self, after: datetime) -> datetime | None:
         """The instant, if it is later than ``after``."""
-        return self.at if self.at > after else None
+        return self.at.astimezone(UTC) if self.at > after else None
 
     def previous(self, before: datetime) -> datetime | None:
         """The instant, if it is earlier than ``before``."""
-        return self.at if self.at < before else None
+        return self.at.astimezone(UTC) if self.at < before else None
 
     def count_between(self, after: datetime, until: datetime) -> int:
         """1 when the instant is in (``after``, ``until``], else 0."""
@@ -75,9 +75,7 @@ class Interval(msgspec.Struct, frozen=True, tag="interval", omit_defaults=True):
 
         Raises `InvalidSchedule` when the period is not above zero or there is no anchor yet.
         """
-        anchor = self.anchor
-        if anchor is None or self.every <= ZERO:
-            raise self._unusable()
+        anchor = self._grid()
         if after < anchor:
             return anchor
         try:
@@ -87,18 +85,14 @@ class Interval(msgspec.Struct, frozen=True, tag="interval", omit_defaults=True):
 
     def previous(self, before: datetime) -> datetime | None:
         """The last instant of the grid earlier than ``before``. Raises like `next_after`."""
-        anchor = self.anchor
-        if anchor is None or self.every <= ZERO:
-            raise self._unusable()
+        anchor = self._grid()
         if before <= anchor:
             return None
         return anchor + ((before - anchor - _STEP) // self.every) * self.every
 
     def count_between(self, after: datetime, until: datetime) -> int:
         """How many instants are in (``after``, ``until``], by division. Raises like `next_after`."""
-        anchor = self.anchor
-        if anchor is None or self.every <= ZERO:
-            raise self._unusable()
+        anchor = self._grid()
         first = max(0, (after - anchor) // self.every + 1)
         return max(0, (until - anchor) // self.every + 1 - first)
 
@@ -110,10 +104,13 @@ class Interval(msgspec.Struct, frozen=True, tag="interval", omit_defaults=True):
         """None: elapsed time knows no daylight saving."""
         return None
 
-    def _unusable(self) -> InvalidSchedule:
+    def _grid(self) -> datetime:
+        """The anchor in UTC: arithmetic on a datetime in another zone would be that of its wall clock."""
         if self.every <= ZERO:
-            return InvalidSchedule(*_period_problems(self.every, "interval"))
-        return InvalidSchedule(Problem("anchor", "None", "is open: use bound(created_at) first", "'epoch'"))
+            raise InvalidSchedule(*_period_problems(self.every, "interval"))
+        if self.anchor is None:
+            raise InvalidSchedule(Problem("anchor", "None", "is open: use bound(created_at) first", "'epoch'"))
+        return self.anchor.astimezone(UTC)
 
     def __str__(self) -> str:
         return f"every {duration_text(self.every)}"
@@ -132,11 +129,11 @@ class FixedDelay(msgspec.Struct, frozen=True, tag="delay", omit_defaults=True):
 
     def bound(self, created_at: datetime) -> FixedDelay:
         """The same delay with its first run filled in."""
-        return self if self.first_at is not None else FixedDelay(self.delay, created_at + self.delay)
+        return self if self.first_at is not None else FixedDelay(self.delay, self.after_run(created_at))
 
     def after_run(self, ended_at: datetime) -> datetime:
         """When it is due again after a run that ended at ``ended_at``."""
-        return ended_at + self.delay
+        return ended_at.astimezone(UTC) + self.delay
 
     def next_after(self, after: datetime) -> datetime | None:
         """The first run, if it is later than ``after``; whatever follows is decided by `after_run`."""

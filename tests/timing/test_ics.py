@@ -1,0 +1,141 @@
+"""Reading iCalendar files: events of every shape, and complaints that name the event."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from naq.exceptions import InvalidSchedule
+from naq.timing.calendars import Calendar, DayRange, EventRule, TimeRange
+from naq.timing.ics import read_ics
+
+BERLIN = "Europe/Berlin"
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def wall(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def ics(*events: str, head: str = "") -> str:
+    body = "".join(f"BEGIN:VEVENT\n{event}\nEND:VEVENT\n" for event in events)
+    return f"BEGIN:VCALENDAR\nVERSION:2.0\n{head}{body}END:VCALENDAR\n".replace("\n", "\r\n")
+
+
+def read(*events: str) -> Calendar:
+    return read_ics(ics(*events), tz=BERLIN)
+
+
+def test_a_day() -> None:
+    assert read("DTSTART;VALUE=DATE:20261224").dates == (date(2026, 12, 24),)
+    assert read("DTSTART:20261224").dates == (date(2026, 12, 24),)
+    assert read("DTSTART;VALUE=DATE:20261224\nDTEND;VALUE=DATE:20261225").dates == (date(2026, 12, 24),)
+
+
+def test_days() -> None:
+    days = DayRange(date(2026, 12, 24), date(2026, 12, 26))
+    assert read("DTSTART;VALUE=DATE:20261224\nDTEND;VALUE=DATE:20261227").ranges == (days,)
+    assert read("DTSTART;VALUE=DATE:20261224\nDURATION:P3D").ranges == (days,)
+
+
+@pytest.mark.parametrize(
+    ("lines", "start", "end"),
+    [
+        ("DTSTART:20260701T090000Z\nDTEND:20260701T100000Z", "2026-07-01T09:00", "2026-07-01T10:00"),
+        ("DTSTART:20260701T090000\nDTEND:20260701T100000", "2026-07-01T07:00", "2026-07-01T08:00"),
+        ("DTSTART;TZID=America/New_York:20260701T090000\nDURATION:PT1H30M", "2026-07-01T13:00", "2026-07-01T14:30"),
+        ('DTSTART;TZID="America/New_York":20260701T090000\nDURATION:P1W', "2026-07-01T13:00", "2026-07-08T13:00"),
+        ("DTSTART;TZID=America/Lima:20260701T080000\nDTEND:20260701T140000Z", "2026-07-01T13:00", "2026-07-01T14:00"),
+        ("DTSTART:20260701T090000Z\nDTEND;TZID=America/Lima:20260701T080000", "2026-07-01T09:00", "2026-07-01T13:00"),
+    ],
+)
+def test_a_span_of_time(lines: str, start: str, end: str) -> None:
+    assert read(lines).times == (TimeRange(utc(start), utc(end)),)
+
+
+def test_a_moment_covers_nothing() -> None:
+    assert read("DTSTART:20260701T090000Z") == Calendar("calendar")
+
+
+def test_recurring_days_with_called_off_ones() -> None:
+    calendar = read("DTSTART:20201224\nDTEND:20201227\nRRULE:FREQ=YEARLY\nEXDATE;VALUE=DATE:20251224")
+    assert calendar.rules == (EventRule("FREQ=YEARLY", wall("2020-12-24"), timedelta(days=3), (wall("2025-12-24"),)),)
+    assert calendar.covers(utc("2026-12-26T12:00"), BERLIN)
+    assert not calendar.covers(utc("2025-12-24T12:00"), BERLIN)
+    assert not calendar.covers(utc("2019-12-24T12:00"), BERLIN)
+
+
+def test_recurring_times_with_a_moved_one() -> None:
+    calendar = read(
+        "UID:1\nDTSTART;TZID=Europe/Berlin:20260105T220000\nDTEND;TZID=Europe/Berlin:20260106T020000\nRRULE:FREQ=WEEKLY",
+        "UID:1\nRECURRENCE-ID;TZID=Europe/Berlin:20260112T220000\nDTSTART:20260113T210000Z\nDURATION:PT1H",
+    )
+    assert calendar.covers(utc("2026-01-05T21:00"), "UTC")
+    assert calendar.covers(utc("2026-01-06T00:59:59"), "UTC")
+    assert not calendar.covers(utc("2026-01-06T01:00"), "UTC")
+    assert not calendar.covers(utc("2026-01-12T21:30"), "UTC")
+    assert calendar.covers(utc("2026-01-13T21:30"), "UTC")
+    # In summer, 22:00 in Berlin is 20:00 in UTC.
+    assert calendar.covers(utc("2026-07-06T20:00"), "UTC")
+
+
+def test_called_off_times_may_be_in_another_zone_and_several_on_a_line() -> None:
+    off = "EXDATE:20260106T080000Z,20260107T080000Z"
+    calendar = read(f"DTSTART;TZID=Europe/Berlin:20260105T090000\nDURATION:PT1H\nRRULE:FREQ=DAILY\n{off}")
+    covered = [calendar.covers(utc(f"2026-01-{day:02}T08:30"), "UTC") for day in (5, 6, 7, 8)]
+    assert covered == [True, False, False, True]
+
+
+def test_added_dates() -> None:
+    calendar = read("DTSTART;VALUE=DATE:20260105\nRDATE;VALUE=DATE:20260301,20260401")
+    assert calendar.dates == (date(2026, 1, 5), date(2026, 3, 1), date(2026, 4, 1))
+
+
+def test_cancelled_events_alarms_and_other_components_are_passed_over() -> None:
+    text = ics(
+        "STATUS:CANCELLED\nDTSTART:20260101",
+        "DTSTART:20260102\nBEGIN:VALARM\nDTSTART:19990101\nTRIGGER:-PT15M\nEND:VALARM",
+        head="BEGIN:VTIMEZONE\nTZID:X\nBEGIN:STANDARD\nDTSTART:19701025T030000\nEND:STANDARD\nEND:VTIMEZONE\n",
+    )
+    assert read_ics(text).dates == (date(2026, 1, 2),)
+
+
+def test_names_and_folded_lines() -> None:
+    text = ics("SUMMARY:A long\n  name\nDTST\n ART:20260102", head="X-WR-CALNAME:Works coun\n cil\n")
+    assert read_ics(text) == Calendar("Works council", dates=(date(2026, 1, 2),))
+    assert read_ics(text, name="mine").name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        ("SUMMARY:Gala", "it has no DTSTART"),
+        ("SUMMARY:Gala\nDTSTART:tomorrow", "DTSTART 'tomorrow' is no date or time"),
+        ("SUMMARY:Gala\nDTSTART:20260230", "day is out of range"),
+        ("SUMMARY:Gala\nDTSTART:20260101\nDURATION:soon", "'soon' is no duration"),
+        ("SUMMARY:Gala\nDTSTART:20260102\nDTEND:20260101", "it ends before it begins"),
+        ("SUMMARY:Gala\nDTSTART;TZID=Klingon:20260102T090000\nDURATION:PT1H", "DTSTART: 'Klingon' is no time zone"),
+        ("SUMMARY:Gala\nDTSTART:20260102\nDTEND:99991231T999999", "DTEND"),
+    ],
+)
+def test_an_event_that_cannot_be_read_is_named(event: str, reason: str) -> None:
+    with pytest.raises(InvalidSchedule) as raised:
+        read_ics(ics("DTSTART:20260101", event), field="calendars.works")
+    (problem,) = raised.value.problems
+    assert problem.field == "calendars.works"
+    assert problem.value == "'Gala'"
+    assert reason in problem.reason or "must be in" in problem.reason
+
+
+def test_a_rule_that_cannot_be_read_is_a_complaint() -> None:
+    with pytest.raises(InvalidSchedule, match="is no recurrence rule"):
+        read("DTSTART:20260101\nRRULE:FREQ=SOMETIMES")
+
+
+def test_what_is_no_calendar_is_refused() -> None:
+    with pytest.raises(InvalidSchedule, match="is no iCalendar text"):
+        read_ics("<html>")

@@ -1,0 +1,145 @@
+"""Zones: changes of offset against the zone files themselves, unknown names, the release of the database."""
+
+from __future__ import annotations
+
+import importlib.resources
+import struct
+import zoneinfo
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from naq.exceptions import InvalidSchedule
+from naq.timing.cron import Cron
+from naq.timing.triggers import CalendarInterval, CalendarUnit, RRule, Trigger
+from naq.timing.zones import EPOCH, check_zone, get_zone, nearest_zones, resolve, tzdata_version
+
+SECOND = timedelta(seconds=1)
+YEARS = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2037, 1, 1, tzinfo=UTC))
+
+
+def file_of(name: str) -> bytes:
+    for directory in zoneinfo.TZPATH:
+        if (path := Path(directory) / name).is_file():
+            return path.read_bytes()
+    folder, _, leaf = name.rpartition("/")
+    package = ".".join(["tzdata.zoneinfo", *folder.split("/")] if folder else ["tzdata.zoneinfo"])
+    return importlib.resources.files(package).joinpath(leaf).read_bytes()
+
+
+def changes_in_file(data: bytes) -> list[tuple[int, int]]:
+    """(second, new offset) of every change of offset, from the 64-bit block of a TZif file (RFC 8536)."""
+    header = struct.Struct(">4sc15x6l")
+    _, version, isut, isstd, leap, times, types, chars = header.unpack_from(data)
+    assert version >= b"2"
+    start = header.size + times * 5 + types * 6 + chars + leap * 8 + isstd + isut
+    _, _, isut, isstd, leap, times, types, chars = header.unpack_from(data, start)
+    at = start + header.size
+    seconds = struct.unpack_from(f">{times}q", data, at)
+    kinds = struct.unpack_from(f">{times}B", data, at + 8 * times)
+    offsets = [struct.unpack_from(">lBB", data, at + 9 * times + 6 * index)[0] for index in range(types)]
+    found, current = [], offsets[0]
+    for second, kind in zip(seconds, kinds, strict=True):
+        if offsets[kind] != current:
+            found.append((second, offsets[kind]))
+        current = offsets[kind]
+    return found
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Beirut"),
+        *("America/Asuncion", "America/St_Johns", "Africa/Casablanca", "Africa/Monrovia", "Antarctica/Troll"),
+        *("Asia/Kolkata", "Asia/Pyongyang", "America/Caracas", "Pacific/Kwajalein", "Asia/Gaza", "Africa/Cairo"),
+        *("America/Boa_Vista", "Europe/Moscow", "Asia/Kathmandu", "Etc/GMT+12", "Pacific/Kiritimati"),
+    ],
+)
+def test_changes_are_those_of_the_zone_file(name: str) -> None:
+    first, last = ((at - EPOCH) // SECOND for at in YEARS)
+    expected = [(second, offset) for second, offset in changes_in_file(file_of(name)) if first < second <= last]
+    found = [((change.at - EPOCH) // SECOND, change.after // SECOND) for change in get_zone(name).transitions(*YEARS)]
+    assert [change for change in found if not expected or change[0] <= expected[-1][0]] == expected
+
+
+@pytest.mark.parametrize("name", ["Europe/Berlin", "Australia/Lord_Howe", "Asia/Gaza", "America/Havana"])
+def test_segments_join_and_say_what_zoneinfo_says_up_to_2100(name: str) -> None:
+    zone = get_zone(name)
+    second, end = 0, 130 * 365 * 86_400
+    before: int | None = None
+    while second < end:
+        segment = zone.segment(second)
+        assert segment.start <= second < segment.end
+        if before is not None:
+            assert segment.before == before
+        for inside in (second, segment.end - 1):
+            at = EPOCH + timedelta(seconds=inside)
+            assert at.astimezone(zoneinfo.ZoneInfo(name)).utcoffset() == timedelta(seconds=segment.offset)
+        assert zone.segment(segment.end).offset == segment.after
+        before, second = segment.offset, segment.end
+
+
+@pytest.mark.parametrize("name", ["Nowhere", "", "../etc/passwd", "/etc/passwd", "Europe", "UTC ", "UTC+1", "\0"])
+def test_a_zone_that_cannot_be_loaded_is_one_complaint(name: str) -> None:
+    (problem,) = check_zone(name, "daily.timezone")
+    assert problem.field == "daily.timezone"
+    assert "is no time zone" in problem.reason
+    with pytest.raises(InvalidSchedule, match="is no time zone"):
+        get_zone(name)
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        Cron("0 9 * * *", "Gone/City"),
+        CalendarInterval(1, CalendarUnit.DAYS, tz="Gone/City", start=EPOCH.date()),
+        RRule("FREQ=DAILY", EPOCH, "Gone/City"),
+    ],
+    ids=lambda trigger: type(trigger).__name__,
+)
+def test_a_zone_that_disappeared_raises_for_that_schedule_alone(trigger: Trigger) -> None:
+    for ask in (trigger.next_after, trigger.previous, lambda at: trigger.count_between(at, at)):
+        with pytest.raises(InvalidSchedule, match="timezone = 'Gone/City'"):
+            ask(EPOCH)
+    assert "Gone/City" in str(trigger)
+
+
+@pytest.mark.parametrize(
+    ("written", "near"),
+    [
+        ("Berlin", "Europe/Berlin"),
+        ("berlin", "Europe/Berlin"),
+        ("Europe/Berln", "Europe/Berlin"),
+        ("europe/berlin", "Europe/Berlin"),
+        ("new york", "America/New_York"),
+        ("America/NewYork", "America/New_York"),
+        ("lord howe", "Australia/Lord_Howe"),
+    ],
+)
+def test_near_names_are_offered(written: str, near: str) -> None:
+    assert near in nearest_zones(written)
+
+
+def test_nothing_is_offered_for_nonsense() -> None:
+    assert nearest_zones("qqqqqqqqq") == ()
+
+
+def test_the_release_of_the_database_is_told() -> None:
+    assert tzdata_version().endswith(("(system)", "(tzdata package)"))
+    assert tzdata_version()[:2] == "20"
+
+
+def test_without_a_system_database_the_package_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(zoneinfo, "TZPATH", (str(tmp_path),))
+    assert tzdata_version().endswith("(tzdata package)")
+    (tmp_path / "UTC").write_bytes(b"")
+    assert tzdata_version() == "unknown release (system)"
+    (tmp_path / "tzdata.zi").write_text("# version 2031z\n", encoding="utf-8")
+    assert tzdata_version() == "2031z (system)"
+
+
+def test_an_ordinary_wall_time_resolves_to_one_instant() -> None:
+    noon = datetime(2026, 7, 1, 12, 0, 0, 250)  # noqa: DTZ001
+    assert resolve(noon, "Europe/Berlin") == (datetime(2026, 7, 1, 10, 0, 0, 250, tzinfo=UTC),)
+    assert resolve(noon, "UTC") == (datetime(2026, 7, 1, 12, 0, 0, 250, tzinfo=UTC),)
