@@ -1,41 +1,33 @@
-"""The scheduler service: schedules as people handle them, and one candidate for firing them.
+"""The scheduler service: one candidate for firing all schedules, and the facade of `naq.services.schedules`.
 
 Every instance holds all schedules in memory and stands by; one leads and fires (`naq.engine.partition`). Changes go
-straight to the store by compare-and-set, from any instance (`naq.engine.schedules`).
-
-The dict forms are accepted and returned here only; inside there are typed records. ``None`` and ``False`` mean "there is
-none"; a store that cannot be asked is a `SchedulerError` with its cause.
+straight to the store by compare-and-set, from any instance.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from naq.clock import Clock, SystemClock
+from naq.clock import Clock
 from naq.config import Settings
 from naq.engine.elector import ElectorSettings
 from naq.engine.partition import Partition
-from naq.engine.schedules import Schedules, Unreadable
-from naq.events import EventType
-from naq.exceptions import InvalidSchedule, RecordUnreadable, SchedulerError
-from naq.job import Job
 from naq.lease import Lease
-from naq.names import check_schedule_id, new_id, schedule_key
-from naq.policy import IfExists
-from naq.schedule import Schedule, ScheduleStatus, cancelled, new_schedule, paused, resumed, to_dict
-from naq.services.base import BaseService, ServiceManager
+from naq.names import schedule_key
+from naq.schedule import Schedule, ScheduleStatus
+from naq.services.base import ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.events import EventService
 from naq.services.kv_stores import KVStoreService
 from naq.services.presence import NatsPresence
-from naq.specification import Form, parse_job, parse_schedule
+from naq.services.schedules import ScheduleService
 
 __all__ = ["SchedulerService"]
 
 
-class SchedulerService(BaseService):
-    """Create, list, get, update, pause, resume, cancel schedules; fire what is due while leading."""
+class SchedulerService(ScheduleService):
+    """A `ScheduleService` that also stands for leadership, and fires what is due while it leads."""
 
     def __init__(
         self,
@@ -46,31 +38,26 @@ class SchedulerService(BaseService):
         *,
         clock: Clock | None = None,
     ) -> None:
-        super().__init__(config)
-        self.clock: Clock = clock or SystemClock()
-        self.schedules = Schedules(kv_service, self.clock, event_service, self.settings.instance_id)
-        """The typed way to the same schedules."""
+        super().__init__(config, connection_service, kv_service, event_service, clock=clock)
+        settings = self.settings
         self.partition = Partition(
             kv_service,
             NatsPresence(connection_service, kv_service.names),
             self.clock,
             event_service,
             ElectorSettings(
-                instance_id=self.settings.instance_id,
-                priority=self.settings.priority,
-                check_interval=self.settings.leader_check_interval,
-                heartbeat_interval=self.settings.leader_heartbeat_interval,
-                ttl=self.settings.leader_lease,
+                instance_id=settings.instance_id,
+                priority=settings.priority,
+                check_interval=settings.leader_check_interval,
+                heartbeat_interval=settings.leader_heartbeat_interval,
+                ttl=settings.leader_lease,
             ),
-            batch=self.settings.fire_batch,
-            resync_interval=self.settings.resync_interval,
+            batch=settings.fire_batch,
+            resync_interval=settings.resync_interval,
         )
-        self._kv = kv_service
-        self._events = event_service
 
     async def _do_initialize(self) -> None:
-        await self._kv.initialize()
-        await self._events.initialize()
+        await super()._do_initialize()
         await self.partition.start()
 
     async def _do_cleanup(self) -> None:
@@ -85,115 +72,12 @@ class SchedulerService(BaseService):
     def _is_leader(self) -> bool:
         return self.is_leader
 
-    async def schedule_job(
-        self,
-        job: Job,
-        schedule: Form,
-        *,
-        schedule_id: str | None = None,
-        if_exists: IfExists | str = IfExists.RAISE,
-        labels: Mapping[str, str] | None = None,
-        note: str | None = None,
-        actor: str | None = None,
-    ) -> str:
-        """Store a schedule that runs ``job``, and return its id (a fresh one when none is given).
-
-        ``schedule`` is a mapping such as ``{"type": "interval", "interval": 60, "max_runs": 10}``, a `Trigger`, or what
-        `naq.cron` and `naq.every` return. When the id is taken, ``if_exists`` says what happens: ``raise``, ``keep`` or
-        ``replace`` (history and counters stay, and the next run too unless the timing changed).
-
-        Raises `InvalidJob` or `InvalidSchedule` with every complaint, before anything is written; `ScheduleExists`;
-        `SchedulerError` when the store cannot be asked.
-        """
-        choice = _if_exists(if_exists)
-        identity = new_id() if schedule_id is None else _schedule_id(schedule_id)
-        now = self.clock.now()
-        spec = parse_job(job)
-        trigger, policy = parse_schedule(schedule, now)
-        created = new_schedule(identity, spec, trigger, policy, now, labels=dict(labels or {}), note=note)
-
-        def replace(existing: Schedule) -> Schedule:
-            return existing.evolve(job=created.job, trigger=created.trigger, policy=created.policy)
-
-        await self.schedules.create(created, choice, replace, actor)
-        return identity
-
-    async def schedule_many(
-        self, jobs: Iterable[tuple[Job, Form] | tuple[Job, Form, str]], *, actor: str | None = None
-    ) -> list[str]:
-        """Store many schedules, given as (job, schedule) or (job, schedule, id), and return their ids in order.
-
-        All are checked before the first is written. Some hundreds share a transaction: `ScheduleExists` says that an id
-        was taken, while others may have been created.
-        """
-        now = self.clock.now()
-        made = []
-        for job, form, *rest in jobs:
-            identity = _schedule_id(rest[0]) if rest else new_id()
-            trigger, policy = parse_schedule(form, now)
-            made.append(new_schedule(identity, parse_job(job), trigger, policy, now))
-        await self.schedules.create_many(made, actor)
-        return [schedule.schedule_id for schedule in made]
-
     async def trigger_due_jobs(self) -> list[str]:
         """Fire what is due now, and return the ids of the jobs that this call enqueued; ``[]`` unless this instance leads.
 
         The service does this by itself, at each due instant; the call is for whoever does not want to wait for it.
         """
         return await self.partition.loop.fire_due()
-
-    async def trigger_schedule(self, schedule_id: str, *, actor: str | None = None) -> str | None:
-        """Enqueue one job of a schedule now, beside its plan; the job's id, ``None`` when there is no such schedule."""
-        return await self.schedules.trigger(_schedule_id(schedule_id), actor)
-
-    async def cancel_scheduled_job(self, schedule_id: str, *, actor: str | None = None) -> bool:
-        """End a schedule for good; ``False`` when there is no such schedule. No fire of it follows."""
-        now = self.clock.now()
-        return await self._change(schedule_id, lambda it: cancelled(it, now), EventType.SCHEDULE_CANCELLED, actor)
-
-    async def pause_scheduled_job(
-        self, schedule_id: str, *, reason: str | None = None, actor: str | None = None
-    ) -> bool:
-        """Stop a schedule from firing; ``False`` when there is none, or it is not active. No fire of it follows."""
-        now = self.clock.now()
-        return await self._change(
-            schedule_id, lambda it: paused(it, now, reason, actor), EventType.SCHEDULE_PAUSED, actor, reason
-        )
-
-    async def resume_scheduled_job(self, schedule_id: str, *, actor: str | None = None) -> bool:
-        """Let a paused schedule fire again, its next run computed from now; ``False`` when there is none, or it is not
-        paused."""
-        now = self.clock.now()
-        return await self._change(schedule_id, lambda it: resumed(it, now), EventType.SCHEDULE_RESUMED, actor)
-
-    async def delete_schedule(self, schedule_id: str, *, actor: str | None = None) -> bool:
-        """Remove a schedule and its record, also one that is quarantined; ``False`` when there is none."""
-        return await self.schedules.delete(_schedule_id(schedule_id), actor)
-
-    async def list_schedules(self, status: str | None = None) -> list[dict[str, Any]]:
-        """All schedules (of one status), newest first, as `get_schedule` shows them.
-
-        Records that cannot be read are listed with status ``quarantined`` and the ``reason``, unless a status is asked for.
-        """
-        wanted = None if status is None else _status(status)
-        found: list[dict[str, Any]] = []
-        async for page in self.schedules.pages():
-            for each in page:
-                if isinstance(each, Unreadable):
-                    if wanted is None:
-                        found.append(_unreadable(each))
-                elif wanted is None or each.status is wanted:
-                    found.append(self._entry(each))
-        found.sort(key=lambda entry: entry["created_at"] or 0, reverse=True)
-        return found
-
-    async def get_schedule(self, schedule_id: str) -> dict[str, Any] | None:
-        """The schedule as a dict, times in epoch seconds; ``None`` when there is none."""
-        try:
-            schedule = await self.schedules.get(_schedule_id(schedule_id))
-        except RecordUnreadable as error:
-            return _unreadable(Unreadable(schedule_id, error.reason))
-        return None if schedule is None else self._entry(schedule)
 
     async def monitor_schedules(self, interval: float = 60.0) -> AsyncIterator[dict[str, Any]]:
         """A record of how things stand, at once and then every ``interval`` seconds, from counters in memory."""
@@ -220,50 +104,10 @@ class SchedulerService(BaseService):
             "fired": self.partition.firing.fired,
         }
 
-    async def _change(
-        self, schedule_id: str, change: Any, kind: EventType, actor: str | None, reason: str | None = None
-    ) -> bool:
-        identity = _schedule_id(schedule_id)
-        try:
-            return await self.schedules.change(identity, change, kind, actor, reason) is not None
-        except RecordUnreadable as error:
-            raise SchedulerError(f"schedule {identity!r} is quarantined: {error.reason}; mend or delete it") from error
-
     def _entry(self, schedule: Schedule) -> dict[str, Any]:
-        entry = to_dict(schedule)
+        entry = super()._entry(schedule)
         reason = self.partition.mirror.quarantined.get(schedule_key(schedule.schedule_id))
-        if reason is not None:
-            entry["quarantined"] = reason
-        return entry
-
-
-def _schedule_id(value: str) -> str:
-    return check_schedule_id(value)
-
-
-def _if_exists(value: IfExists | str) -> IfExists:
-    try:
-        return IfExists(value)
-    except ValueError:
-        raise InvalidSchedule.of("if_exists", value, "is not one of raise, keep, replace", "keep") from None
-
-
-def _status(value: str) -> ScheduleStatus:
-    try:
-        return ScheduleStatus(value)
-    except ValueError:
-        choices = ", ".join(ScheduleStatus)
-        raise InvalidSchedule.of("status", value, f"is not one of {choices}", "active") from None
-
-
-def _unreadable(record: Unreadable) -> dict[str, Any]:
-    return {
-        "schedule_id": record.schedule_id,
-        "status": "quarantined",
-        "reason": record.reason,
-        "created_at": None,
-        "next_run_at": None,
-    }
+        return entry if reason is None else {**entry, "quarantined": reason}
 
 
 def _leader_info(lease: Lease | None) -> dict[str, Any] | None:

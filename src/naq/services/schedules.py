@@ -1,0 +1,203 @@
+"""Schedules as people handle them: created, listed, changed, from any process, without standing for leadership.
+
+The dict forms are accepted and returned here only; inside there are typed records. ``None`` and ``False`` mean "there
+is none"; a store that cannot be asked is a `SchedulerError` with its cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from naq.clock import Clock, SystemClock
+from naq.config import Settings
+from naq.engine.schedules import Change, Schedules, Unreadable
+from naq.events import EventType
+from naq.exceptions import InvalidSchedule, RecordUnreadable, SchedulerError
+from naq.job import Job
+from naq.names import check_schedule_id, new_id
+from naq.policy import IfExists
+from naq.schedule import Schedule, ScheduleStatus, cancelled, new_schedule, paused, resumed, to_dict
+from naq.services.base import BaseService, ServiceManager
+from naq.services.connection import ConnectionService
+from naq.services.events import EventService
+from naq.services.kv_stores import KVStoreService
+from naq.specification import Form, parse_job, parse_schedule
+
+__all__ = ["ScheduleService"]
+
+
+class ScheduleService(BaseService):
+    """Create, list, get, update, pause, resume, trigger, cancel and delete schedules."""
+
+    def __init__(
+        self,
+        config: Mapping[str, Any] | Settings,
+        connection_service: ConnectionService,
+        kv_service: KVStoreService,
+        event_service: EventService,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(config)
+        self.clock: Clock = clock or SystemClock()
+        self.schedules = Schedules(kv_service, self.clock, event_service, self.settings.instance_id)
+        """The typed way to the same schedules."""
+        self._connection = connection_service
+        self._kv = kv_service
+        self._events = event_service
+
+    async def _do_initialize(self) -> None:
+        await self._kv.initialize()
+        await self._events.initialize()
+
+    async def _do_cleanup(self) -> None:
+        """Nothing is held."""
+
+    async def schedule_job(
+        self,
+        job: Job,
+        schedule: Form,
+        *,
+        schedule_id: str | None = None,
+        if_exists: IfExists | str = IfExists.RAISE,
+        labels: Mapping[str, str] | None = None,
+        note: str | None = None,
+        actor: str | None = None,
+    ) -> str:
+        """Store a schedule that runs ``job``, and return its id (a fresh one when none is given).
+
+        ``schedule`` is a mapping such as ``{"type": "interval", "interval": 60, "max_runs": 10}``, a `Trigger`, or what
+        `naq.cron` and `naq.every` return. When the id is taken, ``if_exists`` says what happens: ``raise``, ``keep`` or
+        ``replace`` (history and counters stay, and the next run too unless the timing changed).
+
+        Raises `InvalidJob` or `InvalidSchedule` with every complaint, before anything is written; `ScheduleExists`;
+        `SchedulerError` when the store cannot be asked.
+        """
+        choice = _if_exists(if_exists)
+        identity = new_id() if schedule_id is None else _schedule_id(schedule_id)
+        now = self.clock.now()
+        spec = parse_job(job)
+        trigger, policy = parse_schedule(schedule, now)
+        created = new_schedule(identity, spec, trigger, policy, now, labels=dict(labels or {}), note=note)
+
+        def replace(existing: Schedule) -> Schedule:
+            return existing.evolve(job=created.job, trigger=created.trigger, policy=created.policy)
+
+        await self.schedules.create(created, choice, replace, actor)
+        return identity
+
+    async def schedule_many(
+        self, jobs: Iterable[tuple[Job, Form] | tuple[Job, Form, str]], *, actor: str | None = None
+    ) -> list[str]:
+        """Store many schedules, given as (job, schedule) or (job, schedule, id), and return their ids in order.
+
+        All are checked before the first is written. Some hundreds share a transaction: `ScheduleExists` says that an id
+        was taken, while others may have been created.
+        """
+        now = self.clock.now()
+        made = []
+        for job, form, *rest in jobs:
+            identity = _schedule_id(rest[0]) if rest else new_id()
+            trigger, policy = parse_schedule(form, now)
+            made.append(new_schedule(identity, parse_job(job), trigger, policy, now))
+        await self.schedules.create_many(made, actor)
+        return [schedule.schedule_id for schedule in made]
+
+    async def trigger_schedule(self, schedule_id: str, *, actor: str | None = None) -> str | None:
+        """Enqueue one job of a schedule now, beside its plan; the job's id, ``None`` when there is no such schedule."""
+        return await self.schedules.trigger(_schedule_id(schedule_id), actor)
+
+    async def cancel_scheduled_job(self, schedule_id: str, *, actor: str | None = None) -> bool:
+        """End a schedule for good; ``False`` when there is no such schedule. No fire of it follows."""
+        now = self.clock.now()
+        return await self._change(schedule_id, lambda it: cancelled(it, now), EventType.SCHEDULE_CANCELLED, actor)
+
+    async def pause_scheduled_job(
+        self, schedule_id: str, *, reason: str | None = None, actor: str | None = None
+    ) -> bool:
+        """Stop a schedule from firing; ``False`` when there is none, or it is not active. No fire of it follows."""
+        now = self.clock.now()
+        return await self._change(
+            schedule_id, lambda it: paused(it, now, reason, actor), EventType.SCHEDULE_PAUSED, actor, reason
+        )
+
+    async def resume_scheduled_job(self, schedule_id: str, *, actor: str | None = None) -> bool:
+        """Let a paused schedule fire again, its next run computed from now; ``False`` when there is none, or it is not
+        paused."""
+        now = self.clock.now()
+        return await self._change(schedule_id, lambda it: resumed(it, now), EventType.SCHEDULE_RESUMED, actor)
+
+    async def delete_schedule(self, schedule_id: str, *, actor: str | None = None) -> bool:
+        """Remove a schedule and its record, also one that is quarantined; ``False`` when there is none."""
+        return await self.schedules.delete(_schedule_id(schedule_id), actor)
+
+    async def list_schedules(self, status: str | None = None) -> list[dict[str, Any]]:
+        """All schedules (of one status), newest first, as `get_schedule` shows them.
+
+        Records that cannot be read are listed with status ``quarantined`` and the ``reason``, unless a status is asked for.
+        """
+        wanted = None if status is None else _status(status)
+        found: list[dict[str, Any]] = []
+        async for page in self.schedules.pages():
+            for each in page:
+                if isinstance(each, Unreadable):
+                    if wanted is None:
+                        found.append(_unreadable(each))
+                elif wanted is None or each.status is wanted:
+                    found.append(self._entry(each))
+        found.sort(key=lambda entry: entry["created_at"] or 0, reverse=True)
+        return found
+
+    async def get_schedule(self, schedule_id: str) -> dict[str, Any] | None:
+        """The schedule as a dict, times in epoch seconds; ``None`` when there is none."""
+        try:
+            schedule = await self.schedules.get(_schedule_id(schedule_id))
+        except RecordUnreadable as error:
+            return _unreadable(Unreadable(schedule_id, error.reason))
+        return None if schedule is None else self._entry(schedule)
+
+    async def _change(
+        self, schedule_id: str, change: Change, kind: EventType, actor: str | None, reason: str | None = None
+    ) -> bool:
+        identity = _schedule_id(schedule_id)
+        try:
+            return await self.schedules.change(identity, change, kind, actor, reason) is not None
+        except RecordUnreadable as error:
+            raise SchedulerError(f"schedule {identity!r} is quarantined: {error.reason}; mend or delete it") from error
+
+    def _entry(self, schedule: Schedule) -> dict[str, Any]:
+        """One schedule as it is shown."""
+        return to_dict(schedule)
+
+
+def _schedule_id(value: str) -> str:
+    return check_schedule_id(value)
+
+
+def _if_exists(value: IfExists | str) -> IfExists:
+    try:
+        return IfExists(value)
+    except ValueError:
+        raise InvalidSchedule.of("if_exists", value, "is not one of raise, keep, replace", "keep") from None
+
+
+def _status(value: str) -> ScheduleStatus:
+    try:
+        return ScheduleStatus(value)
+    except ValueError:
+        choices = ", ".join(ScheduleStatus)
+        raise InvalidSchedule.of("status", value, f"is not one of {choices}", "active") from None
+
+
+def _unreadable(record: Unreadable) -> dict[str, Any]:
+    return {
+        "schedule_id": record.schedule_id,
+        "status": "quarantined",
+        "reason": record.reason,
+        "created_at": None,
+        "next_run_at": None,
+    }
+
+
+ServiceManager.register_service("schedules", ScheduleService)
