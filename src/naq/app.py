@@ -1,0 +1,155 @@
+"""The application face: declare jobs and schedules in a module, and run a scheduler, a worker, or both.
+
+::
+
+    from naq import Naq, cron, every
+
+    app = Naq()                       # the embedded server; Naq("nats://...") for a cluster
+
+    @app.job(queue="mail", retries=3)
+    async def send_report(region: str) -> int: ...
+
+    @app.schedule(cron("0 9 * * MON-FRI", tz="Europe/Berlin"), id="daily-report")
+    async def daily_report() -> None: ...
+
+``naq run module:app`` runs it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+from naq.client import Client, JobOptions
+from naq.config import Settings, load_settings
+from naq.engine.registry import Registry
+from naq.exceptions import InvalidSchedule
+from naq.job import Job
+from naq.names import check_schedule_id
+from naq.portal import SyncFace
+from naq.services.base import ServiceManager
+from naq.services.scheduler import SchedulerService
+from naq.services.worker import WorkerService
+from naq.specification import Form, parse_job
+
+__all__ = ["Declared", "Naq"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One schedule that the application declares."""
+
+    schedule_id: str
+    job: Job
+    schedule: Form
+
+
+class Naq(Client):
+    """An application: its jobs, its schedules, and everything a `Client` can do."""
+
+    def __init__(
+        self, nats_url: str | Sequence[str] | None = None, *, config_file: str | Path | None = None, **config: Any
+    ) -> None:
+        """Without ``nats_url`` (here, in the file or in ``NAQ_NATS_URL``) it uses the embedded server.
+
+        ``config`` are the keys of `naq.config`. Raises `ConfigError` with every complaint. Nothing is connected yet.
+        """
+        given = {**config, **({} if nats_url is None else {"nats_url": nats_url})}
+        self.settings: Settings = load_settings(given, file=config_file)
+        self.registry = Registry(self.settings.allow_functions)
+        """The functions that this application's workers run."""
+        self.declared: dict[str, Declared] = {}
+        """The schedules that were declared with `schedule`, by id."""
+        self.job_options: dict[str, JobOptions] = {}
+        super().__init__(self.settings, self.job_options)
+        self.sync = SyncFace(lambda: Client(self.settings, self.job_options))
+        """The same from synchronous code: ``app.sync.enqueue(send_report, "eu")``."""
+
+    @overload
+    def job(self, func: F, /) -> F: ...
+    @overload
+    def job(self, /, **options: Any) -> Callable[[F], F]: ...
+    def job(self, func: F | None = None, /, **options: Any) -> F | Callable[[F], F]:
+        """Declare a function as a job: ``@app.job`` or ``@app.job(queue="mail", retries=3)``. It stays a plain function.
+
+        ``options`` are those of `naq.job.Job`. Raises `InvalidJob` at once when one is wrong.
+        """
+
+        def declare(function: F) -> F:
+            self._declare(function, options)
+            return function
+
+        return declare if func is None else declare(func)
+
+    def schedule(
+        self,
+        schedule: Form,
+        *,
+        id: str | None = None,  # noqa: A002  the word users expect
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Callable[[F], F]:
+        """Declare a schedule of a function; its id is the function's name unless one is given.
+
+        Declared schedules are stored when the application runs a scheduler (`run`, ``naq run``, ``naq scheduler``).
+        Raises `InvalidSchedule` or `InvalidJob` at once when something is wrong.
+        """
+
+        def declare(function: F) -> F:
+            reference = self._declare(function, options)
+            schedule_id = check_schedule_id(function.__name__ if id is None else id, "id")
+            if schedule_id in self.declared:
+                raise InvalidSchedule.of("id", schedule_id, "is declared twice in this application", f"{schedule_id}-2")
+            job = Job(func=function, args=args, kwargs=kwargs or {}, **self.job_options[reference])
+            parse_job(job)
+            self.declared[schedule_id] = Declared(schedule_id, job, schedule)
+            return function
+
+        return declare
+
+    def _declare(self, function: Callable[..., Any], options: JobOptions) -> str:
+        reference = self.registry.add(function)
+        merged = {**self.job_options.get(reference, {}), **options}
+        parse_job(Job(func=function, **merged))
+        self.job_options[reference] = merged
+        return reference
+
+    async def run(
+        self,
+        *,
+        scheduler: bool = True,
+        worker: bool = True,
+        stop: asyncio.Event | None = None,
+        ready: Callable[[ServiceManager], Any] | None = None,
+    ) -> None:
+        """Run a scheduler, a worker, or both, until ``stop`` is set or the task is cancelled; then end gracefully.
+
+        The scheduler hands over its lease; the worker finishes its jobs or hands them back (``drain_timeout``).
+        ``ready`` is called with the running services once all have started.
+        """
+        ended = stop or asyncio.Event()
+        async with ServiceManager(self.settings) as services:
+            if scheduler:
+                await self.store_declared(await services.get_service(SchedulerService))
+            if worker:
+                service = await services.get_service(WorkerService)
+                service.registry.adopt(self.registry)
+            if ready is not None:
+                ready(services)
+            await ended.wait()
+
+    async def store_declared(self, service: SchedulerService) -> None:
+        """Store the declared schedules; those that are there are changed in place, and only if they differ."""
+        for declared in self.declared.values():
+            await service.schedule_job(
+                declared.job, declared.schedule, schedule_id=declared.schedule_id, if_exists="replace", actor="declared"
+            )
+
+    def _reference(self, func: Callable[..., Any]) -> str:
+        return self.registry.add(func)
