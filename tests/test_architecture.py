@@ -105,7 +105,9 @@ def test_only_the_clock_reads_real_time() -> None:
 
 
 def test_only_the_configuration_reads_the_environment() -> None:
-    found = {name: [use for use in attributes(tree) if use in {"os.environ", "os.getenv"}] for name, tree in ALL.items()}
+    found = {
+        name: [use for use in attributes(tree) if use in {"os.environ", "os.getenv"}] for name, tree in ALL.items()
+    }
     assert not offenders(("naq.config",), found)
 
 
@@ -129,14 +131,16 @@ def test_public_exception_classes_live_in_one_place() -> None:
             for node in ast.walk(tree)
             if isinstance(node, ast.ClassDef)
             and not node.name.startswith("_")
-            and any(isinstance(base, ast.Name) and (base.id in known or base.id.endswith("Error")) for base in node.bases)
+            and any(
+                isinstance(base, ast.Name) and (base.id in known or base.id.endswith("Error")) for base in node.bases
+            )
         ]
         for name, tree in ALL.items()
     }
     assert not offenders(("naq.exceptions",), found)
 
 
-BROAD_EXCEPT_ALLOWED = 'noqa: BLE001'
+BROAD_EXCEPT_ALLOWED = "noqa: BLE001"
 
 
 def test_broad_excepts_say_why() -> None:

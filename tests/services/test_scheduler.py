@@ -242,7 +242,9 @@ async def test_every_change_is_an_audit_event(scheduler: SchedulerService, facts
     assert changes[1].details["status"] == {"from": "active", "to": "paused"}
 
 
-async def test_a_client_sees_and_changes_the_same_schedules(config: dict[str, Any], scheduler: SchedulerService) -> None:
+async def test_a_client_sees_and_changes_the_same_schedules(
+    config: dict[str, Any], scheduler: SchedulerService
+) -> None:
     async with ServiceManager(config) as other:
         client = await other.get_service(ScheduleService)
         await client.schedule_job(Job(func=report), HOURLY, schedule_id="theirs")
@@ -320,9 +322,10 @@ async def test_a_store_that_cannot_be_asked_is_an_exception(services: ServiceMan
 
 
 async def test_two_schedulers_one_leads_and_the_other_takes_over(config: dict[str, Any]) -> None:
-    async with ServiceManager({**config, "instance_id": "one"}) as first, ServiceManager(
-        {**config, "instance_id": "two"}
-    ) as second:
+    async with (
+        ServiceManager({**config, "instance_id": "one"}) as first,
+        ServiceManager({**config, "instance_id": "two"}) as second,
+    ):
         one = await first.get_service(SchedulerService)
         two = await second.get_service(SchedulerService)
         assert (one.is_leader, two.is_leader) == (True, False)
@@ -336,9 +339,10 @@ async def test_two_schedulers_one_leads_and_the_other_takes_over(config: dict[st
 
 
 async def test_a_higher_priority_is_handed_the_leadership(config: dict[str, Any]) -> None:
-    async with ServiceManager({**config, "instance_id": "low"}) as first, ServiceManager(
-        {**config, "instance_id": "high", "priority": 9}
-    ) as second:
+    async with (
+        ServiceManager({**config, "instance_id": "low"}) as first,
+        ServiceManager({**config, "instance_id": "high", "priority": 9}) as second,
+    ):
         low = await first.get_service(SchedulerService)
         assert low.is_leader
         facts = Facts(await second.get_service(EventService))
