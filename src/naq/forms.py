@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from naq.job import JobSpec
 from naq.policy import Policy
-from naq.timing.triggers import Cron, Interval, Once, Trigger
+from naq.timing.exclusion_form import exclusion_text
+from naq.timing.exclusions import ExcludedCalendar, ExcludedTime, Exclusion
+from naq.timing.triggers import (
+    AnyOf,
+    CalendarInterval,
+    Cron,
+    DstGap,
+    DstOverlap,
+    FixedDelay,
+    Interval,
+    Once,
+    RRule,
+    Trigger,
+)
 
-__all__ = ["epoch", "job_form", "policy_form", "seconds", "trigger_form"]
+__all__ = ["epoch", "job_form", "policy_form", "schedule_form", "seconds", "trigger_form"]
 
 
 def epoch(instant: datetime | None) -> float | None:
@@ -27,25 +41,49 @@ def seconds(duration: timedelta | None) -> float | int | None:
     return int(total) if total.is_integer() else total
 
 
+def schedule_form(trigger: Trigger, policy: Policy) -> dict[str, Any]:
+    """The mapping that `naq.specification.parse_schedule` reads as this trigger and policy: plain values only."""
+    form = trigger_form(trigger) | policy_form(policy)
+    if policy.exclude:
+        zones = {exclusion.tz for exclusion in policy.exclude if not isinstance(exclusion, ExcludedTime)}
+        zone = form.get("timezone") or (min(zones) if len(zones) == 1 else "UTC")
+        form |= {"timezone": zone, "exclude": _exclude_form(policy.exclude, zone)}
+    return form
+
+
 def trigger_form(trigger: Trigger) -> dict[str, Any]:
     """The mapping that `naq.specification.parse_schedule` reads as this trigger."""
+    form: dict[str, Any]
     match trigger:
-        case Once(at):
-            return {"type": "once", "run_at": epoch(at)}
-        case Interval(every, anchor):
-            form = {"type": "interval", "interval": seconds(every)}
-            return form if anchor is None else {**form, "anchor": epoch(anchor)}
+        case Once():
+            form = {"type": "once", "run_at": epoch(trigger.at)}
+        case Interval():
+            form = {"type": "interval", "interval": seconds(trigger.every), "anchor": epoch(trigger.anchor)}
+        case FixedDelay():
+            form = {"type": "fixed_delay", "delay": seconds(trigger.delay), "first_at": epoch(trigger.first_at)}
         case Cron():
-            return {"type": "cron", "cron": trigger.expression, "timezone": trigger.tz}
+            form = {"type": "cron", "cron": trigger.expression, "timezone": trigger.tz, **_dst_form(trigger)}
+            if not trigger.day_or:
+                form["day_or"] = False
+        case CalendarInterval():
+            form = {"type": "calendar", "every": trigger.every, "unit": str(trigger.unit), "timezone": trigger.tz}
+            form |= {"at": trigger.at.isoformat(), "start": _iso(trigger.start), "day": trigger.day}
+            form |= _dst_form(trigger)
+        case RRule():
+            form = {"type": "rrule", "rrule": trigger.rrule, "dtstart": _iso(trigger.dtstart)}
+            form |= {"timezone": trigger.tz, **_dst_form(trigger)}
+        case AnyOf():
+            form = {"type": "several", "of": [trigger_form(part) for part in trigger.triggers]}
+    return {key: value for key, value in form.items() if value is not None}
 
 
 def policy_form(policy: Policy) -> dict[str, Any]:
-    """The policy keys that differ from the defaults, as `naq.specification.parse_schedule` reads them."""
+    """The policy keys that differ from the defaults, but for ``exclude``, which needs a zone: see `schedule_form`."""
     default = Policy()
     form: dict[str, Any] = {}
     for name in policy.__struct_fields__:
         value = getattr(policy, name)
-        if value == getattr(default, name):
+        if value == getattr(default, name) or name == "exclude":
             continue
         if isinstance(value, datetime):
             value = epoch(value)
@@ -58,10 +96,40 @@ def policy_form(policy: Policy) -> dict[str, Any]:
 
 
 def job_form(spec: JobSpec) -> dict[str, Any]:
-    """What a job runs and how, as plain values."""
+    """What a job runs and how, as plain values; `naq.job_form.job_from_mapping` reads it again."""
     form: dict[str, Any] = {"args": [], "kwargs": {}, "queue": spec.queue}
     form |= msgspec.json.decode(msgspec.json.encode(spec))
     for name in ("timeout", "result_ttl"):
         if name in form:
             form[name] = seconds(getattr(spec, name))
+    if "backoff" in form:
+        backoff = spec.backoff
+        form["backoff"] = {"kind": str(backoff.kind), "delay": seconds(backoff.delay)}
+        form["backoff"] |= {"longest": seconds(backoff.longest), "jitter": backoff.jitter}
     return form
+
+
+def _dst_form(trigger: Cron | CalendarInterval | RRule) -> dict[str, Any]:
+    form: dict[str, Any] = {}
+    if trigger.dst_gap is not DstGap.SHIFT:
+        form["dst_gap"] = str(trigger.dst_gap)
+    if trigger.dst_overlap is not DstOverlap.FIRST:
+        form["dst_overlap"] = str(trigger.dst_overlap)
+    return form
+
+
+def _exclude_form(exclusions: Sequence[Exclusion], zone: str) -> list[Any]:
+    """Exclusions as text where that says it all in ``zone``, else as the mapping of the record."""
+    items: list[Any] = []
+    for exclusion in exclusions:
+        elsewhere = not isinstance(exclusion, ExcludedTime) and exclusion.tz != zone
+        if elsewhere or isinstance(exclusion, ExcludedCalendar):
+            items.append(msgspec.to_builtins(exclusion, str_keys=True))
+            continue
+        text = exclusion_text(exclusion)
+        items += [text] if isinstance(text, str) else text
+    return items
+
+
+def _iso(moment: date | None) -> str | None:
+    return None if moment is None else moment.isoformat()

@@ -1,119 +1,185 @@
 """What is decided when a schedule is due: ``plan(schedule, now) -> Plan``. Pure: no clock, no store.
 
-The plan is a value: the advanced record, the fires to enqueue and the nominal times that do not fire, with their reason.
-`naq.engine.firing` carries it out in one transaction that is conditional on the record's revision, so a plan made from an
-old record is refused and made again.
+The plan is a value: the advanced record, the fires to enqueue, the nominal times that do not fire with their reason,
+and the jobs to end. `naq.engine.firing` carries it out in one transaction that is conditional on the record's revision,
+so a plan made from an old record is refused and made again.
+
+A plan goes through these steps (``docs/concepts/policies.md`` tells the rules):
+
+1. nominal times that waited for a run's end are released (`naq.planning.overlap`);
+2. of those that are due by now, the ones to fire are chosen (`naq.planning.catch_up`);
+3. the overlap policy says which of them fire now, wait, or are skipped;
+4. a backfill goes on with what room is left (`naq.planning.filling`);
+5. the record is aimed at the first nominal time that nothing was decided about.
+
+Nearly all plans are those of a schedule with one nominal time due and no special policy: they take a short way.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
-from naq.schedule import Coalesce, Schedule, ScheduleStatus, next_nominal
+from naq.nominal import next_nominal
+from naq.planning.catch_up import Selection, Tally, is_past_deadline, select
+from naq.planning.decision import (
+    CATCH_UP_LIMIT,
+    FIRES_AT_ONCE,
+    ON_TIME,
+    Fire,
+    NonFire,
+    NonFireReason,
+    Plan,
+)
+from naq.planning.filling import fill
+from naq.planning.overlap import Admission, admit
+from naq.policy import Overlap
+from naq.schedule import Schedule, ScheduleStatus, after_end, aimed, settled
+from naq.timing.triggers import FixedDelay
 
-__all__ = ["Fire", "NonFire", "NonFireReason", "Plan", "plan"]
-
-FIRES_AT_ONCE = 100
-"""Fires in one plan at most; a schedule that has more due stays due, and the next plan goes on where this one ended."""
-
-
-class NonFireReason(StrEnum):
-    """Why a nominal time was not enqueued."""
-
-    TOO_LATE = "older than the catch-up window"
-    COALESCED = "coalesced into another fire of the same catch-up"
-    OVERLAP = "the previous run was not finished"
-    EXCLUDED = "excluded"
-    SKIP_REQUESTED = "skipped on request"
-    PAUSED = "paused"
-    QUARANTINED = "the schedule cannot be planned"
-
-
-@dataclass(frozen=True, slots=True)
-class Fire:
-    """One nominal time to enqueue now. ``previous_at`` and ``next_at`` are its neighbours as far as known."""
-
-    nominal_at: datetime
-    previous_at: datetime | None
-    next_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class NonFire:
-    """``count`` nominal times from ``first_at`` to ``last_at`` that do not fire, and why."""
-
-    reason: NonFireReason
-    count: int
-    first_at: datetime
-    last_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The decision: write ``schedule``, enqueue ``fires``, record ``non_fires``."""
-
-    schedule: Schedule
-    fires: tuple[Fire, ...] = ()
-    non_fires: tuple[NonFire, ...] = ()
+__all__ = ["CATCH_UP_LIMIT", "FIRES_AT_ONCE", "ON_TIME", "Fire", "NonFire", "NonFireReason", "Plan", "plan"]
 
 
 def plan(schedule: Schedule, now: datetime) -> Plan:
-    """Decide what a schedule does at ``now``; a schedule that is not due yet is returned unchanged, with no fires."""
+    """Decide what a schedule does at ``now``; a schedule that is not due yet is returned unchanged, with no fires.
+
+    Planning the planned schedule again at the same time does nothing, unless more is due than fits into one plan.
+    """
     due_at = schedule.next_run_at
-    if schedule.status is not ScheduleStatus.ACTIVE or due_at is None or due_at > now:
+    if due_at is None or due_at > now or schedule.status is not ScheduleStatus.ACTIVE:
         return Plan(schedule)
-    first = schedule.next_nominal_at
-    assert first is not None
-    policy = schedule.policy
-    upcoming = next_nominal(schedule.trigger, policy, first)
-    due = [first]
-    while upcoming is not None and upcoming <= now:
-        due.append(upcoming)
-        upcoming = next_nominal(schedule.trigger, policy, upcoming)
-    oldest = now - policy.catch_up if policy.catch_up is not None else None
-    late = (
-        [instant for instant in due if oldest is not None and instant < oldest]
-        if len(due) > 1 or policy.catch_up
-        else []
+    return _plan_one(schedule, now) or _plan_any(schedule, now)
+
+
+def _plan_one(schedule: Schedule, now: datetime) -> Plan | None:
+    """The plan of a schedule with one nominal time due, on time, and no policy that needs a thought; else ``None``."""
+    policy, nominal = schedule.policy, schedule.next_nominal_at
+    if (
+        nominal is None
+        or policy.overlap is not Overlap.ALLOW_ALL
+        or policy.jitter is not None
+        or policy.exclude
+        or (policy.catch_up is not None and now - nominal > policy.catch_up)
+        or policy.start_deadline is not None
+        or schedule.skip_next
+        or schedule.buffered
+        or schedule.backfills
+        or isinstance(schedule.trigger, FixedDelay)
+    ):
+        return None
+    upcoming = next_nominal(schedule.trigger, policy, nominal)
+    if upcoming is not None and upcoming <= now:
+        return None
+    fire = Fire(nominal, schedule.last_nominal_at, upcoming)
+    runs = schedule.runs + 1
+    if upcoming is None or (policy.max_runs is not None and runs >= policy.max_runs):
+        ended = schedule.evolve(
+            runs=runs,
+            last_run_at=now,
+            last_nominal_at=nominal,
+            next_nominal_at=None,
+            next_run_at=None,
+            status=ScheduleStatus.COMPLETED,
+            completed_at=now,
+        )
+        return Plan(ended, (fire,))
+    advanced = schedule.evolve(
+        runs=runs, last_run_at=now, last_nominal_at=nominal, next_nominal_at=upcoming, next_run_at=upcoming
     )
-    timely = due[len(late) :]
-    non_fires = [NonFire(NonFireReason.TOO_LATE, len(late), late[0], late[-1])] if late else []
-    if len(timely) > 1 and policy.coalesce is not Coalesce.ALL:
-        keep = timely[-1] if policy.coalesce is Coalesce.LATEST else timely[0]
-        dropped = [instant for instant in timely if instant != keep]
-        non_fires.append(NonFire(NonFireReason.COALESCED, len(dropped), dropped[0], dropped[-1]))
-        timely = [keep]
-    if len(timely) > FIRES_AT_ONCE:
-        upcoming = timely[FIRES_AT_ONCE]
-        timely = timely[:FIRES_AT_ONCE]
-    if policy.max_runs is not None:
-        timely = timely[: max(0, policy.max_runs - schedule.runs)]
-    return _advanced(schedule, now, timely, upcoming, tuple(non_fires))
+    return Plan(advanced, (fire,))
+
+
+def _plan_any(schedule: Schedule, now: datetime) -> Plan:
+    """The plan of any due schedule."""
+    tally = Tally(schedule.nominals, bool(schedule.policy.exclude))
+    released = _released(schedule, now, tally)
+    selection = _selected(schedule, now, tally)
+    waiting = () if released is not None else schedule.buffered
+    admission = admit(schedule, schedule.open_runs, waiting, (*(released or ()), *selection.chosen), now)
+    for nominal in admission.skipped:
+        tally.add(NonFireReason.OVERLAP, nominal, nominal, 1)
+    advanced, non_fires = _advanced(schedule, now, selection, admission, tally)
+    advanced, more = fill(advanced, now, FIRES_AT_ONCE - len(admission.fires))
+    advanced = settled(advanced, now)
+    fires = _fires(schedule, advanced, admission)
+    return Plan(advanced, (*fires, *more), non_fires, admission.cancel_jobs, admission.abandon_jobs)
+
+
+def _released(schedule: Schedule, now: datetime, tally: Tally) -> tuple[datetime, ...] | None:
+    """The nominal times that wait no longer; ``None`` when those that wait, if any, go on waiting."""
+    if not schedule.buffered or (schedule.open_runs and schedule.policy.overlap is not Overlap.ALLOW_ALL):
+        return None
+    released = []
+    for nominal in schedule.buffered:
+        if is_past_deadline(schedule.policy, nominal, now):
+            tally.add(NonFireReason.PAST_DEADLINE, nominal, nominal, 1)
+        else:
+            released.append(nominal)
+    return tuple(released)
+
+
+def _selected(schedule: Schedule, now: datetime, tally: Tally) -> Selection:
+    first = schedule.next_nominal_at
+    if first is None or schedule.nominals.due_at(first) > now:
+        return Selection((), first, 0)
+    selection = select(schedule, schedule.nominals, first, now, tally)
+    if selection.upcoming is None and not selection.chosen:
+        # Nothing of a fixed delay runs now whose end could be waited for.
+        return Selection((), after_end(schedule, now), selection.requested)
+    return selection
 
 
 def _advanced(
-    schedule: Schedule,
-    now: datetime,
-    timely: list[datetime],
-    upcoming: datetime | None,
-    non_fires: tuple[NonFire, ...],
-) -> Plan:
-    runs = schedule.runs + len(timely)
-    limit = schedule.policy.max_runs
-    over = upcoming is None or (limit is not None and runs >= limit)
+    schedule: Schedule, now: datetime, selection: Selection, admission: Admission, tally: Tally
+) -> tuple[Schedule, tuple[NonFire, ...]]:
+    """The record after the decision, not settled yet, and what is to be recorded as not fired."""
+    excluded_from = schedule.excluded_from
+    looked = selection.upcoming != schedule.next_nominal_at
+    if looked and excluded_from is not None:
+        _tell_passed(schedule, excluded_from, tally)
+    non_fires = tally.result()
+    held = None if looked else excluded_from
+    only_excluded = looked and not selection.chosen and not selection.requested
+    if only_excluded and [found.reason for found in non_fires] == [NonFireReason.EXCLUDED] and selection.upcoming:
+        # They are told, as one, with whatever comes behind them.
+        held, non_fires = non_fires[0].first_at, ()
+    missed = sum(found.count for found in non_fires if found.reason.is_missed)
+    skipped = sum(found.count for found in non_fires if not found.reason.is_missed)
+    fires = admission.fires
     advanced = schedule.evolve(
-        next_nominal_at=None if over else upcoming,
-        next_run_at=None if over else upcoming,
-        runs=runs,
-        missed=schedule.missed + sum(non_fire.count for non_fire in non_fires),
-        last_run_at=now if timely else schedule.last_run_at,
-        last_nominal_at=timely[-1] if timely else schedule.last_nominal_at,
-        status=ScheduleStatus.COMPLETED if over else schedule.status,
-        completed_at=now if over else None,
+        runs=schedule.runs + len(fires),
+        missed=schedule.missed + missed,
+        skipped=schedule.skipped + skipped,
+        skip_next=schedule.skip_next - selection.requested,
+        open_runs=tuple(admission.open_runs),
+        buffered=tuple(admission.buffered),
+        last_run_at=now if fires else schedule.last_run_at,
+        last_nominal_at=fires[-1] if fires else schedule.last_nominal_at,
     )
-    befores = [schedule.last_nominal_at, *timely[:-1]]
-    afters = [*timely[1:], upcoming]
-    fires = tuple(Fire(nominal, before, after) for nominal, before, after in zip(timely, befores, afters, strict=True))
-    return Plan(advanced, fires, non_fires)
+    return aimed(advanced, selection.upcoming, held), non_fires
+
+
+def _tell_passed(schedule: Schedule, excluded_from: datetime, tally: Tally) -> None:
+    """Record the excluded nominal times that the schedule passed over on its way to the one that is due."""
+    nominals, first = schedule.nominals, schedule.next_nominal_at
+    last = None if first is None else nominals.previous(first)
+    if last is not None and last >= excluded_from:
+        tally.add(NonFireReason.EXCLUDED, excluded_from, last, nominals.count(excluded_from, last))
+
+
+def _fires(schedule: Schedule, advanced: Schedule, admission: Admission) -> tuple[Fire, ...]:
+    nominals = admission.fires
+    if not nominals:
+        return ()
+    befores = (schedule.last_nominal_at, *nominals[:-1])
+    afters = (*nominals[1:], advanced.next_nominal_at)
+    deadline = schedule.policy.start_deadline
+    return tuple(
+        Fire(
+            nominal,
+            before,
+            after,
+            start_by=None if deadline is None else nominal + deadline,
+            tracked=schedule.is_tracked,
+        )
+        for nominal, before, after in zip(nominals, befores, afters, strict=True)
+    )

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 import msgspec
 
+from naq.timing.exclusions import Exclusion
+
 __all__ = ["Coalesce", "IfExists", "Overlap", "Policy"]
 
 
@@ -56,10 +58,12 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     max_runs: int | None = None
     """Scheduled fires after which it completes; manual ones and backfills do not count."""
     catch_up: timedelta | None = timedelta(hours=1)
-    """How late a fire may be; older ones are missed. Zero: only on time. ``None``: however late."""
+    """How late after it was due a fire may be; older ones are missed. Zero: only on time. ``None``: however late."""
     coalesce: Coalesce = Coalesce.LATEST
     start_deadline: timedelta | None = None
     """A job that no worker has started this long after its nominal time is missed, not run."""
     jitter: timedelta | None = None
     """Each fire is delayed by an amount in [0, jitter] that depends on the schedule and the nominal time alone."""
     overlap: Overlap = Overlap.ALLOW_ALL
+    exclude: tuple[Exclusion, ...] = ()
+    """Instants at which it must not fire; each such nominal time is recorded."""

@@ -4,28 +4,36 @@
 
     ACTIVE  --pause-->  PAUSED  --resume-->  ACTIVE
     ACTIVE  --(once done, max_runs, end_at)-->  COMPLETED
-    ACTIVE, PAUSED  --cancel-->  CANCELLED          (final)
+    COMPLETED  --(update gives it a next run)-->  ACTIVE
+    ACTIVE, PAUSED, COMPLETED  --cancel-->  CANCELLED          (final)
     any  --delete-->  gone
 
-Every change is a function ``Schedule -> Schedule`` here; who carries it to the store does so by compare-and-set on the
-record's revision. `naq.plan` decides what happens when a schedule is due.
+Every change is a function ``Schedule -> Schedule`` here, or ``None`` where it does not apply; who carries it to the
+store does so by compare-and-set on the record's revision. `naq.plan` decides what happens when a schedule is due.
+
+``next_nominal_at`` is the first nominal time that nothing was decided about. It only moves forward, whatever the wall
+clock does, so no nominal time is decided twice. ``next_run_at`` is when the schedule has to be looked at; ``None``
+while it need not be: paused, ended, or waiting for a run's end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
-from naq.forms import epoch, job_form, policy_form, trigger_form
+from naq.exceptions import InvalidSchedule
+from naq.forms import epoch, job_form, schedule_form
 from naq.job import JobSpec
+from naq.nominal import TICK, Nominals, next_nominal
 from naq.policy import Coalesce, IfExists, Overlap, Policy
-from naq.timing.triggers import Interval, Trigger
+from naq.timing.triggers import AnyOf, FixedDelay, Once, Trigger
 
 __all__ = [
+    "Backfill",
     "Coalesce",
     "IfExists",
     "OpenRun",
@@ -33,13 +41,25 @@ __all__ = [
     "Policy",
     "Schedule",
     "ScheduleStatus",
+    "after_end",
+    "aimed",
     "cancelled",
     "new_schedule",
     "next_nominal",
     "paused",
+    "replaced",
     "resumed",
+    "settled",
+    "skip_next",
     "to_dict",
+    "unbound",
+    "updated",
 ]
+
+
+DEFAULT_POLICY = Policy()
+MOST_SKIPPED = 1000
+"""Nominal times that can be asked to be skipped at once."""
 
 
 class ScheduleStatus(StrEnum):
@@ -63,6 +83,19 @@ class OpenRun(msgspec.Struct, frozen=True, omit_defaults=True):
     fired_at: datetime
 
 
+class Backfill(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A range of past nominal times that is being fired by hand, as far as it got."""
+
+    backfill_id: str
+    next_at: datetime
+    """The first nominal time of the range that is not fired yet."""
+    last_at: datetime
+    """The end of the range, inclusive."""
+    overlap: Overlap = Overlap.ALLOW_ALL
+    """``allow_all``: as fast as it goes; ``buffer_all``: one after the other."""
+    fired: int = 0
+
+
 class Schedule(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The whole record of a schedule. Times are aware UTC."""
 
@@ -71,14 +104,14 @@ class Schedule(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     schedule_id: str
     job: JobSpec
     trigger: Trigger
-    policy: Policy = Policy()
+    policy: Policy = DEFAULT_POLICY
     status: ScheduleStatus = ScheduleStatus.ACTIVE
     created_at: datetime
     updated_at: datetime | None = None
     next_nominal_at: datetime | None = None
-    """The nominal time of the next fire; ``None`` unless active."""
+    """The nominal time of the next fire; while paused, the first one that was not decided about."""
     next_run_at: datetime | None = None
-    """When that fire is due: the nominal time plus its jitter."""
+    """When that fire is due: the nominal time plus its jitter. ``None`` unless active."""
     runs: int = 0
     """Scheduled fires so far; what ``max_runs`` counts."""
     manual_runs: int = 0
@@ -108,6 +141,9 @@ class Schedule(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The declared set it belongs to; ``None``: made by hand, and no set touches it."""
     labels: Mapping[str, str] = {}
     note: str | None = None
+    excluded_from: datetime | None = None
+    """The first of the excluded nominal times right before ``next_nominal_at``; they are recorded when it is due."""
+    backfills: tuple[Backfill, ...] = ()
     change_id: str | None = None
     """Random name of the last change that a person made: tells whether an unanswered change was done."""
 
@@ -115,20 +151,97 @@ class Schedule(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         """The same record with some fields changed."""
         return msgspec.structs.replace(self, **changes)
 
+    @property
+    def nominals(self) -> Nominals:
+        """Its nominal times."""
+        return Nominals(self.schedule_id, self.trigger, self.policy)
 
-def next_nominal(trigger: Trigger, policy: Policy, after: datetime) -> datetime | None:
-    """The first nominal time later than ``after`` inside the policy's window."""
-    if policy.start_at is not None and after < policy.start_at:
-        after = policy.start_at - timedelta(microseconds=1)
-    instant = trigger.next_after(after)
-    if instant is None or (policy.end_at is not None and instant > policy.end_at):
+    @property
+    def is_tracked(self) -> bool:
+        """Whether its record lists open runs, because something depends on their end."""
+        return self.policy.overlap is not Overlap.ALLOW_ALL or isinstance(self.trigger, FixedDelay)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether something can be done at once: a nominal time waits no longer, or a backfill can go on."""
+        free = not self.open_runs
+        if self.buffered and (free or self.policy.overlap is Overlap.ALLOW_ALL):
+            return True
+        return any(free or backfill.overlap is Overlap.ALLOW_ALL for backfill in self.backfills)
+
+    @property
+    def waits_for_end(self) -> bool:
+        """Whether its next nominal time is known only when the open run has ended."""
+        return isinstance(self.trigger, FixedDelay) and bool(self.open_runs)
+
+    @property
+    def decided_until(self) -> datetime | None:
+        """The last nominal time that fired or waits to fire."""
+        return self.buffered[-1] if self.buffered else self.last_nominal_at
+
+
+def aimed(schedule: Schedule, first: datetime | None, excluded_from: datetime | None = None) -> Schedule:
+    """The schedule with its next nominal time: ``first``, or the next one not excluded. `settled` follows.
+
+    ``excluded_from`` is where a stretch of excluded nominal times that ends right before ``first`` began.
+    """
+    target = first
+    if first is None:
+        excluded_from = None
+    elif schedule.policy.exclude and schedule.nominals.is_excluded(first):
+        target = schedule.nominals.allowed_from(first) or first
+        if target != first:
+            excluded_from = excluded_from or first
+    return schedule.evolve(next_nominal_at=target, excluded_from=excluded_from)
+
+
+def settled(schedule: Schedule, now: datetime) -> Schedule:
+    """An active schedule with its next run, from what it has to do and what it waits for; completed if neither."""
+    exhausted = False
+    if schedule.policy.max_runs is not None:
+        room = max(schedule.policy.max_runs - schedule.runs, 0)
+        exhausted = room == 0
+        if len(schedule.buffered) >= room:
+            surplus = len(schedule.buffered) - room
+            schedule = aimed(schedule, None).evolve(
+                buffered=schedule.buffered[:room], skipped=schedule.skipped + surplus
+            )
+    next_run_at: datetime | None = None
+    if schedule.has_work:
+        next_run_at = now
+    elif schedule.next_nominal_at is not None:
+        next_run_at = schedule.nominals.due_at(schedule.next_nominal_at)
+    elif not (schedule.buffered or schedule.backfills or (schedule.waits_for_end and not exhausted)):
+        return schedule.evolve(status=ScheduleStatus.COMPLETED, completed_at=now, next_run_at=None)
+    return schedule.evolve(next_run_at=next_run_at)
+
+
+def _first_after(schedule: Schedule, now: datetime) -> datetime | None:
+    """The nominal time a schedule begins with when it is aimed anew ``now``: none that was decided already.
+
+    A `Once` in the past keeps its instant: `naq.plan` judges it by the catch-up window.
+    """
+    trigger, decided = schedule.trigger, schedule.decided_until
+    if schedule.waits_for_end:
         return None
-    return instant
+    first = next_nominal(trigger, schedule.policy, now if decided is None else max(now, decided))
+    if first is None and isinstance(trigger, FixedDelay):
+        return after_end(schedule, now)
+    if first is None and isinstance(trigger, Once) and (decided is None or trigger.at > decided):
+        return schedule.nominals.previous(now + TICK)
+    return first
 
 
-def _aimed(schedule: Schedule, after: datetime) -> Schedule:
-    instant = next_nominal(schedule.trigger, schedule.policy, after)
-    return schedule.evolve(next_nominal_at=instant, next_run_at=instant)
+def after_end(schedule: Schedule, ended_at: datetime) -> datetime | None:
+    """The nominal time of a `FixedDelay` that follows a run's end; ``None`` when it lies behind ``end_at``, or for any
+    other trigger."""
+    if not isinstance(schedule.trigger, FixedDelay):
+        return None
+    decided, policy = schedule.decided_until, schedule.policy
+    instant = schedule.trigger.after_run(ended_at if decided is None else max(ended_at, decided))
+    if policy.start_at is not None:
+        instant = max(instant, policy.start_at)
+    return None if policy.end_at is not None and instant > policy.end_at else instant
 
 
 def new_schedule(
@@ -138,13 +251,15 @@ def new_schedule(
 
     A `Once` in the past keeps its instant as the first nominal time: `naq.plan` judges it by the catch-up window.
     """
-    if isinstance(trigger, Interval):
-        trigger = trigger.bound(now)
-    schedule = Schedule(schedule_id=schedule_id, job=job, trigger=trigger, policy=policy, created_at=now, **more)
-    aimed = _aimed(schedule, now)
-    if aimed.next_nominal_at is None and (late := trigger.previous(now)) is not None:
-        return schedule.evolve(next_nominal_at=late, next_run_at=late)
-    return aimed
+    schedule = Schedule(
+        schedule_id=schedule_id,
+        job=job,
+        trigger=trigger.bound(now),
+        policy=DEFAULT_POLICY if policy == DEFAULT_POLICY else policy,  # the same object: it is left out of the record
+        created_at=now,
+        **more,
+    )
+    return settled(aimed(schedule, _first_after(schedule, now)), now)
 
 
 def paused(schedule: Schedule, now: datetime, reason: str | None, actor: str | None) -> Schedule | None:
@@ -152,36 +267,129 @@ def paused(schedule: Schedule, now: datetime, reason: str | None, actor: str | N
     if schedule.status is not ScheduleStatus.ACTIVE:
         return None
     return schedule.evolve(
-        status=ScheduleStatus.PAUSED,
-        paused_at=now,
-        pause_reason=reason,
-        paused_by=actor,
-        next_nominal_at=None,
-        next_run_at=None,
+        status=ScheduleStatus.PAUSED, paused_at=now, pause_reason=reason, paused_by=actor, next_run_at=None
     )
 
 
-def resumed(schedule: Schedule, now: datetime) -> Schedule | None:
+def resumed(schedule: Schedule, now: datetime, catch_up: bool = False) -> Schedule | None:
     """The schedule active again, its next run computed from ``now``; ``None`` when it is not paused.
 
-    What was due while it was paused does not fire. When nothing is left to fire, it is completed.
+    What was due while it was paused does not fire, and nominal times that waited for a run's end are skipped; with
+    ``catch_up`` both are left to `naq.plan`, which goes by the catch-up window. When nothing is left, it is completed.
     """
     if schedule.status is not ScheduleStatus.PAUSED:
         return None
     active = schedule.evolve(status=ScheduleStatus.ACTIVE, resumed_at=now, pause_reason=None, paused_by=None)
-    aimed = _aimed(active, now)
-    if aimed.next_nominal_at is None:
-        return aimed.evolve(status=ScheduleStatus.COMPLETED, completed_at=now)
-    return aimed
+    held = schedule.next_nominal_at
+    if not catch_up:
+        active = active.evolve(skipped=active.skipped + len(active.buffered), buffered=())
+    if held is not None and (catch_up or held > now):
+        return settled(aimed(active, held, active.excluded_from), now)
+    return settled(aimed(active, _first_after(schedule, now)), now)
 
 
 def cancelled(schedule: Schedule, now: datetime) -> Schedule:
-    """The schedule ended for good; a schedule that is cancelled already is returned as it is."""
+    """The schedule ended for good; a schedule that is cancelled already is returned as it is.
+
+    Nothing fires any more, neither what waited nor a backfill; runs that are open go on.
+    """
     if schedule.status is ScheduleStatus.CANCELLED:
         return schedule
-    return schedule.evolve(
-        status=ScheduleStatus.CANCELLED, cancelled_at=now, next_nominal_at=None, next_run_at=None, buffered=()
+    return aimed(schedule, None).evolve(
+        status=ScheduleStatus.CANCELLED, cancelled_at=now, next_run_at=None, buffered=(), backfills=()
     )
+
+
+def skip_next(schedule: Schedule, count: int) -> Schedule | None:
+    """The schedule with its next ``count`` nominal times to be skipped, instead of what was to be skipped before.
+
+    ``None`` when it has ended. Raises `InvalidSchedule` for a count that is not 0 to 1000.
+    """
+    if isinstance(count, bool) or not 0 <= count <= MOST_SKIPPED:
+        raise InvalidSchedule.of("skip_next", count, f"must be 0 to {MOST_SKIPPED}", 2)
+    if schedule.status not in (ScheduleStatus.ACTIVE, ScheduleStatus.PAUSED):
+        return None
+    return schedule.evolve(skip_next=count)
+
+
+EDITABLE = frozenset({"job", "trigger", "policy", "next_run_at", "labels", "note", "declared_in"})
+
+
+def updated(schedule: Schedule, now: datetime, **changes: Any) -> Schedule | None:
+    """The schedule with some fields changed in place; ``None`` when it is cancelled.
+
+    The next run is computed anew, from ``now``, only if the trigger, its window or its exclusions changed.
+    ``next_run_at`` sets the next nominal time by hand, once. A completed schedule that gets something to do again
+    becomes active. Fields: ``job, trigger, policy, next_run_at, labels, note, declared_in``; others are a `TypeError`.
+    """
+    if unknown := changes.keys() - EDITABLE:
+        raise TypeError(f"these fields cannot be updated: {', '.join(sorted(unknown))}")
+    if schedule.status is ScheduleStatus.CANCELLED:
+        return None
+    by_hand = changes.pop("next_run_at", None)
+    if "trigger" in changes:
+        changes["trigger"] = _rebound(schedule, changes["trigger"], now)
+    after = schedule.evolve(updated_at=now, **changes)
+    revived = schedule.status is ScheduleStatus.COMPLETED and _limits(after) != _limits(schedule)
+    if by_hand is not None:
+        _check_by_hand(schedule, by_hand, now)
+        after = aimed(after.evolve(excluded_from=None), by_hand)
+    elif _timing(after) != _timing(schedule) or revived:
+        after = aimed(after, _first_after(after, now))
+    if after.status is ScheduleStatus.COMPLETED and (by_hand is not None or revived):
+        after = after.evolve(status=ScheduleStatus.ACTIVE, completed_at=None)
+    return settled(after, now) if after.status is ScheduleStatus.ACTIVE else after
+
+
+def replaced(old: Schedule, new: Schedule, now: datetime) -> Schedule | None:
+    """``old`` with the definition of ``new``, as ``if_exists=replace`` asks; ``None`` when ``old`` is cancelled.
+
+    History and counters stay, and the next run too unless the timing changed: an interval without an anchor of its own
+    that is the same as before keeps its grid.
+    """
+    return updated(
+        old,
+        now,
+        job=new.job,
+        trigger=unbound(new.trigger, new.created_at),
+        policy=new.policy,
+        labels=new.labels,
+        note=new.note,
+        declared_in=new.declared_in,
+    )
+
+
+def unbound(trigger: Trigger, created_at: datetime) -> Trigger:
+    """The trigger without what `bound` took from the time of creation."""
+    if isinstance(trigger, AnyOf):
+        return AnyOf(tuple(unbound(part, created_at) for part in trigger.triggers))
+    for name in ("anchor", "first_at", "start", "dtstart"):
+        if getattr(trigger, name, None) is not None:
+            bare: Trigger = msgspec.structs.replace(trigger, **{name: None})
+            if bare.bound(created_at) == trigger:
+                return bare
+    return trigger
+
+
+def _rebound(schedule: Schedule, trigger: Trigger, now: datetime) -> Trigger:
+    """A new trigger for a schedule: the one it has, if the new one means the same since the creation."""
+    as_before = trigger.bound(schedule.created_at)
+    return as_before if as_before == schedule.trigger else trigger.bound(now)
+
+
+def _timing(schedule: Schedule) -> tuple[object, ...]:
+    policy = schedule.policy
+    return schedule.trigger, policy.start_at, policy.end_at, policy.exclude
+
+
+def _limits(schedule: Schedule) -> tuple[object, ...]:
+    return *_timing(schedule), schedule.policy.max_runs
+
+
+def _check_by_hand(schedule: Schedule, by_hand: datetime, now: datetime) -> None:
+    decided = schedule.decided_until
+    if by_hand <= now or (decided is not None and by_hand <= decided):
+        raise InvalidSchedule.of("next_run_at", by_hand.isoformat(), "must lie in the future", "2030-01-31T09:00:00Z")
 
 
 def to_dict(schedule: Schedule) -> dict[str, Any]:
@@ -194,12 +402,12 @@ def to_dict(schedule: Schedule) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "schedule_id": schedule.schedule_id,
         "job": job_form(schedule.job),
-        "schedule": {**trigger_form(schedule.trigger), **policy_form(schedule.policy)},
+        "schedule": schedule_form(schedule.trigger, schedule.policy),
         "description": str(schedule.trigger),
         "created_at": epoch(schedule.created_at),
         "updated_at": epoch(schedule.updated_at or schedule.created_at),
         "next_run_at": epoch(schedule.next_run_at),
-        "next_nominal_at": epoch(schedule.next_nominal_at),
+        "next_nominal_at": epoch(schedule.next_nominal_at) if schedule.status is ScheduleStatus.ACTIVE else None,
         "status": str(schedule.status),
         "runs": schedule.runs,
         "max_runs": -1 if limit is None else limit,
@@ -212,6 +420,7 @@ def to_dict(schedule: Schedule) -> dict[str, Any]:
         "skip_next": schedule.skip_next,
         "open_runs": [run.job_id for run in schedule.open_runs],
         "buffered": [epoch(nominal) for nominal in schedule.buffered],
+        "excluded_from": epoch(schedule.excluded_from),
         "declared_in": schedule.declared_in,
         "labels": dict(schedule.labels),
         "note": schedule.note,

@@ -1,0 +1,1 @@
+"""The decisions behind `naq.plan`: which due instants fire, which wait, which are recorded as not fired. Pure."""
