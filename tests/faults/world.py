@@ -1,0 +1,206 @@
+"""What the fault tests are made of: `naq` processes to hurt, and a recorder that sees every fire in the stream."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from naq.job import Job, QueuedJob
+from naq.ports import Entry
+from naq.services.base import ServiceManager
+from naq.services.kv_stores import KVStoreService
+from naq.services.schedules import ScheduleService
+from naq.wire import decode
+
+READY = 60.0
+"""Seconds a process may take until it says that it is ready."""
+
+
+class Process:
+    """One ``naq`` process; its standard output is read line by line."""
+
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.arguments = arguments
+        self.environment = environment
+        self.lines: list[str] = []
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self, until: str = "ready") -> None:
+        """Start, and return when a line with ``until`` in it was printed."""
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "naq",
+            *self.arguments,
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, **self.environment},
+        )
+        self._reader = asyncio.create_task(self._read(self._process))
+        await self.line(until)
+
+    async def line(self, part: str) -> str:
+        """The first line that contains ``part``; waits for it."""
+        async with asyncio.timeout(READY):
+            while True:
+                for line in self.lines:
+                    if part in line:
+                        return line
+                assert self.running or self._reader is None or not self._reader.done(), f"ended: {self.lines}"
+                self._changed.clear()
+                await self._changed.wait()
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    async def ended(self) -> int:
+        """Wait for its end; its exit code."""
+        assert self._process is not None
+        async with asyncio.timeout(READY):
+            code = await self._process.wait()
+            assert self._reader is not None
+            await self._reader
+        return code
+
+    async def kill(self) -> None:
+        """SIGKILL, and wait for the end."""
+        if self.running:
+            self.signal(signal.SIGCONT)
+            self.signal(signal.SIGKILL)
+            await self.ended()
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            self.lines.append(line.decode().rstrip())
+            self._changed.set()
+        self._changed.set()
+
+
+@dataclass
+class Recorder:
+    """Every job that was ever enqueued, as the stream says it, though workers finish and trim them meanwhile."""
+
+    fires: list[tuple[int, QueuedJob]] = field(default_factory=list)
+    """Revision (stream sequence) and job, in the order of the stream."""
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def take(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            if entry.value is not None:
+                self.fires.append((entry.revision, decode(QueuedJob, entry.key, entry.value)))
+        self.changed.set()
+
+    async def until_nominal(self, instant: datetime) -> None:
+        """Wait until a fire with a nominal time at or behind ``instant`` is in the stream."""
+        async with asyncio.timeout(120):
+            while not any(job.nominal_at is not None and job.nominal_at >= instant for _, job in self.fires):
+                self.changed.clear()
+                await self.changed.wait()
+
+    async def until_fire_after(self, instant: datetime) -> timedelta:
+        """Wait until something was fired later than ``instant``; how much later the first one was."""
+        async with asyncio.timeout(120):
+            while True:
+                late = [job.enqueued_at - instant for _, job in self.fires if job.enqueued_at > instant]
+                if late:
+                    return min(late)
+                self.changed.clear()
+                await self.changed.wait()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Lost, duplicate and untargeted fires, and stale leaders' writes: all zero, or a promise is broken."""
+
+    lost: tuple[str, ...]
+    duplicate: tuple[str, ...]
+    untargeted: tuple[str, ...]
+    stale: tuple[str, ...]
+
+    @property
+    def clean(self) -> bool:
+        return not (self.lost or self.duplicate or self.untargeted or self.stale)
+
+
+def judge(schedules: Mapping[str, tuple[datetime, timedelta]], until: datetime, recorder: Recorder) -> Verdict:
+    """Match every target of every interval schedule (anchor, interval) up to ``until`` with the fires in the stream."""
+    targets = {
+        f"{name} {anchor + step * every}"
+        for name, (anchor, every) in schedules.items()
+        for step in range((until - anchor) // every + 1)
+    }
+    fired = Counter(
+        f"{job.schedule_id} {job.nominal_at}"
+        for _, job in recorder.fires
+        if job.nominal_at is not None and job.nominal_at <= until
+    )
+    newest = 0
+    stale: list[str] = []
+    for _, job in recorder.fires:
+        if job.epoch and job.epoch + EPOCH_SPREAD < newest:
+            stale.append(job.job_id)
+        newest = max(newest, job.epoch)
+    return Verdict(
+        lost=tuple(sorted(targets - fired.keys())),
+        duplicate=tuple(sorted(name for name, times in fired.items() if times > 1)),
+        untargeted=tuple(sorted(fired.keys() - targets)),
+        stale=tuple(stale),
+    )
+
+
+EPOCH_SPREAD = 16
+"""The lanes of one term have neighbouring epoch revisions: written in one transaction, so less than this apart."""
+
+
+@asynccontextmanager
+async def recording(config: Mapping[str, Any]) -> AsyncIterator[tuple[Recorder, ScheduleService]]:
+    """A recorder on the store, and the schedules of the store."""
+    async with ServiceManager(config) as services:
+        store = await services.get_service(KVStoreService)
+        schedules = await services.get_service(ScheduleService)
+        recorder = Recorder()
+
+        async def watch() -> None:
+            async for entries in store.watch("job.>"):
+                recorder.take(entries)
+
+        task = asyncio.create_task(watch())
+        try:
+            yield recorder, schedules
+        finally:
+            task.cancel()
+            await asyncio.wait((task,))
+
+
+async def every_second(
+    schedules: ScheduleService, count: int, func: str, **policy: Any
+) -> dict[str, tuple[datetime, timedelta]]:
+    """``count`` schedules that fire once a second each, spread over the second; what `judge` needs to know of them."""
+    first = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
+    every = timedelta(seconds=1)
+    made = {f"s{number}": (first + number * every / count, every) for number in range(count)}
+    form = {"type": "interval", "interval": 1, "coalesce": "all", "catch_up": None, **policy}
+    await schedules.schedule_many(
+        [(Job(func=func), {**form, "anchor": anchor.timestamp()}, name) for name, (anchor, _) in made.items()]
+    )
+    return made
