@@ -23,6 +23,7 @@ __all__ = [
     "Delete",
     "Entry",
     "EventSink",
+    "JobStopper",
     "Outcome",
     "Presence",
     "Put",
@@ -168,4 +169,12 @@ class Presence(Protocol):
 
     async def ask(self, term: str, handover: tuple[str, int] | None = None) -> Answer:
         """Ask a term's holder whether it is there, and for a hand-over to ``(instance_id, priority)`` if one is given."""
+        ...
+
+
+class JobStopper(Protocol):
+    """How the leader has workers end jobs that an overlap policy wants ended."""
+
+    def stop(self, job_ids: Sequence[str], reason: str) -> None:
+        """Ask the workers to stop these jobs. Never waits, never fails; asking twice does no harm."""
         ...

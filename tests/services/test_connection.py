@@ -101,7 +101,12 @@ async def test_states_are_told(tmp_path: Path) -> None:
     changed = asyncio.Event()
     async with NatsServer(tmp_path) as server, ServiceManager({"nats_url": server.url}) as services:
         connection = await services.get_service(ConnectionService)
-        connection.on_state(lambda state: (told.append(state), changed.set()))  # type: ignore[func-returns-value]
+
+        def on_state(state: ConnectionState) -> None:
+            told.append(state)
+            changed.set()
+
+        connection.on_state(on_state)
         await server.kill()
         async with asyncio.timeout(30):
             await changed.wait()

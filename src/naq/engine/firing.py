@@ -25,11 +25,12 @@ from naq.clock import Clock
 from naq.engine.mirror import Mirror
 from naq.events import Event, EventType
 from naq.exceptions import NaqError, RecordUnreadable, StoreError, StoreRejected, TransactionTooLarge
+from naq.history import HistoryRecord, HistorySink, RunOutcome
 from naq.job import QueuedJob
 from naq.lease import Term
-from naq.names import epoch_key, job_id, job_key
+from naq.names import backfill_job_id, epoch_key, job_id, job_key
 from naq.plan import Fire, Plan, plan
-from naq.ports import Check, Committed, Delete, Entry, EventSink, Put, Refused, Store, Write
+from naq.ports import Check, Committed, Delete, Entry, EventSink, JobStopper, Put, Refused, Store, Write
 from naq.schedule import Schedule, ScheduleStatus
 from naq.wire import decode, encode
 
@@ -61,6 +62,8 @@ class Intent:
     """Keys and records of the jobs to enqueue."""
     job_ids: tuple[str, ...]
     events: tuple[Event, ...]
+    plan: Plan | None = None
+    """The plan, when more follows from it than writes: non-fires to record, jobs to end."""
 
     @property
     def size(self) -> int:
@@ -81,7 +84,16 @@ class Firing:
     """Plans due keys and commits them for one leader's term."""
 
     def __init__(
-        self, store: Store, mirror: Mirror, clock: Clock, sink: EventSink, instance_id: str, partition: int = 0
+        self,
+        store: Store,
+        mirror: Mirror,
+        clock: Clock,
+        sink: EventSink,
+        instance_id: str,
+        partition: int = 0,
+        *,
+        history: HistorySink | None = None,
+        stopper: JobStopper | None = None,
     ) -> None:
         self.fired = 0
         """Jobs enqueued by this instance so far."""
@@ -91,6 +103,8 @@ class Firing:
         self._sink = sink
         self._instance_id = instance_id
         self._partition = partition
+        self._history = history or _Nobody()
+        self._stopper = stopper or _Nobody()
         self._in_flight: set[str] = set()
         self._enqueued_already: set[str] = set()
         """Keys of jobs that the store held already when they were to be enqueued: their schedules advance without them."""
@@ -231,7 +245,29 @@ class Firing:
             done.extend(intent.job_ids)
             events.extend(intent.events)
             self.fired += len(intent.job_ids)
+            if intent.plan is not None:
+                self._follow_up(intent.plan)
         self._sink.emit(events)
+
+    def _follow_up(self, decided: Plan) -> None:
+        """What a committed plan asks for besides writes. Lost with this process, it is asked for again or not needed."""
+        now = self._clock.now()
+        schedule_id = decided.schedule.schedule_id
+        self._history.record(
+            HistoryRecord(
+                schedule_id=schedule_id,
+                outcome=RunOutcome.MISSED if non_fire.reason.is_missed else RunOutcome.SKIPPED,
+                at=now,
+                nominal_at=non_fire.first_at,
+                until=non_fire.last_at if non_fire.count > 1 else None,
+                count=non_fire.count,
+                reason=str(non_fire.reason),
+            )
+            for non_fire in decided.non_fires
+        )
+        overdue = (*decided.cancel_jobs, *decided.abandon_jobs)
+        if overdue:
+            self._stopper.stop(overdue, f"schedule {schedule_id!r} is due again (overlap policy)")
 
     def _delay(self, intents: Sequence[Intent], error: StoreError) -> None:
         log.warning("%d due records wait: %s", len(intents), error)
@@ -263,14 +299,21 @@ class Firing:
         jobs = []
         identities = []
         for fire in decided.fires:
-            identity = job_id(schedule.schedule_id, fire.nominal_at)
+            identity = _identity(schedule, fire)
             target = job_key(schedule.job.queue, identity)
             if target in self._enqueued_already:
                 continue
             jobs.append((target, encode(self._queued(schedule, fire, identity, epoch, now))))
             identities.append(identity)
-        events = tuple(self._events(decided, identities, now))
-        return Intent(key, revision, encode(decided.schedule), tuple(jobs), tuple(identities), events)
+        return Intent(
+            key,
+            revision,
+            encode(decided.schedule),
+            tuple(jobs),
+            tuple(identities),
+            tuple(self._events(decided, identities, now)),
+            decided if decided.non_fires or decided.cancel_jobs or decided.abandon_jobs else None,
+        )
 
     def _queued(self, schedule: Schedule, fire: Fire, identity: str, epoch: int, now: datetime) -> QueuedJob:
         return QueuedJob(
@@ -282,6 +325,8 @@ class Firing:
             nominal_at=fire.nominal_at,
             next_at=fire.next_at,
             previous_at=fire.previous_at,
+            start_by=fire.start_by,
+            tracked=fire.tracked,
             epoch=epoch,
         )
 
@@ -327,7 +372,7 @@ class Firing:
             )
         for non_fire in decided.non_fires:
             yield Event(
-                type=EventType.FIRE_MISSED,
+                type=EventType.FIRE_MISSED if non_fire.reason.is_missed else EventType.FIRE_SKIPPED,
                 timestamp=now,
                 instance_id=self._instance_id,
                 schedule_id=schedule.schedule_id,
@@ -359,6 +404,22 @@ class Firing:
             attempt=attempt,
             nominal_at=nominal_at,
         )
+
+
+class _Nobody:
+    """Stands where nobody wants to hear of non-fires, and no worker is to be told to stop."""
+
+    def record(self, records: Iterable[HistoryRecord]) -> None:
+        """Do nothing."""
+
+    def stop(self, job_ids: Sequence[str], reason: str) -> None:
+        """Do nothing."""
+
+
+def _identity(schedule: Schedule, fire: Fire) -> str:
+    if fire.backfill_id is not None:
+        return backfill_job_id(schedule.schedule_id, fire.backfill_id, fire.nominal_at)
+    return job_id(schedule.schedule_id, fire.nominal_at)
 
 
 def _halves(intents: list[Intent]) -> list[list[Intent]]:

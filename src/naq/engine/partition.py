@@ -8,7 +8,8 @@ from naq.engine.firing import Firing
 from naq.engine.loop import FireLoop
 from naq.engine.mirror import Mirror
 from naq.engine.tasks import Tasks
-from naq.ports import EventSink, Presence, Store
+from naq.history import HistorySink
+from naq.ports import EventSink, JobStopper, Presence, Store
 
 __all__ = ["Partition"]
 
@@ -26,10 +27,21 @@ class Partition:
         *,
         batch: int,
         resync_interval: float,
+        history: HistorySink | None = None,
+        stopper: JobStopper | None = None,
     ) -> None:
         self.mirror = Mirror(store, clock, sink, settings.instance_id)
         self.elector = Elector(store, presence, clock, sink, settings)
-        self.firing = Firing(store, self.mirror, clock, sink, settings.instance_id, settings.partition)
+        self.firing = Firing(
+            store,
+            self.mirror,
+            clock,
+            sink,
+            settings.instance_id,
+            settings.partition,
+            history=history,
+            stopper=stopper,
+        )
         self.loop = FireLoop(self.elector, self.mirror, self.firing, clock, batch)
         self.elector.on_change = self.loop.wake
         self._tasks = Tasks(clock)

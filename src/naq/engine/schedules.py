@@ -18,8 +18,9 @@ from naq.clock import Clock
 from naq.events import Event, EventType
 from naq.exceptions import RecordUnreadable, ScheduleExists, SchedulerError, StoreError
 from naq.job import QueuedJob
+from naq.manual import trigger_now
 from naq.names import job_key, manual_job_id, schedule_key
-from naq.policy import IfExists
+from naq.policy import IfExists, Overlap
 from naq.ports import Committed, Delete, Entry, EventSink, Put, Refused, Store, Write
 from naq.schedule import Schedule
 from naq.wire import decode, encode, plain
@@ -98,6 +99,8 @@ class Schedules:
                 return False
             if await self.change(schedule.schedule_id, replace, EventType.SCHEDULE_UPDATED, actor) is not None:
                 return False
+            if await self._entry(schedule.schedule_id) is not None:
+                return False  # cancelled, which is final
         raise SchedulerError(f"schedule {schedule.schedule_id!r} is being created and deleted by others all the time")
 
     async def create_many(self, schedules: Sequence[Schedule], actor: str | None = None) -> None:
@@ -174,10 +177,14 @@ class Schedules:
                 return True
         raise SchedulerError(f"schedule {schedule_id!r} is changed by others all the time; try again")
 
-    async def trigger(self, schedule_id: str, actor: str | None = None) -> str | None:
-        """Enqueue one job of the schedule now, beside its plan; its id, or ``None`` when there is no such schedule.
+    async def trigger(
+        self, schedule_id: str, actor: str | None = None, overlap: Overlap = Overlap.ALLOW_ALL
+    ) -> str | None:
+        """Enqueue one job of the schedule now, beside its plan; its id.
 
-        It does not count for ``max_runs`` and does not move the next run. Any status may be triggered.
+        ``None`` when there is no such schedule, when it is cancelled, or when ``overlap`` is ``skip`` and a run is open.
+        It does not count for ``max_runs`` and does not move the next run. Raises as `change`, and `InvalidSchedule` for an
+        overlap policy that cannot be asked for by hand.
         """
         identity = manual_job_id(schedule_id)
         for _ in range(ATTEMPTS):
@@ -186,20 +193,25 @@ class Schedules:
                 return None
             schedule = _schedule(entry)
             now = self._clock.now()
+            decided = trigger_now(schedule, now, identity, overlap)
+            if not decided.fires:
+                return None
+            fire = decided.fires[0]
             job = QueuedJob(
                 job_id=identity,
                 spec=schedule.job,
                 enqueued_at=now,
                 enqueued_by=self._instance_id,
                 schedule_id=schedule_id,
-                next_at=schedule.next_nominal_at,
-                previous_at=schedule.last_nominal_at,
+                next_at=fire.next_at,
+                previous_at=fire.previous_at,
+                start_by=fire.start_by,
+                tracked=fire.tracked,
             )
             key = job_key(schedule.job.queue, identity)
-            after = schedule.evolve(manual_runs=schedule.manual_runs + 1, last_run_at=now)
             with _asking(f"trigger schedule {schedule_id!r}"):
                 outcome = await self._store.transact(
-                    [Put(entry.key, encode(after), entry.revision), Put(key, encode(job), 0)]
+                    [Put(entry.key, encode(decided.schedule), entry.revision), Put(key, encode(job), 0)]
                 )
                 done = isinstance(outcome, Committed)
                 if not done and not isinstance(outcome, Refused):

@@ -7,17 +7,31 @@ is none"; a store that cannot be asked is a `SchedulerError` with its cause.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
+from naq.changes import read_changes, read_instant
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.engine.schedules import Change, Schedules, Unreadable
 from naq.events import EventType
 from naq.exceptions import InvalidSchedule, RecordUnreadable, SchedulerError
 from naq.job import Job
+from naq.manual import backfill
 from naq.names import check_schedule_id, new_id
-from naq.policy import IfExists
-from naq.schedule import Schedule, ScheduleStatus, cancelled, new_schedule, paused, resumed, to_dict
+from naq.policy import IfExists, Overlap
+from naq.preview import Upcoming, preview, previous_times
+from naq.schedule import (
+    Schedule,
+    ScheduleStatus,
+    cancelled,
+    new_schedule,
+    paused,
+    replaced,
+    resumed,
+    skip_next,
+    to_dict,
+)
 from naq.services.base import BaseService, ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.events import EventService
@@ -81,8 +95,8 @@ class ScheduleService(BaseService):
         trigger, policy = parse_schedule(schedule, now)
         created = new_schedule(identity, spec, trigger, policy, now, labels=dict(labels or {}), note=note)
 
-        def replace(existing: Schedule) -> Schedule:
-            return existing.evolve(job=created.job, trigger=created.trigger, policy=created.policy)
+        def replace(existing: Schedule) -> Schedule | None:
+            return replaced(existing, created, self.clock.now())
 
         await self.schedules.create(created, choice, replace, actor)
         return identity
@@ -104,9 +118,70 @@ class ScheduleService(BaseService):
         await self.schedules.create_many(made, actor)
         return [schedule.schedule_id for schedule in made]
 
-    async def trigger_schedule(self, schedule_id: str, *, actor: str | None = None) -> str | None:
-        """Enqueue one job of a schedule now, beside its plan; the job's id, ``None`` when there is no such schedule."""
-        return await self.schedules.trigger(_schedule_id(schedule_id), actor)
+    async def update_schedule(self, schedule_id: str, *, actor: str | None = None, **changes: Any) -> bool:
+        """Change a schedule in place; ``False`` when there is none, or it is cancelled. History and counters stay.
+
+        ``changes``: ``job`` (a `Job`), ``schedule`` (a form, with any policy in it), any policy key of a form
+        (``max_runs``, ``jitter``, ``overlap``, ...), ``next_run_at`` (the next run only), ``labels``, ``note``. The next run
+        is computed anew only if the timing changed. Raises `InvalidSchedule` or `InvalidJob` before anything is written.
+        """
+        read = read_changes(changes, self.clock.now())
+
+        def change(schedule: Schedule) -> Schedule | None:
+            return read.applied(schedule, self.clock.now())
+
+        return await self._change(schedule_id, change, EventType.SCHEDULE_UPDATED, actor)
+
+    async def skip_next(self, schedule_id: str, count: int = 1, *, actor: str | None = None) -> bool:
+        """Let the next ``count`` nominal times pass without a fire (0: none, whatever was asked before).
+
+        ``False`` when there is no such schedule, or it has ended. Raises `InvalidSchedule` for a count not in 0..1000.
+        """
+        return await self._change(schedule_id, lambda it: skip_next(it, count), EventType.SCHEDULE_UPDATED, actor)
+
+    async def backfill_schedule(
+        self,
+        schedule_id: str,
+        first: datetime | str | float,
+        last: datetime | str | float,
+        *,
+        overlap: Overlap | str = Overlap.ALLOW_ALL,
+        backfill_id: str | None = None,
+        actor: str | None = None,
+    ) -> str | None:
+        """Enqueue the nominal times of a past range, both ends included; the backfill's id, ``None`` without a schedule.
+
+        The leader works it off in slices, and another leader goes on where it ended. Asked for again with the same
+        ``backfill_id`` nothing changes. Raises `InvalidSchedule` for a range that is empty, too long, or not in the past.
+        """
+        identity = check_schedule_id(backfill_id or new_id(), "backfill_id")
+        begin, end = read_instant(first, "first"), read_instant(last, "last")
+        policy = _overlap(overlap)
+
+        def change(schedule: Schedule) -> Schedule | None:
+            return backfill(schedule, identity, begin, end, self.clock.now(), policy)
+
+        done = await self._change(schedule_id, change, EventType.SCHEDULE_UPDATED, actor, "backfill")
+        return identity if done else None
+
+    async def next_times(self, schedule_id: str, count: int = 10) -> tuple[Upcoming, ...] | None:
+        """The next nominal times, with the reason for those that will not fire; ``None`` without such a schedule."""
+        schedule = await self.schedules.get(_schedule_id(schedule_id))
+        return None if schedule is None else preview(schedule, self.clock.now(), count)
+
+    async def previous_times(self, schedule_id: str, count: int = 10) -> tuple[datetime, ...] | None:
+        """The last nominal times, newest first, whether or not they fired; ``None`` without such a schedule."""
+        schedule = await self.schedules.get(_schedule_id(schedule_id))
+        return None if schedule is None else previous_times(schedule, self.clock.now(), count)
+
+    async def trigger_schedule(
+        self, schedule_id: str, *, overlap: Overlap | str = Overlap.ALLOW_ALL, actor: str | None = None
+    ) -> str | None:
+        """Enqueue one job of a schedule now, beside its plan; the job's id.
+
+        ``None`` when there is no such schedule, it is cancelled, or ``overlap`` is ``skip`` and a run is open.
+        """
+        return await self.schedules.trigger(_schedule_id(schedule_id), actor, _overlap(overlap))
 
     async def cancel_scheduled_job(self, schedule_id: str, *, actor: str | None = None) -> bool:
         """End a schedule for good; ``False`` when there is no such schedule. No fire of it follows."""
@@ -122,11 +197,13 @@ class ScheduleService(BaseService):
             schedule_id, lambda it: paused(it, now, reason, actor), EventType.SCHEDULE_PAUSED, actor, reason
         )
 
-    async def resume_scheduled_job(self, schedule_id: str, *, actor: str | None = None) -> bool:
-        """Let a paused schedule fire again, its next run computed from now; ``False`` when there is none, or it is not
-        paused."""
+    async def resume_scheduled_job(self, schedule_id: str, *, catch_up: bool = False, actor: str | None = None) -> bool:
+        """Let a paused schedule fire again; ``False`` when there is none, or it is not paused.
+
+        Its next run is computed from now: what was due while it was paused does not fire, unless ``catch_up`` asks for it.
+        """
         now = self.clock.now()
-        return await self._change(schedule_id, lambda it: resumed(it, now), EventType.SCHEDULE_RESUMED, actor)
+        return await self._change(schedule_id, lambda it: resumed(it, now, catch_up), EventType.SCHEDULE_RESUMED, actor)
 
     async def delete_schedule(self, schedule_id: str, *, actor: str | None = None) -> bool:
         """Remove a schedule and its record, also one that is quarantined; ``False`` when there is none."""
@@ -180,6 +257,13 @@ def _if_exists(value: IfExists | str) -> IfExists:
         return IfExists(value)
     except ValueError:
         raise InvalidSchedule.of("if_exists", value, "is not one of raise, keep, replace", "keep") from None
+
+
+def _overlap(value: Overlap | str) -> Overlap:
+    try:
+        return Overlap(value)
+    except ValueError:
+        raise InvalidSchedule.of("overlap", value, f"is not one of {', '.join(Overlap)}", "skip") from None
 
 
 def _status(value: str) -> ScheduleStatus:
