@@ -12,14 +12,14 @@ import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from naq.exceptions import InvalidInput, Problem, shown
 from naq.timing.duration import parse_duration
+from naq.timing.zones import check_zone, resolve
 
-__all__ = ["MISSING", "Reader", "instant_of", "nearest", "zone_of"]
+__all__ = ["EARLIEST", "MISSING", "Reader", "instant_of", "nearest"]
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -30,25 +30,17 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 
-@lru_cache(maxsize=1024)
-def zone_of(name: str) -> ZoneInfo | None:
-    """The IANA zone of that name; ``None`` when there is none."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None
-
-
 def nearest(word: str, valid: Iterable[str]) -> str | None:
     """The valid word that was probably meant."""
     close = difflib.get_close_matches(str(word).lower(), list(valid), n=1, cutoff=0.6)
     return close[0] if close else None
 
 
-def instant_of(value: object, zone: ZoneInfo | None = None) -> datetime | None:
+def instant_of(value: object, zone: str | None = None) -> datetime | None:
     """An instant, aware UTC, from a datetime, an ISO 8601 string or epoch seconds; ``None`` when it is none of these.
 
-    A time without an offset is read in ``zone``, and in UTC when there is no zone.
+    A time without an offset is read on the clock of ``zone``, and in UTC when there is no zone; one that the clock
+    skips is the first instant after the gap, one that comes twice is the first of them.
     """
     result: datetime | None = None
     try:
@@ -61,7 +53,7 @@ def instant_of(value: object, zone: ZoneInfo | None = None) -> datetime | None:
         elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             result = EARLIEST + timedelta(seconds=value)
         if result is not None and result.tzinfo is None:
-            result = result.replace(tzinfo=zone or UTC)
+            result = resolve(result, zone)[0] if zone else result.replace(tzinfo=UTC)
         return None if result is None else result.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
@@ -112,7 +104,7 @@ class Reader:
                 self.complain(key, value, problem.reason)
             return None
 
-    def instant(self, key: str, zone: ZoneInfo | None, *, required: bool = False) -> datetime | None:
+    def instant(self, key: str, zone: str | None, *, required: bool = False) -> datetime | None:
         value = self.require(key) if required else self.take(key)
         if value is MISSING or (value is None and not required):
             return None
@@ -130,8 +122,11 @@ class Reader:
         if value is MISSING or value is None:
             return None
         name = value.key if isinstance(value, ZoneInfo) else value
-        if not isinstance(name, str) or not name or zone_of(name) is None:
+        if not isinstance(name, str) or not name:
             self.complain(key, value, "is no IANA time zone")
+            return None
+        if problems := check_zone(name, self.field(key)):
+            self.problems.extend(problems)
             return None
         return name
 

@@ -7,46 +7,54 @@ value and a value that would do. The forms are documented in ``docs/reference/sc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, get_args
+from datetime import date, datetime, time, timedelta
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from naq.exceptions import InvalidSchedule, Problem, shown
+from naq.forms import schedule_form
 from naq.job_form import job_from_mapping, parse_job
-from naq.policy import Coalesce, Overlap, Policy
-from naq.reading import MISSING, Reader, zone_of
-from naq.schedule import next_nominal
-from naq.timing.triggers import Interval, Once, Trigger
-from naq.trigger_form import EXAMPLES, TRIGGER_KEYS, read_text, read_trigger
+from naq.nominal import Nominals
+from naq.policy import Policy
+from naq.policy_form import POLICY_KEYS, read_policy
+from naq.reading import MISSING, Reader
+from naq.schedule import Schedule, unbound
+from naq.timing.calendars import Calendar
+from naq.timing.triggers import Once, Trigger
+from naq.trigger_form import (
+    EXAMPLES,
+    KIND_OF_KEY,
+    TRIGGER_KEYS,
+    TRIGGER_TYPES,
+    read_several,
+    read_text,
+    read_trigger,
+)
 
 __all__ = [
+    "POLICY_KEYS",
+    "Form",
     "Spec",
+    "after_end",
+    "any_of",
+    "calendar",
     "cron",
     "every",
     "job_from_mapping",
     "once",
+    "parse_changed",
     "parse_job",
     "parse_policy",
     "parse_schedule",
+    "rrule",
 ]
 
-POLICY_KEYS = (
-    "max_runs",
-    "start_at",
-    "end_at",
-    "catch_up",
-    "coalesce",
-    "start_deadline",
-    "jitter",
-    "overlap",
-)
+Calendars = Mapping[str, Calendar]
 
-TRIGGER_TYPES = get_args(Trigger)
-
-UNLIMITED = "unlimited"
-"""How text forms, in which there is no ``None``, say "without a limit"."""
+LONG_EXCLUDED: Final = timedelta(days=4 * 366)
+"""A schedule that is excluded for so long, as far as was looked, is taken for one that never fires."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +65,19 @@ class Spec:
     policy: Policy = Policy()
 
 
-Form = Mapping[str, Any] | Trigger | Spec | str
+Form = Mapping[str, Any] | Sequence[Any] | Trigger | Spec | str
 
 
-def parse_schedule(form: Form, now: datetime, path: str = "schedule") -> tuple[Trigger, Policy]:
-    """The trigger and policy that a form describes.
+def parse_schedule(
+    form: Form, now: datetime, path: str = "schedule", calendars: Calendars | None = None
+) -> tuple[Trigger, Policy]:
+    """The trigger and policy that a form describes. ``calendars`` are those that ``exclude`` may name.
 
     Raises `InvalidSchedule` with every complaint: what cannot be read, and what could never fire from ``now`` on
     (a cron without instants, an empty window, a time in the past that no catch-up window covers).
     """
     problems: list[Problem] = []
-    trigger, policy = _read(form, path, problems)
+    trigger, policy = _read(form, path, problems, calendars)
     if trigger is not None and not problems:
         problems += _never_fires(trigger, policy, now, form, path)
     if problems or trigger is None:
@@ -79,103 +89,89 @@ def parse_policy(form: Mapping[str, Any], path: str = "schedule", base: Policy |
     """The policy with those keys; what the mapping does not name is as in ``base``. Raises `InvalidSchedule`."""
     problems: list[Problem] = []
     reader = Reader(form, path, problems, EXAMPLES)
-    zone = zone_of(reader.zone() or "UTC")
-    policy = _policy(reader, zone, base or Policy())
+    policy = read_policy(reader, reader.zone(), base or Policy())
     reader.finish(POLICY_KEYS)
     if problems:
         raise InvalidSchedule(*problems)
     return policy
 
 
-def _read(form: object, path: str, problems: list[Problem]) -> tuple[Trigger | None, Policy]:
+def parse_changed(schedule: Schedule, changes: Mapping[str, Any], now: datetime) -> tuple[Trigger, Policy]:
+    """The trigger and policy of a schedule with some keys of its form changed: ``{"interval": 60}``, ``{"cron": ...}``.
+
+    A key of another kind of trigger changes the kind; the zone and the policy stay. Raises `InvalidSchedule`.
+    """
+    present = schedule_form(unbound(schedule.trigger, schedule.created_at), schedule.policy)
+    kinds = {KIND_OF_KEY[key] for key in changes if key in KIND_OF_KEY}
+    if "type" in changes or (kinds and present["type"] not in kinds):
+        present = {key: value for key, value in present.items() if key in POLICY_KEYS or key == "timezone"}
+    return parse_schedule({**present, **changes}, now, "changes")
+
+
+def _read(
+    form: object, path: str, problems: list[Problem], calendars: Calendars | None
+) -> tuple[Trigger | None, Policy]:
     if isinstance(form, Spec):
         return form.trigger, form.policy
     if isinstance(form, TRIGGER_TYPES):
+        problems += form.check(path)
         return form, Policy()
     if isinstance(form, str):
         return read_text(form, path, problems), Policy()
+    if isinstance(form, list | tuple):
+        return read_several(form, path, problems), Policy()
     if isinstance(form, Mapping):
-        return _read_mapping(form, path, problems)
-    reason = "is no schedule (a mapping, a trigger, or text such as 'every 5m')"
-    problems.append(Problem(path, shown(form), reason, "{'type': 'interval', 'interval': 3600}"))
+        return _read_mapping(form, path, problems, calendars)
+    reason = "is no schedule (a mapping, a list of them, a trigger, or text such as 'every 5m')"
+    problems.append(Problem(path, shown(form), reason, EXAMPLES["schedule"]))
     return None, Policy()
 
 
-def _read_mapping(form: Mapping[str, Any], path: str, problems: list[Problem]) -> tuple[Trigger | None, Policy]:
+def _read_mapping(
+    form: Mapping[str, Any], path: str, problems: list[Problem], calendars: Calendars | None
+) -> tuple[Trigger | None, Policy]:
     reader = Reader(form, path, problems, EXAMPLES)
     trigger = read_trigger(reader)
-    name = form.get("timezone")
-    zone = zone_of(name) if isinstance(name, str) and name else None
-    policy = _policy(reader, zone, Policy())
+    zone = Reader({"timezone": form.get("timezone")}, path, [], EXAMPLES).zone()
+    policy = read_policy(reader, zone, Policy(), calendars)
     reader.finish((*TRIGGER_KEYS, *POLICY_KEYS))
     return trigger, policy
 
 
-def _policy(reader: Reader, zone: ZoneInfo | None, base: Policy) -> Policy:
-    start_at = reader.instant("start_at", zone) if reader.has("start_at") else base.start_at
-    end_at = reader.instant("end_at", zone) if reader.has("end_at") else base.end_at
-    if start_at is not None and end_at is not None and end_at < start_at:
-        reader.complain("end_at", end_at.isoformat(), f"must not lie before start_at, {start_at.isoformat()}")
-    return Policy(
-        start_at=start_at,
-        end_at=end_at,
-        max_runs=_max_runs(reader) if reader.has("max_runs") else base.max_runs,
-        catch_up=_catch_up(reader, base) if reader.has("catch_up") else base.catch_up,
-        coalesce=reader.choice("coalesce", Coalesce) or base.coalesce,
-        start_deadline=reader.duration("start_deadline") if reader.has("start_deadline") else base.start_deadline,
-        jitter=_jitter(reader) if reader.has("jitter") else base.jitter,
-        overlap=reader.choice("overlap", Overlap) or base.overlap,
-    )
-
-
-def _max_runs(reader: Reader) -> int | None:
-    value = reader.take("max_runs")
-    if value is None or value == UNLIMITED or (value == -1 and not isinstance(value, bool)):
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        reader.complain("max_runs", value, "must be a whole number, 1 or more; -1 or None for no limit")
-        return None
-    return value
-
-
-def _catch_up(reader: Reader, base: Policy) -> timedelta | None:
-    value = reader.take("catch_up")
-    if value is None or value == UNLIMITED:
-        return None
-    if value is False:
-        return timedelta(0)
-    window = Reader({"catch_up": value}, reader.path, reader.problems, EXAMPLES).duration("catch_up", positive=False)
-    return base.catch_up if window is None else window
-
-
-def _jitter(reader: Reader) -> timedelta | None:
-    jitter = reader.duration("jitter", positive=False)
-    return jitter or None
-
-
 def _never_fires(trigger: Trigger, policy: Policy, now: datetime, form: Form, path: str) -> list[Problem]:
-    bound = trigger.bound(now) if isinstance(trigger, Interval) else trigger
-    if next_nominal(bound, policy, now) is not None:
+    nominals = Nominals("", trigger.bound(now), policy)
+    first = nominals.next_after(now)
+    if first is not None:
+        allowed = nominals.allowed_from(first) if policy.exclude else first
+        if allowed is None or (allowed - now > LONG_EXCLUDED and nominals.is_excluded(allowed)):
+            reason = "they leave no instant of the schedule"
+            return [Problem(f"{path}.exclude", shown([str(each) for each in policy.exclude]), reason, "fewer of them")]
         return []
     if isinstance(trigger, Once):
-        if policy.end_at is not None and trigger.at > policy.end_at:
-            reason = f"it lies behind end_at, {policy.end_at.isoformat()}, so it would never fire"
-        elif policy.catch_up is None or now - trigger.at <= policy.catch_up:
-            return []
-        else:
-            reason = f"it lies in the past (now is {now.isoformat(timespec='seconds')}), beyond the catch-up window"
-        return [Problem(f"{path}.run_at", shown(trigger.at.isoformat()), reason, EXAMPLES["run_at"])]
+        return _once_in_the_past(trigger, policy, now, path)
     if policy.end_at is not None:
         reason = "no instant of the schedule is left before it"
         return [Problem(f"{path}.end_at", shown(policy.end_at.isoformat()), reason, EXAMPLES["end_at"])]
     return [Problem(path, shown(form), "it never fires", "{'type': 'cron', 'cron': '0 9 * * MON-FRI'}")]
 
 
+def _once_in_the_past(trigger: Once, policy: Policy, now: datetime, path: str) -> list[Problem]:
+    if policy.end_at is not None and trigger.at > policy.end_at:
+        reason = f"it lies behind end_at, {policy.end_at.isoformat()}, so it would never fire"
+    elif policy.start_at is not None and trigger.at < policy.start_at:
+        reason = f"it lies before start_at, {policy.start_at.isoformat()}, so it would never fire"
+    elif policy.catch_up is None or now - trigger.at <= policy.catch_up:
+        return []
+    else:
+        reason = f"it lies in the past (now is {now.isoformat(timespec='seconds')}), beyond the catch-up window"
+    return [Problem(f"{path}.run_at", shown(trigger.at.isoformat()), reason, EXAMPLES["run_at"])]
+
+
 def _built(form: Mapping[str, Any]) -> Spec:
     """The trigger and policy of a constructor's arguments; those that are `MISSING` were not given."""
     problems: list[Problem] = []
     given = {key: value for key, value in form.items() if value is not MISSING}
-    trigger, policy = _read(given, "", problems)
+    trigger, policy = _read(given, "", problems, None)
     if problems or trigger is None:
         raise InvalidSchedule(*problems)
     return Spec(trigger, policy)
@@ -198,9 +194,57 @@ def every(interval: timedelta | str | float, *, anchor: datetime | str | float =
     return _built({"type": "interval", "interval": interval, "anchor": anchor, **policy})
 
 
-def cron(expression: str, *, tz: str | ZoneInfo = MISSING, **policy: Any) -> Spec:
-    """Fire as a cron expression says: ``cron("0 9 * * MON-FRI", tz="Europe/Berlin", jitter="30s")``.
+def after_end(delay: timedelta | str | float, *, first_at: datetime | str | float = MISSING, **policy: Any) -> Spec:
+    """Fire so long after the end of the previous run: ``after_end("5m")``. The first time so long after creation, or
+    at ``first_at``.
 
     ``policy`` are the policy keys of ``docs/reference/schedule-forms.md``. Raises `InvalidSchedule`.
     """
+    return _built({"type": "fixed_delay", "delay": delay, "first_at": first_at, **policy})
+
+
+def cron(expression: str, *, tz: str | ZoneInfo = MISSING, **policy: Any) -> Spec:
+    """Fire as a cron expression says: ``cron("0 9 * * MON-FRI", tz="Europe/Berlin", jitter="30s")``.
+
+    ``policy`` are the policy keys of ``docs/reference/schedule-forms.md``, and ``day_or``, ``dst_gap``,
+    ``dst_overlap``. Raises `InvalidSchedule`.
+    """
     return _built({"type": "cron", "cron": expression, "timezone": tz, **policy})
+
+
+def calendar(
+    every: str,
+    *,
+    at: str | time = MISSING,
+    tz: str | ZoneInfo = MISSING,
+    start: str | date = MISSING,
+    day: int = MISSING,
+    **policy: Any,
+) -> Spec:
+    """Fire every so many days, weeks, months or years: ``calendar("2 months", day=31, at="09:00")``, on the last day
+    where the month is shorter. It counts from ``start``, by default the day of creation.
+
+    ``policy`` are the policy keys of ``docs/reference/schedule-forms.md``, and ``dst_gap``, ``dst_overlap``. Raises
+    `InvalidSchedule`.
+    """
+    given = {"type": "calendar", "every": every, "at": at, "timezone": tz, "start": start, "day": day}
+    return _built({**given, **policy})
+
+
+def rrule(rule: str, *, dtstart: datetime | str | float = MISSING, tz: str | ZoneInfo = MISSING, **policy: Any) -> Spec:
+    """Fire as a recurrence rule of RFC 5545 says: ``rrule("FREQ=MONTHLY;BYDAY=MO;BYSETPOS=-1")``. A naive ``dtstart``
+    is read in ``tz``; by default it is the time of creation.
+
+    ``policy`` are the policy keys of ``docs/reference/schedule-forms.md``, and ``dst_gap``, ``dst_overlap``. Raises
+    `InvalidSchedule`.
+    """
+    return _built({"type": "rrule", "rrule": rule, "dtstart": dtstart, "timezone": tz, **policy})
+
+
+def any_of(*schedules: Form, tz: str | ZoneInfo = MISSING, **policy: Any) -> Spec:
+    """Fire when any of them does, equal instants once: ``any_of(cron("0 9 * * *"), "every 6h", overlap="skip")``.
+
+    The parts carry no policy of their own. ``tz`` is the zone of naive times in ``policy``. Raises `InvalidSchedule`.
+    """
+    parts = [part.trigger if isinstance(part, Spec) and part.policy == Policy() else part for part in schedules]
+    return _built({"type": "several", "of": parts, "timezone": tz, **policy})
