@@ -1,0 +1,203 @@
+"""Processes for jobs that ask for one: a crash, a leak or a stuck computation costs one child, never the worker.
+
+A child runs one job at a time and is used again. It speaks over a socket of its own, so a job may print as it likes. A
+job that is stopped gets an exception raised in it (soft); one that ignores that is killed (hard). A child whose worker
+has gone, however it went, sees the socket close and ends at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import struct
+import sys
+
+import msgspec
+
+from naq.engine.child_frames import Answer, Order, Said
+from naq.engine.context import JobContext
+from naq.engine.outcome import Raised, Returned
+from naq.engine.target import BadArguments
+from naq.job import QueuedJob
+
+__all__ = ["Child", "ChildRaised", "ProcessDied", "Processes"]
+
+JOBS_PER_CHILD = 200
+"""Jobs after which a child is replaced, so that what they leak is given back."""
+
+log = logging.getLogger("naq.processes")
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Said | Answer)
+
+
+class ProcessDied(Exception):
+    """The process of a job ended in the middle of it."""
+
+
+class ChildRaised(Exception):
+    """What a job raised in its process; carries the names and texts of the original."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.error)
+        self.outcome = Raised(
+            error_type=answer.error_type or "Exception",
+            error=answer.error,
+            traceback=answer.traceback,
+            names=answer.names,
+            asked_retry=answer.asked_retry,
+            retry_after=answer.retry_after,
+        )
+
+
+class Child:
+    """One process, with at most one job."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.jobs = 0
+        self.usable = True
+        self._process = process
+        self._reader = reader
+        self._writer = writer
+        self._killed = False
+        self._stopping: str | None = None
+        self._busy = False
+
+    async def run(self, queued: QueuedJob, context: JobContext, *, allow_pickle: bool) -> Returned:
+        """Run one attempt. Raises `ChildRaised` for what its function raised, `ProcessDied` when the process is gone."""
+        self.jobs += 1
+        self._busy = True
+        try:
+            order = Order(queued, context.worker_id, allow_pickle, tuple(sys.path))
+            if self._stopping is not None:
+                raise ProcessDied("it was stopped before it began")
+            await self._send(order)
+            while True:
+                said = await self._receive()
+                if isinstance(said, Answer):
+                    return _returned(said)
+                context.progress(said.progress.done, said.progress.total, said.progress.note)
+        except BaseException:
+            self.usable = self.usable and self._process.returncode is None and not self._killed
+            raise
+        finally:
+            self._busy = False
+
+    def ask_to_stop(self, reason: str) -> None:
+        """Raise an exception inside its job."""
+        self._stopping = reason
+        self.usable = False
+        if self._busy:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGUSR1 if reason == "timeout" else signal.SIGUSR2)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._killed = True
+        self.usable = False
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def close(self) -> None:
+        """End it, and return when it has ended."""
+        self.usable = False
+        self.kill()
+        self._writer.close()
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
+        await self._process.wait()
+
+    async def _send(self, order: Order) -> None:
+        data = _encoder.encode(order)
+        try:
+            self._writer.write(struct.pack(">I", len(data)) + data)
+            await self._writer.drain()
+        except OSError as error:
+            raise ProcessDied(f"its process could not be reached: {error}") from None
+
+    async def _receive(self) -> Said | Answer:
+        try:
+            (size,) = struct.unpack(">I", await self._reader.readexactly(4))
+            frame: Said | Answer = _decoder.decode(await self._reader.readexactly(size))
+        except (asyncio.IncompleteReadError, OSError):
+            self.usable = False
+            self.kill()
+            code = await self._process.wait()
+            if self._killed and code == -signal.SIGKILL and self._stopping is not None:
+                raise ProcessDied("its process ignored being stopped, and was killed") from None
+            raise ProcessDied(f"its process {_how(code)}") from None
+        return frame
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    with contextlib.suppress(ValueError):
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"was ended by signal {-code}"
+
+
+def _returned(answer: Answer) -> Returned:
+    if answer.unrunnable:
+        raise BadArguments(answer.error)
+    if answer.error_type is not None:
+        raise ChildRaised(answer)
+    return Returned(answer.value, answer.complaint)
+
+
+class Processes:
+    """The children of one worker: made when needed, used again, ended with it."""
+
+    def __init__(self) -> None:
+        self._idle: list[Child] = []
+        self._all: set[Child] = set()
+
+    async def take(self) -> Child:
+        """An idle child, or a new one."""
+        while self._idle:
+            child = self._idle.pop()
+            if child.usable:
+                return child
+            await self._discard(child)
+        child = await _spawn()
+        self._all.add(child)
+        return child
+
+    async def give_back(self, child: Child) -> None:
+        """Its job is over."""
+        if child.usable and child.jobs < JOBS_PER_CHILD and child in self._all:
+            self._idle.append(child)
+        else:
+            await self._discard(child)
+
+    async def close(self) -> None:
+        """End all children, busy or not."""
+        self._idle.clear()
+        await asyncio.gather(*(self._discard(child) for child in tuple(self._all)))
+
+    async def _discard(self, child: Child) -> None:
+        self._all.discard(child)
+        await child.close()
+
+
+async def _spawn() -> Child:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "naq.engine.child",
+                str(theirs.fileno()),
+                pass_fds=(theirs.fileno(),),
+                stdin=asyncio.subprocess.DEVNULL,
+            )
+        except BaseException:
+            ours.close()
+            raise
+    reader, writer = await asyncio.open_connection(sock=ours)
+    return Child(process, reader, writer)

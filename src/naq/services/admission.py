@@ -1,0 +1,166 @@
+"""Whether a job that was handed to this worker is to be run here and now. Asked only of those that need a thought.
+
+A job that comes again may have ended before: its worker died, or lost its connection, between writing the end and
+acknowledging it. It is not run again. One that came and was started too often without an end is taken for a killer of workers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from naq.clock import Clock
+from naq.config import Settings
+from naq.engine.outcome import Dropped, Outcome, Raised, Unrunnable
+from naq.exceptions import RecordUnreadable, StoreUnavailable
+from naq.job_records import DeadJob, DeadReason
+from naq.names import dead_key, deferred_key, job_key
+from naq.ports import Committed, Put, Unknown
+from naq.services.dependencies import Dependencies, Verdict
+from naq.services.held import Held
+from naq.services.kv_stores import KVStoreService
+from naq.services.limits import Slots
+from naq.services.results import ResultService
+from naq.wire import decode
+
+__all__ = ["Admission", "Admit", "Forget", "Later", "Refuse", "needs_thought"]
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Run it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """It ended before, or waits elsewhere: acknowledge it, and that is all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Hand it back, to come again after so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """It ends without being run."""
+
+    outcome: Outcome
+
+
+Decision = Admit | Forget | Later | Refuse
+
+WAIT_FOR_SLOT = 0.2
+LONGEST_WAIT_FOR_SLOT = 2.0
+
+
+def needs_thought(held: Held) -> bool:
+    """Whether the store must be asked before this job is run; most jobs are simply run."""
+    spec = held.queued.spec
+    return held.delivered > 1 or spec.max_concurrent is not None or bool(spec.depends_on)
+
+
+class Admission:
+    """Asks the store about a job that needs it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        kv: KVStoreService,
+        results: ResultService,
+        dependencies: Dependencies,
+        slots: Slots,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._kv = kv
+        self._results = results
+        self._dependencies = dependencies
+        self._slots = slots
+        self._clock = clock
+
+    async def decide(self, held: Held) -> Decision:
+        """What to do with the job. Raises `StoreError` when the store cannot be asked."""
+        queued = held.queued
+        if queued.start_by is not None and self._clock.now() > queued.start_by:
+            return Refuse(Dropped("missed"))
+        if held.delivered > 1:
+            if await self._ended_before(held):
+                return Forget()
+            if (ended := await self._died_before(held)) is not None:
+                return ended
+        if queued.spec.depends_on and queued.attempt == 1:
+            verdict, reason = await self._dependencies.verdict(queued)
+            if verdict is Verdict.NEVER:
+                return Refuse(Unrunnable(DeadReason.DEPENDENCY, "DependencyNotMet", reason))
+            if verdict is Verdict.WAITING:
+                return await self._set_aside(held)
+        if queued.spec.max_concurrent is not None:
+            held.slot = await self._slots.take(queued.spec.func, queued.spec.max_concurrent)
+            if held.slot is None:
+                return Later(min(LONGEST_WAIT_FOR_SLOT, WAIT_FOR_SLOT * held.delivered))
+        if held.delivered > 1 and await self._kills(held):
+            await self._slots.free([held.slot] if held.slot else [])
+            text = f"it was started {self._settings.max_deliveries} times, and each time its worker vanished before it ended"
+            return Refuse(Unrunnable(DeadReason.KILLER, "WorkerKilled", text))
+        return Admit()
+
+    async def _ended_before(self, held: Held) -> bool:
+        """Whether an end of this attempt is written: a result, or the next attempt."""
+        queued = held.queued
+        result = await self._results.get(queued.job_id)
+        if (
+            result is not None
+            and result.status.ended
+            and result.attempt >= queued.attempt
+            and result.enqueued_at is not None
+            and result.enqueued_at >= queued.enqueued_at
+        ):
+            return True
+        following = queued.attempt + 1
+        traces = [
+            deferred_key(queued.job_id, following),
+            job_key(queued.spec.queue, queued.job_id, following),
+        ]
+        return bool(await self._kv.get_many(traces))
+
+    async def _died_before(self, held: Held) -> Decision | None:
+        """A dead letter of this attempt lies there, but its worker died before it wrote the rest: end it as it was decided."""
+        entry = await self._kv.get(dead_key(held.queued.job_id))
+        if entry is None or entry.value is None:
+            return None
+        try:
+            dead = decode(DeadJob, entry.key, entry.value)
+        except RecordUnreadable:
+            return None
+        if dead.job != held.queued:
+            return None
+        error_type, error = dead.error_type or "", dead.error or ""
+        if dead.reason is DeadReason.FAILED:
+            return Refuse(Raised(error_type, error, dead.traceback))
+        return Refuse(Unrunnable(dead.reason, error_type, error))
+
+    async def _set_aside(self, held: Held) -> Decision:
+        outcome = await self._kv.transact(self._dependencies.writes(held.queued, None))
+        if isinstance(outcome, Unknown):
+            raise StoreUnavailable(outcome.reason)
+        await self._dependencies.check(held.queued)
+        return Forget()
+
+    async def _kills(self, held: Held) -> bool:
+        """Count this start of a job that came again; whether it was started too often.
+
+        The first hand-out is taken for a start. Hand-outs that were given back unstarted do not count.
+        """
+        key = f"starts.{held.queued.job_id}.{held.queued.attempt}"
+        entry = await self._results.store.get(key)
+        starts = 1 + (int(entry.value) if entry is not None and entry.value else 0)
+        if starts >= self._settings.max_deliveries:
+            return True
+        outcome = await self._results.store.transact(
+            [Put(key, str(starts).encode(), None, int(self._settings.job_ttl) + 1)]
+        )
+        if not isinstance(outcome, Committed):
+            raise StoreUnavailable(f"the start could not be counted: {outcome.reason}")
+        return False
