@@ -12,7 +12,7 @@ from naq.exceptions import InvalidSchedule, Problem, shown
 from naq.nominal import TICK
 from naq.planning.decision import Fire, NonFire, NonFireReason, Plan
 from naq.policy import Overlap
-from naq.schedule import Backfill, OpenRun, Schedule, ScheduleStatus, settled
+from naq.schedule import Backfill, OpenRun, Schedule, ScheduleStatus, after_end, aimed, settled
 from naq.timing.triggers import FixedDelay
 
 __all__ = ["BACKFILL_LIMIT", "backfill", "backfill_stopped", "count_backfill", "trigger_now"]
@@ -52,6 +52,10 @@ def trigger_now(
     if tracked and job_id is not None:
         open_runs = (*open_runs, OpenRun(job_id, now, now))
     after = schedule.evolve(manual_runs=schedule.manual_runs + 1, last_run_at=now, open_runs=open_runs)
+    if abandoned and after.status is ScheduleStatus.ACTIVE:
+        if after.next_nominal_at is None and not open_runs:
+            after = aimed(after, after_end(after, now))
+        after = settled(after, now)
     deadline = schedule.policy.start_deadline
     fire = Fire(
         now,
