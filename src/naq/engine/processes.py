@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import struct
@@ -92,15 +93,19 @@ class Child:
         self._stopping = reason
         self.usable = False
         if self._busy:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGUSR1 if reason == "timeout" else signal.SIGUSR2)
+            self._signal(signal.SIGUSR1 if reason == "timeout" else signal.SIGUSR2)
 
     def kill(self) -> None:
         """End it at once."""
         self._killed = True
         self.usable = False
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        # Not by the process's own methods: they would reap it, and asyncio would never learn its exit code.
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, number)
 
     async def close(self) -> None:
         """End it, and return when it has ended."""

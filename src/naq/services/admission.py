@@ -117,6 +117,7 @@ class Admission:
             and result.enqueued_at is not None
             and result.enqueued_at >= queued.enqueued_at
         ):
+            await self._results.remind(queued.job_id)
             return True
         following = queued.attempt + 1
         traces = [

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from naq.clock import Clock, SystemClock
@@ -21,7 +21,7 @@ from naq.names import Namespace, check_schedule_id
 from naq.services.base import BaseService, ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.direct import DirectReader
-from naq.services.protocol import encode_publish
+from naq.services.protocol import Message, encode_publish, encode_single
 from naq.services.streams import StreamService
 from naq.wire import decode, encode
 
@@ -118,7 +118,7 @@ class HistoryService(BaseService):
         Raises `StoreUnavailable` when the store cannot be asked.
         """
         check_schedule_id(schedule_id)
-        if self._buffer and self.connection.is_connected:
+        if self.connection.is_connected:
             await self.flush()
         found: deque[HistoryRecord] = deque(maxlen=limit)
         async for entries in self._reader.scan(schedule_id, 0):
@@ -135,18 +135,30 @@ class HistoryService(BaseService):
         await self.streams.purge(self._names.history_stream, subject)
 
     async def flush(self) -> None:
-        """Write what waits. Raises `StoreUnavailable` when not connected; nothing is lost then."""
+        """Write what waits; on return it is stored. Raises `StoreUnavailable` when not connected; nothing is lost then."""
         async with self._writing:
             while self._buffer:
                 group = [self._buffer.popleft() for _ in range(min(GROUP, len(self._buffer)))]
-                lines = [
-                    encode_publish(self._names.history_subject(record.schedule_id), encode(record)) for record in group
-                ]
                 try:
-                    await self.connection.client.send(b"".join(lines))
+                    await self._write(group)
                 except BaseException:
                     self._buffer.extendleft(reversed(group))
                     raise
+
+    async def _write(self, group: Sequence[HistoryRecord]) -> None:
+        """Send a group; only its last message asks for an answer, which tells of all before it."""
+        reply, answer = self.connection.expect_answer()
+        try:
+            messages = [Message(self._names.history_subject(record.schedule_id), "", encode(record)) for record in group]
+            limit = self.connection.client.max_payload
+            lines = [encode_publish(message.subject, message.payload) for message in messages[:-1]]
+            lines.append(encode_single(messages[-1], reply, limit))
+            await self.connection.client.send(b"".join(lines))
+            with contextlib.suppress(TimeoutError, StoreUnavailable):  # it may be stored: not to be sent twice
+                async with asyncio.timeout(self.settings.request_timeout):
+                    await answer
+        finally:
+            self.connection.forget_answer(reply)
 
     async def _flush_for_ever(self) -> None:
         while True:

@@ -2,13 +2,16 @@
 
 They live in a bucket of their own, limited by time. A value that is too large for one entry is stored in several parts
 with the same lifetime, written before the result that names them; one beyond `LARGEST` is not kept, and the result says
-so. Waiting is a subscription to the very subject that the result will be written to, made before the store is asked:
-whoever waits hears of this job and no other.
+so.
+
+Whoever waits for a job subscribes to the news of this job and no other, and only then asks the store. The news is sent
+when the result is durable, not before: it either finds the subscription, or the store knew the result already.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
 import math
@@ -26,6 +29,7 @@ from naq.ports import Committed, Delete, Put, Refused, Write
 from naq.services.base import BaseService, ServiceManager
 from naq.services.connection import ConnectionService, ConnectionState
 from naq.services.kv_stores import KVStoreService, bucket_config
+from naq.services.protocol import encode_publish
 from naq.wire import decode, encode
 
 __all__ = ["LARGEST", "ResultService"]
@@ -34,6 +38,8 @@ LARGEST = 32 * 1024 * 1024
 """Bytes of JSON that are kept of one job's value at most."""
 AT_ONCE = 500
 """Results in one transaction."""
+NEWS_LIMIT = 4096
+"""Bytes of a result up to which it is sent along with the news that it is there."""
 NULL = msgspec.Raw(b"null")
 
 log = logging.getLogger("naq.results")
@@ -83,6 +89,22 @@ class ResultService(BaseService):
                 result = await self._write_parts(result, ttl)
             puts[result.job_id] = Put(result.job_id, encode(result), None, ttl)
         await self._commit(list(puts.values()))
+        await self._spread([(put.key, put.value) for put in puts.values()])
+
+    async def _spread(self, news: Sequence[tuple[str, bytes]]) -> None:
+        """Tell whoever waits; a large result is to be fetched."""
+        lines = [
+            encode_publish(self._news_subject(job_id), value if len(value) <= NEWS_LIMIT else b"")
+            for job_id, value in news
+        ]
+        await self.connection.client.send(b"".join(lines))
+
+    async def remind(self, job_id: str) -> None:
+        """Tell whoever waits for this job once more: the worker that wrote its result may have died before it did."""
+        await self._spread([(job_id, b"")])
+
+    def _news_subject(self, job_id: str) -> str:
+        return f"{self.names.name}.ended.{job_id}"
 
     async def _write_parts(self, result: StoredResult, ttl: int) -> StoredResult:
         value = bytes(result.value)
@@ -152,18 +174,16 @@ class ResultService(BaseService):
         Raises `JobTimeout` when it has not ended after ``timeout`` seconds (``None``: wait for ever). A job that nobody
         ever enqueues is waited for like any other.
         """
-        subject = self.names.subject(check_job_id(job_id))
+        subject = self._news_subject(check_job_id(job_id))
         news = asyncio.Event()
         heard: list[StoredResult] = []
 
         def on_frame(subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
-            try:
+            with contextlib.suppress(RecordUnreadable):
                 result = decode(StoredResult, job_id, data) if data else None
-            except RecordUnreadable:
-                return
-            if result is not None and result.status.ended:
-                heard.append(result)
-                news.set()
+                if result is not None and result.status.ended:
+                    heard.append(result)
+            news.set()
 
         def on_state(state: ConnectionState) -> None:
             if state is ConnectionState.RESTORED:

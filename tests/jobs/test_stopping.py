@@ -1,0 +1,178 @@
+"""Timeouts, cancellation, draining, and jobs that want to hear of none of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from naq.exceptions import JobCancelled, JobFailed
+from naq.job import Job, JobStatus
+from naq.services.jobs import JobService
+from tests.jobs import functions
+from tests.jobs.conftest import StartWorker, until
+
+HANG = 30.0
+
+
+async def begun(name: str) -> None:
+    async with asyncio.timeout(HANG):
+        await functions.event(functions.started, name).wait()
+
+
+async def test_timeout_stops_an_async_job(jobs: JobService, start_worker: StartWorker) -> None:
+    await start_worker()
+    with pytest.raises(JobFailed, match="longer than its timeout") as caught:
+        await jobs.result(await jobs.enqueue(Job(func=functions.sleep, args=[60], timeout=0.1)), timeout=HANG)
+    assert caught.value.error_type == "JobTimeout"
+
+
+async def test_timeout_stops_a_sync_job_in_python_code(jobs: JobService, start_worker: StartWorker) -> None:
+    worker = await start_worker()
+    with pytest.raises(JobFailed, match="longer than its timeout"):
+        await jobs.result(await jobs.enqueue(Job(func=functions.spin, timeout=0.1)), timeout=HANG)
+    assert worker.info().stuck == 0
+
+
+async def test_a_sync_job_may_stop_politely(jobs: JobService, start_worker: StartWorker) -> None:
+    await start_worker()
+    job_id = await jobs.enqueue(Job(func=functions.wait_politely, timeout=0.1))
+    assert await jobs.result(job_id, timeout=HANG) == "timeout"
+
+
+@pytest.mark.parametrize("function", [functions.spin, functions.block])
+async def test_timeout_kills_a_process(jobs: JobService, start_worker: StartWorker, function: object) -> None:
+    await start_worker()
+    args = [60] if function is functions.block else []
+    job_id = await jobs.enqueue(Job(func=function, args=args, timeout=0.5, executor="process"))  # type: ignore[arg-type]
+    with pytest.raises(JobFailed, match="longer than its timeout"):
+        await jobs.result(job_id, timeout=HANG)
+
+
+async def test_a_job_that_ignores_its_timeout_is_given_up(
+    jobs: JobService, start_worker: StartWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = await start_worker(concurrency=1, grace=0.2)
+    job_id = await jobs.enqueue(Job(func=functions.ignore_cancellation, args=["x"], timeout=0.1))
+    with pytest.raises(JobFailed, match="ignored being cancelled"):
+        await jobs.result(job_id, timeout=HANG)
+    assert await jobs.result(await jobs.enqueue(functions.add, 1), timeout=HANG) == 1
+    assert worker.info().stuck == 1
+    assert "ignores it" in caplog.text
+    functions.event(functions.released, "x").set()
+
+    async def ended() -> bool:
+        return worker.info().stuck == 0
+
+    await until(ended)
+    info = await jobs.get(job_id)
+    assert info is not None
+    assert info.status is JobStatus.FAILED
+
+
+async def test_a_thread_that_cannot_be_stopped_costs_its_slot_only_for_the_grace(
+    jobs: JobService, start_worker: StartWorker
+) -> None:
+    worker = await start_worker(concurrency=1, grace=0.2)
+    job_id = await jobs.enqueue(Job(func=functions.hold_thread, timeout=0.1))
+    with pytest.raises(JobFailed, match="given up"):
+        await jobs.result(job_id, timeout=HANG)
+    assert (await jobs.result(await jobs.enqueue(functions.add_in_thread, 1, 2), timeout=HANG))["sum"] == 3
+    assert worker.info().stuck == 1
+
+
+async def test_cancelling_a_queued_job_removes_it(jobs: JobService, start_worker: StartWorker) -> None:
+    job_id = await jobs.enqueue(functions.note, "never")
+    waiting = asyncio.create_task(jobs.result(job_id, timeout=HANG))
+    assert await jobs.cancel(job_id, reason="not needed")
+    with pytest.raises(JobCancelled):
+        await waiting
+    await start_worker()
+    assert await jobs.result(await jobs.enqueue(functions.add, 1), timeout=HANG) == 1
+    assert functions.seen == []
+    info = await jobs.get(job_id)
+    assert info is not None
+    assert (info.status, info.error) == (JobStatus.CANCELLED, "not needed")
+    assert not await jobs.cancel(job_id)
+    assert not await jobs.cancel("unheard-of")
+
+
+async def test_cancelling_a_running_job_asks_it_to_stop(jobs: JobService, start_worker: StartWorker) -> None:
+    await start_worker(instance_id="worker-a")
+    await start_worker(instance_id="worker-b")
+    job_id = await jobs.enqueue(functions.hold, "h")
+    await begun("h")
+    assert await jobs.cancel(job_id, reason="enough")
+    with pytest.raises(JobCancelled):
+        await jobs.result(job_id, timeout=HANG)
+    assert await jobs.list_dead() == []
+
+
+async def test_cancelling_a_job_that_waits_in_the_worker(jobs: JobService, start_worker: StartWorker) -> None:
+    worker = await start_worker(concurrency=1, queues=["default", "other"])
+    first = await jobs.enqueue(functions.hold, "h")
+    await begun("h")
+    second = await jobs.enqueue(Job(func=functions.note, args=["never"], queue="other"))
+    assert await jobs.cancel(second)
+    with pytest.raises(JobCancelled):
+        await jobs.result(second, timeout=HANG)
+    functions.event(functions.released, "h").set()
+    assert await jobs.result(first, timeout=HANG) == "h"
+    assert functions.seen == []
+    assert worker.occupied == 0
+
+
+async def test_drain_lets_running_jobs_end(jobs: JobService, start_worker: StartWorker) -> None:
+    worker = await start_worker()
+    job_id = await jobs.enqueue(functions.hold, "h")
+    await begun("h")
+    stopping = asyncio.create_task(worker.stop())
+    later = await jobs.enqueue(functions.add, 1)
+    functions.event(functions.released, "h").set()
+    await stopping
+    assert await jobs.result(job_id, timeout=HANG) == "h"
+    info = await jobs.get(later)
+    assert info is not None
+    assert info.status is JobStatus.QUEUED
+    await worker.start()
+    assert await jobs.result(later, timeout=HANG) == 1
+
+
+async def test_drain_hands_back_what_takes_too_long(jobs: JobService, start_worker: StartWorker) -> None:
+    first = await start_worker(drain_timeout=0.1, instance_id="worker-a")
+    job_id = await jobs.enqueue(functions.hold, "h")
+    await begun("h")
+    functions.started["h"].clear()
+    second = await start_worker(instance_id="worker-b")
+    await first.stop()
+    await begun("h")
+    functions.event(functions.released, "h").set()
+    result = await jobs.wait(job_id, timeout=HANG)
+    assert (result.status, result.worker_id, result.attempt) == (JobStatus.COMPLETED, second.worker_id, 1)
+
+
+async def test_a_blocked_loop_is_reported_and_its_jobs_stay_its_own(
+    jobs: JobService, start_worker: StartWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The heartbeat goes on: with ``ack_wait`` 1 s the job would otherwise be handed out again and run twice."""
+    caplog.set_level(logging.ERROR)
+    worker = await start_worker(ack_wait=1.0)
+    job_id = await jobs.enqueue(functions.block_the_loop, 3.5)
+    result = await jobs.wait(job_id, timeout=HANG)
+    assert result.status is JobStatus.COMPLETED
+    assert await jobs.result(await jobs.enqueue(functions.add, 1), timeout=HANG) == 1
+    assert worker.finished == 2
+    assert f"job {job_id} blocks the event loop" in caplog.text
+    assert "block_the_loop" in caplog.text
+
+
+async def test_stop_and_start_are_idempotent(jobs: JobService, start_worker: StartWorker) -> None:
+    worker = await start_worker()
+    await worker.start()
+    await worker.stop()
+    await worker.stop()
+    assert await jobs.list_workers() == []
+    await worker.start()
+    (info,) = await jobs.list_workers()
+    assert (info.worker_id, info.queues, info.concurrency) == ("worker-0", ("default",), 10)
