@@ -43,6 +43,7 @@ __all__ = [
     "cron",
     "every",
     "job_from_mapping",
+    "never_fires",
     "once",
     "parse_changed",
     "parse_job",
@@ -69,17 +70,17 @@ Form = Mapping[str, Any] | Sequence[Any] | Trigger | Spec | str
 
 
 def parse_schedule(
-    form: Form, now: datetime, path: str = "schedule", calendars: Calendars | None = None
+    form: Form, now: datetime | None, path: str = "schedule", calendars: Calendars | None = None
 ) -> tuple[Trigger, Policy]:
     """The trigger and policy that a form describes. ``calendars`` are those that ``exclude`` may name.
 
     Raises `InvalidSchedule` with every complaint: what cannot be read, and what could never fire from ``now`` on
-    (a cron without instants, an empty window, a time in the past that no catch-up window covers).
+    (see `never_fires`; it is not asked about when ``now`` is ``None``).
     """
     problems: list[Problem] = []
     trigger, policy = _read(form, path, problems, calendars)
-    if trigger is not None and not problems:
-        problems += _never_fires(trigger, policy, now, form, path)
+    if trigger is not None and not problems and now is not None:
+        problems += never_fires(trigger, policy, now, path)
     if problems or trigger is None:
         raise InvalidSchedule(*problems)
     return trigger, policy
@@ -138,7 +139,9 @@ def _read_mapping(
     return trigger, policy
 
 
-def _never_fires(trigger: Trigger, policy: Policy, now: datetime, form: Form, path: str) -> list[Problem]:
+def never_fires(trigger: Trigger, policy: Policy, now: datetime, path: str = "schedule") -> list[Problem]:
+    """Why a schedule that were created ``now`` would never fire; empty when it would: no instant, an empty window, all
+    of them excluded, or a time in the past that no catch-up window covers."""
     nominals = Nominals("", trigger.bound(now), policy)
     first = nominals.next_after(now)
     if first is not None:
@@ -152,7 +155,7 @@ def _never_fires(trigger: Trigger, policy: Policy, now: datetime, form: Form, pa
     if policy.end_at is not None:
         reason = "no instant of the schedule is left before it"
         return [Problem(f"{path}.end_at", shown(policy.end_at.isoformat()), reason, EXAMPLES["end_at"])]
-    return [Problem(path, shown(form), "it never fires", "{'type': 'cron', 'cron': '0 9 * * MON-FRI'}")]
+    return [Problem(path, shown(str(trigger)), "it never fires", "{'type': 'cron', 'cron': '0 9 * * MON-FRI'}")]
 
 
 def _once_in_the_past(trigger: Once, policy: Policy, now: datetime, path: str) -> list[Problem]:
