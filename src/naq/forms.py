@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -25,7 +25,10 @@ from naq.timing.triggers import (
     Trigger,
 )
 
-__all__ = ["epoch", "job_form", "policy_form", "schedule_form", "seconds", "trigger_form"]
+if TYPE_CHECKING:
+    from naq.schedule import Schedule
+
+__all__ = ["epoch", "job_form", "policy_form", "schedule_form", "seconds", "to_dict", "trigger_form"]
 
 
 def epoch(instant: datetime | None) -> float | None:
@@ -39,6 +42,48 @@ def seconds(duration: timedelta | None) -> float | int | None:
         return None
     total = duration.total_seconds()
     return int(total) if total.is_integer() else total
+
+
+def to_dict(schedule: Schedule) -> dict[str, Any]:
+    """The schedule as the facade shows it: times in epoch seconds, ``max_runs`` -1 for no limit.
+
+    ``schedule`` in it can be handed to `naq.specification.parse_schedule` again. Times of actions
+    (``paused_at``, ``resumed_at``, ``cancelled_at``, ``completed_at``) are there after the action only.
+    """
+    limit = schedule.policy.max_runs
+    entry: dict[str, Any] = {
+        "schedule_id": schedule.schedule_id,
+        "job": job_form(schedule.job),
+        "schedule": schedule_form(schedule.trigger, schedule.policy),
+        "description": str(schedule.trigger),
+        "created_at": epoch(schedule.created_at),
+        "updated_at": epoch(schedule.updated_at or schedule.created_at),
+        "next_run_at": epoch(schedule.next_run_at),
+        "next_nominal_at": epoch(schedule.next_nominal_at) if schedule.status == "active" else None,
+        "status": str(schedule.status),
+        "runs": schedule.runs,
+        "max_runs": -1 if limit is None else limit,
+        "manual_runs": schedule.manual_runs,
+        "missed": schedule.missed,
+        "skipped": schedule.skipped,
+        "error_count": schedule.error_count,
+        "last_run_at": epoch(schedule.last_run_at),
+        "last_nominal_at": epoch(schedule.last_nominal_at),
+        "skip_next": schedule.skip_next,
+        "open_runs": [run.job_id for run in schedule.open_runs],
+        "buffered": [epoch(nominal) for nominal in schedule.buffered],
+        "excluded_from": epoch(schedule.excluded_from),
+        "declared_in": schedule.declared_in,
+        "labels": dict(schedule.labels),
+        "note": schedule.note,
+        "pause_reason": schedule.pause_reason,
+        "paused_by": schedule.paused_by,
+    }
+    for name in ("paused_at", "resumed_at", "cancelled_at", "completed_at"):
+        instant = getattr(schedule, name)
+        if instant is not None:
+            entry[name] = epoch(instant)
+    return entry
 
 
 def schedule_form(trigger: Trigger, policy: Policy) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from typing import Any
 import msgspec
 
 from naq.exceptions import InvalidSchedule
-from naq.forms import epoch, job_form, schedule_form
+from naq.forms import to_dict
 from naq.job import JobSpec
 from naq.nominal import TICK, Nominals, next_nominal
 from naq.policy import Coalesce, IfExists, Overlap, Policy
@@ -390,45 +390,3 @@ def _check_by_hand(schedule: Schedule, by_hand: datetime, now: datetime) -> None
     decided = schedule.decided_until
     if by_hand <= now or (decided is not None and by_hand <= decided):
         raise InvalidSchedule.of("next_run_at", by_hand.isoformat(), "must lie in the future", "2030-01-31T09:00:00Z")
-
-
-def to_dict(schedule: Schedule) -> dict[str, Any]:
-    """The schedule as the facade shows it: times in epoch seconds, ``max_runs`` -1 for no limit.
-
-    ``schedule`` in it can be handed to `naq.specification.parse_schedule` again. Times of actions
-    (``paused_at``, ``resumed_at``, ``cancelled_at``, ``completed_at``) are there after the action only.
-    """
-    limit = schedule.policy.max_runs
-    entry: dict[str, Any] = {
-        "schedule_id": schedule.schedule_id,
-        "job": job_form(schedule.job),
-        "schedule": schedule_form(schedule.trigger, schedule.policy),
-        "description": str(schedule.trigger),
-        "created_at": epoch(schedule.created_at),
-        "updated_at": epoch(schedule.updated_at or schedule.created_at),
-        "next_run_at": epoch(schedule.next_run_at),
-        "next_nominal_at": epoch(schedule.next_nominal_at) if schedule.status is ScheduleStatus.ACTIVE else None,
-        "status": str(schedule.status),
-        "runs": schedule.runs,
-        "max_runs": -1 if limit is None else limit,
-        "manual_runs": schedule.manual_runs,
-        "missed": schedule.missed,
-        "skipped": schedule.skipped,
-        "error_count": schedule.error_count,
-        "last_run_at": epoch(schedule.last_run_at),
-        "last_nominal_at": epoch(schedule.last_nominal_at),
-        "skip_next": schedule.skip_next,
-        "open_runs": [run.job_id for run in schedule.open_runs],
-        "buffered": [epoch(nominal) for nominal in schedule.buffered],
-        "excluded_from": epoch(schedule.excluded_from),
-        "declared_in": schedule.declared_in,
-        "labels": dict(schedule.labels),
-        "note": schedule.note,
-        "pause_reason": schedule.pause_reason,
-        "paused_by": schedule.paused_by,
-    }
-    for name in ("paused_at", "resumed_at", "cancelled_at", "completed_at"):
-        instant = getattr(schedule, name)
-        if instant is not None:
-            entry[name] = epoch(instant)
-    return entry
