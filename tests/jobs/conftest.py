@@ -37,7 +37,7 @@ StartProcess = Callable[..., Awaitable["WorkerProcess"]]
 async def until(question: Callable[[], Awaitable[bool]], timeout: float = HANG) -> None:
     """Return when the answer is yes; a test that hangs here fails."""
     async with asyncio.timeout(timeout):
-        while not await question():
+        while not await question():  # noqa: ASYNC110 - the world outside sends no signal
             await asyncio.sleep(0.01)
 
 

@@ -73,7 +73,9 @@ def test_retry_on_limits_which_exceptions(retry_on: tuple[str, ...], retried: bo
 
 def test_a_timeout_is_retried_as_a_timeout_error() -> None:
     assert decide(queued(retries=1), Stopped("timeout", 2.0), FACTS).next_attempt is not None
-    assert decide(queued(retries=1, retry_on=("TimeoutError",)), Stopped("timeout", 2.0), FACTS).next_attempt is not None
+    assert (
+        decide(queued(retries=1, retry_on=("TimeoutError",)), Stopped("timeout", 2.0), FACTS).next_attempt is not None
+    )
     assert decide(queued(retries=1, retry_on=("OSError",)), Stopped("timeout", 2.0), FACTS).dead is not None
 
 
@@ -119,7 +121,9 @@ async def test_a_deferred_job_is_shown_with_its_time_and_runs_then(
     assert not await jobs.cancel(late)
 
 
-async def test_dead_letters_are_queued_again_with_all_their_retries(jobs: JobService, start_worker: StartWorker) -> None:
+async def test_dead_letters_are_queued_again_with_all_their_retries(
+    jobs: JobService, start_worker: StartWorker
+) -> None:
     await start_worker()
     job_id = await jobs.enqueue(Job(func=functions.fail_until, args=[5], retries=1, backoff=0))
     with pytest.raises(JobFailed, match="attempt 2"):

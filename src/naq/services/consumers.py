@@ -25,7 +25,7 @@ def consumer_config(names: Namespace, settings: Settings, queue: str, limits: Qu
 
     It hands a job out again for ever: it is naq that decides when a job is taken for a killer of workers.
     """
-    config: dict[str, Any] = {
+    return {
         "durable_name": names.consumer(queue),
         "name": names.consumer(queue),
         "description": f"naq: workers of queue {queue}",
@@ -38,9 +38,6 @@ def consumer_config(names: Namespace, settings: Settings, queue: str, limits: Qu
         "max_ack_pending": limits.max_concurrent or UNLIMITED,
         "max_waiting": REQUESTS_WAITING,
     }
-    if limits.paused:
-        config["pause_until"] = PAUSED_UNTIL
-    return config
 
 
 async def find_consumer(connection: ConnectionService, names: Namespace, queue: str) -> dict[str, Any] | None:
@@ -58,15 +55,11 @@ async def ensure_consumer(
 ) -> None:
     """Create the consumer, or bring it up to these settings. Any number of workers may do it at once."""
     config = consumer_config(names, settings, queue, limits)
+    consumer = f"{names.stream}.{config['name']}"
     found = await find_consumer(connection, names, queue)
-    if found is not None and _same(found, config):
-        return
-    subject = f"CONSUMER.CREATE.{names.stream}.{config['name']}.{config['filter_subject']}"
-    await connection.api(subject, {"stream_name": names.stream, "config": config, "action": ""})
-
-
-def _same(found: dict[str, Any], config: dict[str, Any]) -> bool:
-    there = found["config"]
-    if bool(found.get("paused")) != ("pause_until" in config):
-        return False
-    return all(there.get(name) == value for name, value in config.items() if name != "pause_until")
+    if found is None or not config.items() <= found["config"].items():
+        request = {"stream_name": names.stream, "config": config, "action": ""}
+        found = await connection.api(f"CONSUMER.CREATE.{consumer}.{config['filter_subject']}", request)
+    if bool(found.get("paused")) != limits.paused:
+        # A consumer that exists is paused, or goes on, by this request only.
+        await connection.api(f"CONSUMER.PAUSE.{consumer}", {"pause_until": PAUSED_UNTIL} if limits.paused else {})

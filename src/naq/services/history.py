@@ -141,7 +141,7 @@ class HistoryService(BaseService):
                 group = [self._buffer.popleft() for _ in range(min(GROUP, len(self._buffer)))]
                 try:
                     await self._write(group)
-                except BaseException:
+                except StoreUnavailable:
                     self._buffer.extendleft(reversed(group))
                     raise
 
@@ -149,7 +149,9 @@ class HistoryService(BaseService):
         """Send a group; only its last message asks for an answer, which tells of all before it."""
         reply, answer = self.connection.expect_answer()
         try:
-            messages = [Message(self._names.history_subject(record.schedule_id), "", encode(record)) for record in group]
+            messages = [
+                Message(self._names.history_subject(record.schedule_id), "", encode(record)) for record in group
+            ]
             limit = self.connection.client.max_payload
             lines = [encode_publish(message.subject, message.payload) for message in messages[:-1]]
             lines.append(encode_single(messages[-1], reply, limit))

@@ -194,6 +194,12 @@ class Intake:
             await pull.stop()
         await self._burial.stop()
 
+    def renew(self, queue: str) -> None:
+        """The limits of a queue changed: have its consumer follow them, and ask anew."""
+        for pull in self._pulls:
+            if pull.queue == queue:
+                pull.lose("its limits changed")
+
     def ran(self, seconds: float) -> None:
         """A job ran for so long."""
         self._service_time += 0.05 * (seconds - self._service_time)

@@ -406,6 +406,8 @@ class WorkerService(BaseService):
         async for entries in self._kv.watch(["queue.>", "worker.>"]):
             for entry in entries:
                 self._rates.apply(entry)
+                if entry.key.startswith("queue."):
+                    self._intake.renew(entry.key.partition(".")[2])
             self.pump()
 
     async def _sweep(self) -> None:
