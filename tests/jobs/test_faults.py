@@ -1,0 +1,224 @@
+"""Workers that are killed, jobs that kill them, servers that go away, consumers that are deleted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from naq.exceptions import JobFailed
+from naq.job import Job, JobStatus, QueuedJob
+from naq.job_records import DeadReason
+from naq.services.base import ServiceManager
+from naq.services.connection import ConnectionService
+from naq.services.jobs import JobService
+from naq.services.kv_stores import KVStoreService
+from naq.services.worker import WorkerService
+from naq.testing.server import NatsServer
+from tests.jobs import functions
+from tests.jobs.conftest import FUNCTIONS, StartProcess, StartWorker, stream_is_empty, until
+
+HANG = 60.0
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
+async def written(path: Path, count: int) -> None:
+    async def enough() -> bool:
+        return len(lines(path)) >= count
+
+    await until(enough, HANG)
+
+
+async def test_a_job_of_a_killed_worker_comes_back_within_the_heartbeat_window(
+    jobs: JobService, start_process: StartProcess, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    victim = await start_process(ack_wait=1.0)
+    path = tmp_path / "runs"
+    job_id = await jobs.enqueue(functions.append_and_wait, str(path), "run")
+    await written(path, 1)
+    await start_worker(ack_wait=1.0)
+    await victim.kill()
+    await written(path, 2)
+    assert await jobs.cancel(job_id)
+    result = await jobs.wait(job_id, timeout=HANG)
+    assert (result.status, result.attempt, result.worker_id) == (JobStatus.CANCELLED, 1, "worker-0")
+
+
+async def test_sigterm_hands_a_long_job_back_at_once(
+    jobs: JobService, start_process: StartProcess, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    """With an ``ack_wait`` of a minute nobody waits for it: the job was given back."""
+    first = await start_process(drain_timeout=0.1)
+    path = tmp_path / "runs"
+    job_id = await jobs.enqueue(functions.append_and_wait, str(path), "run")
+    await written(path, 1)
+    await start_worker(ack_wait=60)
+    assert await first.terminate() == 0
+    await written(path, 2)
+    assert await jobs.cancel(job_id)
+
+
+async def test_a_job_that_kills_its_workers_becomes_a_dead_letter(
+    jobs: JobService, start_process: StartProcess, tmp_path: Path
+) -> None:
+    path = tmp_path / "runs"
+    options = {"ack_wait": 0.7, "max_deliveries": 3}
+    job_id = await jobs.enqueue(functions.append_and_die, str(path), "run")
+    for number in range(1, 4):
+        worker = await start_process(**options)
+        await written(path, number)
+        await worker.process.wait()
+    await start_process(**options)
+    with pytest.raises(JobFailed, match="started 3 times"):
+        await jobs.result(job_id, timeout=HANG)
+    dead = await jobs.dead_letters.get(job_id)
+    assert dead is not None
+    assert dead.reason is DeadReason.KILLER
+    assert len(lines(path)) == 3
+
+
+async def test_an_end_that_was_written_but_not_acknowledged_is_not_run_again(
+    jobs: JobService, kv: KVStoreService, start_worker: StartWorker, services: ServiceManager
+) -> None:
+    """As if the worker had died between the two: the result is there, and the job comes again."""
+    worker = await start_worker(ack_wait=0.7)
+    connection = await services.get_service(ConnectionService)
+    dropped: list[bytes] = []
+    send = connection.client.send
+
+    async def lose_acks(buffer: bytes) -> None:
+        if b"+ACK" in buffer and not dropped:
+            dropped.append(buffer)
+        else:
+            await send(buffer)
+
+    connection.client.send = lose_acks  # type: ignore[method-assign]
+    job_id = await jobs.enqueue(functions.note, 1)
+    await jobs.result(job_id, timeout=HANG)
+    await until(lambda: stream_is_empty(services, kv))
+    assert dropped
+    assert functions.seen == [1]
+    assert worker.finished == 1
+
+
+async def test_jobs_go_on_when_the_consumer_was_deleted(
+    jobs: JobService, services: ServiceManager, start_worker: StartWorker, config: dict[str, Any]
+) -> None:
+    await start_worker()
+    assert await jobs.result(await jobs.enqueue(functions.add, 1), timeout=HANG) == 1
+    connection = await services.get_service(ConnectionService)
+    await connection.api(f"CONSUMER.DELETE.KV_{config['namespace']}.worker_default")
+    assert await jobs.result(await jobs.enqueue(functions.add, 2), timeout=HANG) == 2
+
+
+@pytest.fixture
+async def own_server(tmp_path: Path) -> AsyncIterator[NatsServer]:
+    async with NatsServer(tmp_path / "nats") as server:
+        yield server
+
+
+@pytest.mark.parametrize("kill", [False, True])
+async def test_jobs_survive_a_server_that_goes_away_in_the_middle(own_server: NatsServer, kill: bool) -> None:
+    config = {"nats_url": own_server.url, "request_timeout": 2, "ack_wait": 2, "allow_functions": [FUNCTIONS]}
+    async with ServiceManager(config) as services:
+        jobs = await services.get_service(JobService)
+        worker = await services.get_service(WorkerService)
+        await worker.start()
+        job_ids = await jobs.enqueue_many(
+            [Job(func=functions.note, args=[number]) for number in range(300)] + [Job(func=functions.hold, args=["h"])]
+        )
+        async with asyncio.timeout(HANG):
+            await functions.event(functions.started, "h").wait()
+        waiting = [asyncio.create_task(jobs.wait(job_id, timeout=HANG)) for job_id in job_ids]
+        await (own_server.kill() if kill else own_server.stop())
+        functions.event(functions.released, "h").set()
+        await own_server.start()
+        results = await asyncio.gather(*waiting)
+        assert {result.status for result in results} == {JobStatus.COMPLETED}
+        kv = await services.get_service(KVStoreService)
+        await until(lambda: stream_is_empty(services, kv))
+        assert set(functions.seen) == set(range(300))
+
+
+async def test_a_restarted_server_gives_back_all_slots(own_server: NatsServer) -> None:
+    config = {"nats_url": own_server.url, "request_timeout": 2, "concurrency": 4, "allow_functions": [FUNCTIONS]}
+    async with ServiceManager(config) as services:
+        jobs = await services.get_service(JobService)
+        worker = await services.get_service(WorkerService)
+        await worker.start()
+        for _ in range(2):
+            await own_server.restart()
+        names = [f"h{number}" for number in range(4)]
+        job_ids = [await enqueue_patiently(jobs, functions.hold, name) for name in names]
+        for name in names:
+            async with asyncio.timeout(HANG):
+                await functions.event(functions.started, name).wait()
+        for name in names:
+            functions.event(functions.released, name).set()
+        for job_id in job_ids:
+            await jobs.result(job_id, timeout=HANG)
+
+
+async def enqueue_patiently(jobs: JobService, *call: Any) -> str:
+    from naq.exceptions import StoreUnavailable
+
+    while True:
+        try:
+            return await jobs.enqueue(*call)
+        except StoreUnavailable:
+            await asyncio.sleep(0.05)
+
+
+async def test_a_next_attempt_that_exists_is_not_written_twice(
+    jobs: JobService, kv: KVStoreService, start_worker: StartWorker
+) -> None:
+    """An earlier run of the attempt wrote it, and died before it acknowledged."""
+    from naq.wire import encode
+
+    job = Job(func=functions.note, args=["first"], retries=1)
+    job_id = await jobs.enqueue(Job(func=functions.fail_until, args=[9], job_id="twice", retries=1, backoff=0))
+    entry = await kv.get("job.default.twice")
+    assert entry is not None
+    record = QueuedJob(job_id="twice", spec=jobs._spec(job, False), attempt=2, enqueued_at=jobs.clock.now())
+    await kv.create("job.default.twice.2", encode(record))
+    await start_worker()
+    await jobs.result(job_id, timeout=HANG)
+    assert functions.seen == ["first"]
+
+
+@pytest.mark.slow
+async def test_chaos_four_workers_one_killed_every_second(
+    jobs: JobService, kv: KVStoreService, services: ServiceManager, start_process: StartProcess, tmp_path: Path
+) -> None:
+    """Every job ends once; what ran twice is no more than what a kill explains; nothing is left."""
+    path = tmp_path / "runs"
+    options = {"ack_wait": 2.0, "concurrency": 10}
+    workers = [await start_process(**options) for _ in range(4)]
+    made = [Job(func=functions.append, args=[str(path), str(number)]) for number in range(2000)]
+    made += [Job(func=functions.add, args=[number]) for number in range(2000)]
+    made += [Job(func=functions.fail, args=[str(number)]) for number in range(200)]
+    made += [Job(func=functions.sleep, args=[0.05]) for _ in range(500)]
+    job_ids = await jobs.enqueue_many(made)
+    waiting = asyncio.gather(*(jobs.wait(job_id, timeout=120) for job_id in job_ids))
+    kills = 0
+    while not waiting.done() and kills < 8:
+        await asyncio.wait((asyncio.ensure_future(asyncio.sleep(1.0)), waiting), return_when="FIRST_COMPLETED")
+        await workers[kills % 4].kill()
+        workers[kills % 4] = await start_process(**options)
+        kills += 1
+    results = await waiting
+    ended = Counter(result.status for result in results)
+    assert ended == {JobStatus.COMPLETED: 4500, JobStatus.FAILED: 200}
+    runs = Counter(line.split()[0] for line in lines(path))
+    assert set(runs) == {str(number) for number in range(2000)}
+    extra = sum(runs.values()) - len(runs)
+    print(f"{extra} duplicate runs, {kills} kills")
+    assert extra <= kills * 1000
+    await until(lambda: stream_is_empty(services, kv), 60)
