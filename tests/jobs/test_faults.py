@@ -105,7 +105,7 @@ async def test_an_end_that_was_written_but_not_acknowledged_is_not_run_again(
     await until(lambda: stream_is_empty(services, kv))
     assert dropped
     assert functions.seen == [1]
-    assert worker.finished == 1
+    assert worker.info().finished == 1
 
 
 async def test_jobs_go_on_when_the_consumer_was_deleted(

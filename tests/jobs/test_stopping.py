@@ -120,7 +120,7 @@ async def test_cancelling_a_job_that_waits_in_the_worker(jobs: JobService, start
     functions.event(functions.released, "h").set()
     assert await jobs.result(first, timeout=HANG) == "h"
     assert functions.seen == []
-    assert worker.occupied == 0
+    assert worker._flow.occupied == 0
 
 
 async def test_drain_lets_running_jobs_end(jobs: JobService, start_worker: StartWorker) -> None:
@@ -162,7 +162,7 @@ async def test_a_blocked_loop_is_reported_and_its_jobs_stay_its_own(
     result = await jobs.wait(job_id, timeout=HANG)
     assert result.status is JobStatus.COMPLETED
     assert await jobs.result(await jobs.enqueue(functions.add, 1), timeout=HANG) == 1
-    assert worker.finished == 2
+    assert worker.info().finished == 2
     assert f"job {job_id} blocks the event loop" in caplog.text
     assert "block_the_loop" in caplog.text
 
