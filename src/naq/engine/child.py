@@ -24,7 +24,7 @@ from naq.engine.child_frames import Answer, Order, Said
 from naq.engine.context import JobContext, bind_context
 from naq.engine.outcome import raised
 from naq.engine.registry import import_function
-from naq.engine.target import BadArguments, make_target
+from naq.engine.target import make_target
 from naq.exceptions import InvalidJob, JobCancelled, JobTimeout
 from naq.job_records import Progress
 from naq.wire import encode_json
@@ -94,13 +94,11 @@ class _Child:
             if target.takes_context:
                 args = [context, *args]
             self._job = order.queued.job_id
-            value = func(*args, **kwargs)
+            value = target.func(*args, **kwargs)
             if inspect.isawaitable(value):
                 value = asyncio.run(_awaited(value))
             self._job = None
             return _returned(value)
-        except BadArguments as error:
-            return _unrunnable(str(error))
         except BaseException as error:  # noqa: BLE001 - a user's function: the child stays usable
             outcome = raised(error)
             return Answer(**{name: getattr(outcome, name) for name in outcome.__slots__})

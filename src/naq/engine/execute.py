@@ -20,10 +20,10 @@ import msgspec
 
 from naq.clock import Clock
 from naq.engine.context import JobContext, bind_context
-from naq.engine.outcome import Dropped, HandedBack, Outcome, Returned, Stopped, Unrunnable, raised
-from naq.engine.processes import Child, ChildRaised, Processes
+from naq.engine.outcome import Dropped, HandedBack, Outcome, Raised, Returned, Stopped, Unrunnable, raised
+from naq.engine.processes import Child, Processes
 from naq.engine.registry import Registry
-from naq.engine.target import BadArguments, Target
+from naq.engine.target import Target
 from naq.engine.threads import SyncCall, Threads
 from naq.exceptions import InvalidJob, JobCancelled, JobTimeout, UnknownFunction
 from naq.job import QueuedJob
@@ -160,7 +160,7 @@ class Runner:
             args, kwargs = target.arguments(queued.spec, allow_pickle=self._allow_pickle)
         except UnknownFunction as error:
             return Unrunnable(DeadReason.UNKNOWN_FUNCTION, "UnknownFunction", str(error))
-        except BadArguments as error:
+        except InvalidJob as error:
             return Unrunnable(DeadReason.BAD_ARGUMENTS, "BadArguments", str(error))
         attempt.calling = True
         try:
@@ -172,6 +172,8 @@ class Runner:
             attempt.calling = False
             return await self._failed(attempt, error)
         attempt.calling = False
+        if isinstance(value, Raised | Unrunnable):
+            return await self._failed(attempt, RuntimeError(f"{value.error_type}: {value.error}"), value)
         for middleware in reversed(self._middleware):
             await _guarded(middleware.after(attempt.context, value))
         return returned(value)
@@ -188,7 +190,7 @@ class Runner:
         attempt.call = None
         return await value if inspect.isawaitable(value) else value
 
-    async def _in_process(self, attempt: Attempt) -> Any:
+    async def _in_process(self, attempt: Attempt) -> Outcome:
         child = await self._processes.take()
         attempt.child = child
         if attempt.stop_reason is not None:
@@ -199,7 +201,7 @@ class Runner:
             attempt.child = None
             await self._processes.give_back(child)
 
-    async def _failed(self, attempt: Attempt, error: BaseException) -> Outcome:
+    async def _failed(self, attempt: Attempt, error: BaseException, known: Outcome | None = None) -> Outcome:
         for middleware in reversed(self._middleware):
             await _guarded(middleware.error(attempt.context, error))
         reason = attempt.stop_reason
@@ -207,10 +209,8 @@ class Runner:
             return HandedBack()
         if reason is not None:
             return Stopped(reason, self._clock.monotonic() - attempt.began)
-        if isinstance(error, BadArguments):
-            return Unrunnable(DeadReason.BAD_ARGUMENTS, "BadArguments", str(error))
-        if isinstance(error, ChildRaised):
-            return error.outcome
+        if known is not None:
+            return known
         if isinstance(error, JobCancelled):
             return Stopped("cancelled", self._clock.monotonic() - attempt.began)
         if isinstance(error, SystemExit | KeyboardInterrupt):

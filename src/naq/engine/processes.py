@@ -20,11 +20,11 @@ import msgspec
 
 from naq.engine.child_frames import Answer, Order, Said
 from naq.engine.context import JobContext
-from naq.engine.outcome import Raised, Returned
-from naq.engine.target import BadArguments
+from naq.engine.outcome import Raised, Returned, Unrunnable
 from naq.job import QueuedJob
+from naq.job_records import DeadReason
 
-__all__ = ["Child", "ChildRaised", "ProcessDied", "Processes"]
+__all__ = ["Child", "Processes"]
 
 JOBS_PER_CHILD = 200
 """Jobs after which a child is replaced, so that what they leak is given back."""
@@ -34,23 +34,8 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Said | Answer)
 
 
-class ProcessDied(Exception):
+class _Died(Exception):
     """The process of a job ended in the middle of it."""
-
-
-class ChildRaised(Exception):
-    """What a job raised in its process; carries the names and texts of the original."""
-
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(answer.error)
-        self.outcome = Raised(
-            error_type=answer.error_type or "Exception",
-            error=answer.error,
-            traceback=answer.traceback,
-            names=answer.names,
-            asked_retry=answer.asked_retry,
-            retry_after=answer.retry_after,
-        )
 
 
 class Child:
@@ -68,20 +53,25 @@ class Child:
         self._stopping: str | None = None
         self._busy = False
 
-    async def run(self, queued: QueuedJob, context: JobContext, *, allow_pickle: bool) -> Returned:
-        """Run one attempt. Raises `ChildRaised` for what its function raised, `ProcessDied` when the process is gone."""
+    async def run(
+        self, queued: QueuedJob, context: JobContext, *, allow_pickle: bool
+    ) -> Returned | Raised | Unrunnable:
+        """Run one attempt; a process that dies in the middle is a failure like any other."""
         self.jobs += 1
         self._busy = True
         try:
             order = Order(queued, context.worker_id, allow_pickle, tuple(sys.path))
             if self._stopping is not None:
-                raise ProcessDied("it was stopped before it began")
+                raise _Died("it was stopped before it began")
             await self._send(order)
             while True:
                 said = await self._receive()
                 if isinstance(said, Answer):
-                    return _returned(said)
+                    return _outcome(said)
                 context.progress(said.progress.done, said.progress.total, said.progress.note)
+        except _Died as error:
+            self.usable = False
+            return Raised("ProcessDied", str(error))
         except BaseException:
             self.usable = self.usable and self._process.returncode is None and not self._killed
             raise
@@ -122,7 +112,7 @@ class Child:
             self._writer.write(struct.pack(">I", len(data)) + data)
             await self._writer.drain()
         except OSError as error:
-            raise ProcessDied(f"its process could not be reached: {error}") from None
+            raise _Died(f"its process could not be reached: {error}") from None
 
     async def _receive(self) -> Said | Answer:
         try:
@@ -133,8 +123,8 @@ class Child:
             self.kill()
             code = await self._process.wait()
             if self._killed and code == -signal.SIGKILL and self._stopping is not None:
-                raise ProcessDied("its process ignored being stopped, and was killed") from None
-            raise ProcessDied(f"its process {_how(code)}") from None
+                raise _Died("its process ignored being stopped, and was killed") from None
+            raise _Died(f"its process {_how(code)}") from None
         return frame
 
 
@@ -146,12 +136,19 @@ def _how(code: int) -> str:
     return f"was ended by signal {-code}"
 
 
-def _returned(answer: Answer) -> Returned:
+def _outcome(answer: Answer) -> Returned | Raised | Unrunnable:
     if answer.unrunnable:
-        raise BadArguments(answer.error)
-    if answer.error_type is not None:
-        raise ChildRaised(answer)
-    return Returned(answer.value, answer.complaint)
+        return Unrunnable(DeadReason.BAD_ARGUMENTS, "BadArguments", answer.error)
+    if answer.error_type is None:
+        return Returned(answer.value, answer.complaint)
+    return Raised(
+        error_type=answer.error_type,
+        error=answer.error,
+        traceback=answer.traceback,
+        names=answer.names,
+        asked_retry=answer.asked_retry,
+        retry_after=answer.retry_after,
+    )
 
 
 class Processes:

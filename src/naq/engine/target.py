@@ -13,16 +13,13 @@ from typing import Any
 import msgspec
 
 from naq.engine.context import JobContext
+from naq.exceptions import InvalidJob, Problem, shown
 from naq.job import JobSpec
 
-__all__ = ["BadArguments", "Target", "make_target", "pickle_arguments"]
+__all__ = ["Target", "make_target", "pickle_arguments"]
 
 PLAIN = (Any, inspect.Parameter.empty, str, int, float, bool, list, dict, None)
 NOTHING = (b"[]", b"{}")
-
-
-class BadArguments(Exception):
-    """The stored arguments do not fit the function, or may not be read here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +42,7 @@ class Target:
     def arguments(self, spec: JobSpec, *, allow_pickle: bool = False) -> tuple[list[Any], dict[str, Any]]:
         """Positional and keyword arguments of a job, converted to what the function's annotations say.
 
-        Raises `BadArguments`. The context is not among them.
+        Raises `InvalidJob`. The context is not among them.
         """
         if spec.pickled:
             return _unpickled(spec, allow_pickle)
@@ -55,12 +52,12 @@ class Target:
             args = msgspec.json.decode(spec.args, type=list[Any])
             kwargs = msgspec.json.decode(spec.kwargs, type=dict[str, Any])
         except msgspec.MsgspecError as error:
-            raise BadArguments(f"the stored arguments are not what they should be: {error}") from None
+            raise _unfit(spec, f"are not what they should be: {error}") from None
         for position, value in enumerate(args):
             wanted = self.positional[position] if position < len(self.positional) else self.rest
-            args[position] = _converted(value, wanted, f"argument {position + 1}")
+            args[position] = _converted(spec, value, wanted, f"argument {position + 1}")
         for name, value in kwargs.items():
-            kwargs[name] = _converted(value, self.named.get(name, Any), f"argument {name!r}")
+            kwargs[name] = _converted(spec, value, self.named.get(name, Any), f"argument {name!r}")
         return args, kwargs
 
 
@@ -93,13 +90,17 @@ def _checked_type(hint: Any, default: Any) -> Any:
     return wanted
 
 
-def _converted(value: Any, wanted: Any, what: str) -> Any:
+def _unfit(spec: JobSpec, reason: str) -> InvalidJob:
+    return InvalidJob(Problem("args", shown(bytes(spec.args)), reason, "what the function's annotations say"))
+
+
+def _converted(spec: JobSpec, value: Any, wanted: Any, what: str) -> Any:
     if wanted is Any:
         return value
     try:
         return msgspec.convert(value, wanted, str_keys=True)
     except msgspec.ValidationError as error:
-        raise BadArguments(f"{what} does not fit its annotation: {error}") from None
+        raise _unfit(spec, f"{what} does not fit its annotation: {error}") from None
 
 
 def pickle_arguments(args: Any, kwargs: Any) -> msgspec.Raw:
@@ -109,10 +110,10 @@ def pickle_arguments(args: Any, kwargs: Any) -> msgspec.Raw:
 
 def _unpickled(spec: JobSpec, allowed: bool) -> tuple[list[Any], dict[str, Any]]:
     if not allowed:
-        raise BadArguments("the arguments are pickled, and this worker does not accept that (allow_pickle is off)")
+        raise _unfit(spec, "they are pickled, and this worker does not accept that (allow_pickle is off)")
     try:
         (text,) = msgspec.json.decode(spec.args, type=list[str])
         args, kwargs = pickle.loads(base64.b64decode(text))
         return list(args), dict(kwargs)
     except Exception as error:  # noqa: BLE001 - unpickling runs users' code, which may raise anything
-        raise BadArguments(f"the pickled arguments cannot be read: {type(error).__name__}: {error}") from None
+        raise _unfit(spec, f"they are pickled and cannot be read: {type(error).__name__}: {error}") from None
