@@ -139,7 +139,9 @@ class Naq(Client):
                 await self.store_declared(await services.get_service(SchedulerService))
             if worker:
                 service = await services.get_service(WorkerService)
-                service.registry.adopt(self.registry)
+                for reference in self.registry.references:
+                    service.registry.add(self.registry.resolve(reference), reference)
+                await service.start()
             if ready is not None:
                 ready(services)
             await ended.wait()

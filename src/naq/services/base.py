@@ -176,7 +176,7 @@ def _dependencies(service_type: type[BaseService]) -> dict[str, type[BaseService
     for parameter in parameters:
         if parameter.name == "config" or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             continue
-        hint = hints.get(parameter.name)
+        hint = _without_none(hints.get(parameter.name))
         if isinstance(hint, type) and issubclass(hint, BaseService):
             needs[parameter.name] = hint
         elif parameter.default is parameter.empty:
@@ -185,3 +185,9 @@ def _dependencies(service_type: type[BaseService]) -> dict[str, type[BaseService
                 "give it a default, or annotate it with a subclass of BaseService"
             )
     return needs
+
+
+def _without_none(hint: Any) -> Any:
+    """``X`` for ``X | None``: an optional service is injected all the same."""
+    parts = [part for part in typing.get_args(hint) if part is not type(None)]
+    return parts[0] if len(parts) == 1 and type(None) in typing.get_args(hint) else hint

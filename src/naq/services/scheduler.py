@@ -19,9 +19,11 @@ from naq.schedule import Schedule, ScheduleStatus
 from naq.services.base import ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.events import EventService
+from naq.services.history import HistoryService
 from naq.services.kv_stores import KVStoreService
 from naq.services.presence import NatsPresence
 from naq.services.schedules import ScheduleService
+from naq.services.stopping import WorkerStopper
 
 __all__ = ["SchedulerService"]
 
@@ -35,11 +37,15 @@ class SchedulerService(ScheduleService):
         connection_service: ConnectionService,
         kv_service: KVStoreService,
         event_service: EventService,
+        history_service: HistoryService | None = None,
         *,
         clock: Clock | None = None,
     ) -> None:
+        """Without ``history_service`` the nominal times that do not fire are events, and not in the history."""
         super().__init__(config, connection_service, kv_service, event_service, clock=clock)
         settings = self.settings
+        self._history = history_service
+        self._stopper = WorkerStopper(connection_service, kv_service.names)
         self.partition = Partition(
             kv_service,
             NatsPresence(connection_service, kv_service.names),
@@ -54,14 +60,19 @@ class SchedulerService(ScheduleService):
             ),
             batch=settings.fire_batch,
             resync_interval=settings.resync_interval,
+            history=history_service,
+            stopper=self._stopper,
         )
 
     async def _do_initialize(self) -> None:
         await super()._do_initialize()
+        if self._history is not None:
+            await self._history.initialize()
         await self.partition.start()
 
     async def _do_cleanup(self) -> None:
         await self.partition.stop()
+        await self._stopper.close()
 
     @property
     def is_leader(self) -> bool:
