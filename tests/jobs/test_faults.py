@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from naq.services.kv_stores import KVStoreService
 from naq.services.worker import WorkerService
 from naq.testing.server import NatsServer
 from tests.jobs import functions
-from tests.jobs.conftest import FUNCTIONS, StartProcess, StartWorker, stream_is_empty, until
+from tests.jobs.conftest import FUNCTIONS, StartProcess, StartWorker, WorkerProcess, stream_is_empty, until
 
 HANG = 60.0
 
@@ -122,6 +123,7 @@ async def test_jobs_go_on_when_the_consumer_was_deleted(
 async def own_server(tmp_path: Path) -> AsyncIterator[NatsServer]:
     async with NatsServer(tmp_path / "nats") as server:
         yield server
+    gc.collect()  # nats-py leaves transports of failed reconnects behind, which must be closed while there is a loop
 
 
 @pytest.mark.parametrize("kill", [False, True])
@@ -194,31 +196,82 @@ async def test_a_next_attempt_that_exists_is_not_written_twice(
 
 
 @pytest.mark.slow
-async def test_chaos_four_workers_one_killed_every_second(
-    jobs: JobService, kv: KVStoreService, services: ServiceManager, start_process: StartProcess, tmp_path: Path
-) -> None:
-    """Every job ends once; what ran twice is no more than what a kill explains; nothing is left."""
+@pytest.mark.timeout(400)
+async def test_chaos_four_workers_one_killed_every_second(tmp_path: Path, start_process: StartProcess) -> None:
+    """20,000 jobs of mixed kinds, a worker killed every second, the server restarted twice: every job ends once, what
+    ran twice is explained, and nothing is left."""
     path = tmp_path / "runs"
-    options = {"ack_wait": 2.0, "concurrency": 10}
-    workers = [await start_process(**options) for _ in range(4)]
-    made = [Job(func=functions.append, args=[str(path), str(number)]) for number in range(2000)]
-    made += [Job(func=functions.add, args=[number]) for number in range(2000)]
-    made += [Job(func=functions.fail, args=[str(number)]) for number in range(200)]
-    made += [Job(func=functions.sleep, args=[0.05]) for _ in range(500)]
-    job_ids = await jobs.enqueue_many(made)
-    waiting = asyncio.gather(*(jobs.wait(job_id, timeout=120) for job_id in job_ids))
-    kills = 0
-    while not waiting.done() and kills < 8:
-        await asyncio.wait((asyncio.ensure_future(asyncio.sleep(1.0)), waiting), return_when="FIRST_COMPLETED")
-        await workers[kills % 4].kill()
-        workers[kills % 4] = await start_process(**options)
-        kills += 1
-    results = await waiting
-    ended = Counter(result.status for result in results)
-    assert ended == {JobStatus.COMPLETED: 4500, JobStatus.FAILED: 200}
-    runs = Counter(line.split()[0] for line in lines(path))
-    assert set(runs) == {str(number) for number in range(2000)}
-    extra = sum(runs.values()) - len(runs)
-    print(f"{extra} duplicate runs, {kills} kills")
-    assert extra <= kills * 1000
-    await until(lambda: stream_is_empty(services, kv), 60)
+    async with NatsServer(tmp_path / "nats") as server:
+        options = {"nats_url": server.url, "ack_wait": 3.0, "concurrency": 5, "request_timeout": 3}
+        async with ServiceManager({**options, "namespace": "chaos"}) as services:
+            jobs = await services.get_service(JobService)
+            kv = await services.get_service(KVStoreService)
+            chaos = Chaos(server, start_process, {**options, "namespace": "chaos"})
+            await chaos.start()
+            job_ids = await jobs.enqueue_many(mixed_jobs(path, 20_000))
+            waiting = asyncio.gather(*(jobs.wait(job_id, timeout=300) for job_id in job_ids))
+            await chaos.rage_until(waiting)
+            ended = Counter(str(result.status) for result in await waiting)
+            assert ended == {"completed": 19_000, "failed": 1_000}
+            await until(lambda: stream_is_empty(services, kv), 60)
+            assert [keys async for keys in kv.keys("deferred.>")] == []
+            dead = 0
+            async for page in jobs.dead_letters.find():
+                dead += len(page)
+            assert dead == 1_000
+    runs: dict[str, list[str]] = {}
+    for line in lines(path):
+        number, pid = line.split()
+        runs.setdefault(number, []).append(pid)
+    assert len(runs) == 10_000
+    again = [pids for pids in runs.values() if len(pids) > 1]
+    unexplained = [pids for pids in again if not chaos.killed.intersection(pids[:-1])]
+    print(f"{chaos.kills} kills, {chaos.restarts} restarts, {len(again)} ran again, {len(unexplained)} not by a kill")
+    assert not unexplained
+
+
+def mixed_jobs(path: Path, count: int) -> list[Job]:
+    """Half leave a line in a file, the others are short, fail, are retried, run in threads or take a while."""
+    made = []
+    for number in range(count):
+        match number % 20:
+            case 0:
+                made.append(Job(func=functions.fail, args=[str(number)]))
+            case 2:
+                made.append(Job(func=functions.sleep, args=[0.1]))
+            case 4:
+                made.append(Job(func=functions.fail_until, args=[2], retries=2, backoff=0))
+            case 6 | 8 | 10 | 12 | 14 | 16 | 18:
+                made.append(Job(func=functions.add, args=[number]))
+            case _:
+                made.append(Job(func=functions.append, args=[str(path), str(number)]))
+    return made
+
+
+class Chaos:
+    """Kills a worker every second, and restarts the server now and then."""
+
+    def __init__(self, server: NatsServer, start_process: StartProcess, options: dict[str, Any]) -> None:
+        self.killed: set[str] = set()
+        self.kills = 0
+        self.restarts = 0
+        self._server = server
+        self._start = start_process
+        self._options = options
+        self._workers: list[WorkerProcess] = []
+
+    async def start(self) -> None:
+        self._workers = [await self._start(**self._options) for _ in range(4)]
+
+    async def rage_until(self, done: asyncio.Future[Any]) -> None:
+        while not done.done():
+            await asyncio.wait((done,), timeout=1.0)
+            victim = self._workers.pop(0)
+            self.killed.add(str(victim.pid))
+            await victim.kill()
+            self.kills += 1
+            if self.kills in (2, 4):
+                await (self._server.kill() if self.kills == 2 else self._server.stop())
+                await self._server.start()
+                self.restarts += 1
+            self._workers.append(await self._start(**self._options))

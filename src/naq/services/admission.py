@@ -1,7 +1,7 @@
 """Whether a job that was handed to this worker is to be run here and now. Asked only of those that need a thought.
 
-A job that comes again may have ended before: its worker died, or lost its connection, between writing the end and
-acknowledging it. It is not run again. One that came and was started too often without an end is taken for a killer of workers.
+Others (`naq.services.rechecking`) have seen to it that it has not ended before. One that came, and was started too often
+without an end, is taken for a killer of workers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from naq.config import Settings
 from naq.engine.outcome import Dropped, Outcome, Raised, Unrunnable
 from naq.exceptions import RecordUnreadable, StoreUnavailable
 from naq.job_records import DeadJob, DeadReason
-from naq.names import dead_key, deferred_key, job_key
+from naq.names import dead_key
 from naq.ports import Committed, Put, Unknown
 from naq.services.dependencies import Dependencies, Verdict
 from naq.services.held import Held
@@ -85,11 +85,8 @@ class Admission:
         queued = held.queued
         if queued.start_by is not None and self._clock.now() > queued.start_by:
             return Refuse(Dropped("missed"))
-        if held.delivered > 1:
-            if await self._ended_before(held):
-                return Forget()
-            if (ended := await self._died_before(held)) is not None:
-                return ended
+        if held.delivered > 1 and (ended := await self._died_before(held)) is not None:
+            return ended
         if queued.spec.depends_on and queued.attempt == 1:
             verdict, reason = await self._dependencies.verdict(queued)
             if verdict is Verdict.NEVER:
@@ -105,26 +102,6 @@ class Admission:
             text = f"it was started {self._settings.max_deliveries} times, and each time its worker vanished before it ended"
             return Refuse(Unrunnable(DeadReason.KILLER, "WorkerKilled", text))
         return Admit()
-
-    async def _ended_before(self, held: Held) -> bool:
-        """Whether an end of this attempt is written: a result, or the next attempt."""
-        queued = held.queued
-        result = await self._results.get(queued.job_id)
-        if (
-            result is not None
-            and result.status.ended
-            and result.attempt >= queued.attempt
-            and result.enqueued_at is not None
-            and result.enqueued_at >= queued.enqueued_at
-        ):
-            await self._results.remind(queued.job_id)
-            return True
-        following = queued.attempt + 1
-        traces = [
-            deferred_key(queued.job_id, following),
-            job_key(queued.spec.queue, queued.job_id, following),
-        ]
-        return bool(await self._kv.get_many(traces))
 
     async def _died_before(self, held: Held) -> Decision | None:
         """A dead letter of this attempt lies there, but its worker died before it wrote the rest: end it as it was decided."""

@@ -1,16 +1,17 @@
-"""Asking the workers: who has this job, stop it. Plain NATS requests to all workers; each answers for itself."""
+"""Asking the workers: who has this job, stop it. Plain NATS requests; each worker answers for itself."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import msgspec
 
-from naq.exceptions import StoreUnavailable
 from naq.names import Namespace
 from naq.services.client import RawSubscription
 from naq.services.connection import ConnectionService
+from naq.services.kv_stores import KVStoreService
 from naq.services.protocol import encode_publish, status_code
 
 __all__ = ["Control", "Question", "Reply"]
@@ -27,6 +28,8 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str | None = None
     held: bool = False
     """Say which jobs you have."""
+    who_has: tuple[str, ...] = ()
+    """Say which of these jobs you are busy with."""
 
 
 class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -44,15 +47,17 @@ _replies = msgspec.json.Decoder(Reply)
 
 
 class Control:
-    """Both ends of the line."""
+    """Both ends of the line. Each worker is asked on a subject of its own: when it is gone, NATS says so at once."""
 
-    def __init__(self, connection: ConnectionService, names: Namespace) -> None:
+    def __init__(self, connection: ConnectionService, names: Namespace, kv: KVStoreService | None = None) -> None:
+        """Without ``kv``, where the workers are listed, nobody can be asked; all can be told."""
         self._connection = connection
-        self._subject = f"{names.name}.control.workers"
+        self._kv = kv
+        self._prefix = f"{names.name}.control."
         self._answers: set[asyncio.Task[None]] = set()
 
-    async def serve(self, answer: Callable[[Question], Reply]) -> RawSubscription:
-        """Answer questions from now on, until the subscription ends."""
+    async def serve(self, worker_id: str, answer: Callable[[Question], Reply]) -> list[RawSubscription]:
+        """Answer questions to this worker, and hear what all are told, until the subscriptions end."""
         client = self._connection.client
 
         def on_frame(subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
@@ -66,7 +71,7 @@ class Control:
                 self._answers.add(task)
                 task.add_done_callback(self._answered)
 
-        return await client.subscribe_raw(self._subject, on_frame)
+        return [await client.subscribe_raw(self._prefix + name, on_frame) for name in (f"one.{worker_id}", "all")]
 
     def _answered(self, task: asyncio.Task[None]) -> None:
         self._answers.discard(task)
@@ -74,24 +79,30 @@ class Control:
             task.exception()  # the connection is down: whoever asked does not wait
 
     async def ask(
-        self, question: Question, *, workers: int, until: Callable[[Reply], bool] = lambda reply: False
+        self, question: Question, *, but: str = "", until: Callable[[Reply], bool] = lambda reply: False
     ) -> list[Reply]:
-        """The workers' answers: of ``workers`` of them, or until one is what was looked for, or time is up.
+        """The answers of all workers that are listed, ``but`` one: until one is what was looked for, or all have
+        answered or are gone. Only one that is silent but not gone makes this wait, for `PATIENCE` at most.
 
-        Raises `StoreUnavailable` when not connected.
+        Raises `StoreError` when not connected.
         """
+        assert self._kv is not None
+        workers = [key.partition(".")[2] async for keys in self._kv.keys("worker.>") for key in keys]
+        asked = [worker for worker in workers if worker != but]
         replies: list[Reply] = []
+        if not asked:
+            return replies
+        gone = 0
         enough = asyncio.Event()
 
         def on_frame(subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
+            nonlocal gone
             if status_code(headers) == 503:
-                enough.set()
-                return
-            try:
-                replies.append(_replies.decode(data))
-            except msgspec.MsgspecError:
-                return
-            if len(replies) >= workers or until(replies[-1]):
+                gone += 1
+            else:
+                with contextlib.suppress(msgspec.MsgspecError):
+                    replies.append(_replies.decode(data))
+            if gone + len(replies) >= len(asked) or (replies and until(replies[-1])):
                 enough.set()
 
         client = self._connection.client
@@ -99,9 +110,8 @@ class Control:
         subscription = await client.subscribe_raw(inbox, on_frame)
         try:
             payload = _encoder.encode(question)
-            await client.send(
-                b"PUB %b %b %d\r\n%b\r\n" % (self._subject.encode(), inbox.encode(), len(payload), payload)
-            )
+            tail = b" %b %d\r\n%b\r\n" % (inbox.encode(), len(payload), payload)
+            await client.send(b"".join(f"PUB {self._prefix}one.{worker}".encode() + tail for worker in asked))
             async with asyncio.timeout(PATIENCE):
                 await enough.wait()
         except TimeoutError:
@@ -111,7 +121,5 @@ class Control:
         return replies
 
     async def tell(self, question: Question) -> None:
-        """As `ask`, without waiting for anything. Raises `StoreUnavailable` when not connected."""
-        if not self._connection.is_connected:
-            raise StoreUnavailable("the connection to NATS is down")
-        await self._connection.client.send(encode_publish(self._subject, _encoder.encode(question)))
+        """Tell all workers, without waiting for anything. Raises `StoreUnavailable` when not connected."""
+        await self._connection.client.send(encode_publish(f"{self._prefix}all", _encoder.encode(question)))

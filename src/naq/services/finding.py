@@ -15,10 +15,11 @@ from naq.job_records import DeadJob, JobInfo, StoredResult, dead_info, entry_inf
 from naq.ports import Entry
 from naq.services.enqueuing import attempt_patterns
 from naq.services.kv_stores import KVStoreService
+from naq.services.rechecking import is_over
 from naq.services.results import ResultService
 from naq.wire import decode
 
-__all__ = ["Finder", "Query", "is_over"]
+__all__ = ["Finder", "Query"]
 
 log = logging.getLogger("naq.finding")
 
@@ -120,16 +121,6 @@ class Finder:
         results = await self._results.get_many([queued.job_id for _, queued in pairs])
         infos = [_live(entry, queued, results.get(queued.job_id)) for entry, queued in pairs]
         return [info for info in infos if info is not None]
-
-
-def is_over(queued: QueuedJob, result: StoredResult | None) -> bool:
-    """Whether this attempt ended, as its result says."""
-    return (
-        result is not None
-        and result.status.ended
-        and result.attempt >= queued.attempt
-        and (result.enqueued_at is None or result.enqueued_at >= queued.enqueued_at)
-    )
 
 
 def _live(entry: Entry, queued: QueuedJob, result: StoredResult | None) -> JobInfo | None:

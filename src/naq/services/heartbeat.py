@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import sys
 import threading
@@ -132,6 +133,7 @@ class Heartbeat:
             await self._beat(connection, kv, self._stopping)
             with contextlib.suppress(StoreError):
                 await kv.delete(worker_key(self._settings.instance_id))
+        gc.collect()  # nats-py leaves transports of failed reconnects behind, which must be closed while there is a loop
 
     async def _beat(self, connection: ConnectionService, kv: KVStoreService, stopping: asyncio.Event) -> None:
         progress_every = self._settings.ack_wait / 3

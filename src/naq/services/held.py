@@ -19,6 +19,8 @@ PROGRESS = b"+WPI"
 class Stage(Enum):
     """Where a held job is."""
 
+    DOUBTFUL = "doubtful"
+    """It may have ended before, and is looked up."""
     BUFFERED = "buffered"
     """It waits for a slot."""
     RUNNING = "running"

@@ -24,6 +24,7 @@ from naq.services.kv_stores import KVStoreService
 from naq.services.limits import queue_key
 from naq.services.protocol import parse_delivery
 from naq.services.pulling import Pull
+from naq.services.rechecking import Rechecker
 from naq.services.results import ResultService
 from naq.wire import decode, encode
 
@@ -146,6 +147,7 @@ class Intake:
         weights: Mapping[str, int],
         load: Callable[[], Load],
         on_job: Callable[[Held], None],
+        rechecker: Rechecker,
         burial: Burial,
     ) -> None:
         self.wake = asyncio.Event()
@@ -159,7 +161,10 @@ class Intake:
         self._weights = weights
         self._load = load
         self._on_job = on_job
+        self._rechecker = rechecker
         self._burial = burial
+        self._doubtful_until: dict[str, int] = {}
+        """By queue: jobs up to this sequence were there before we began to ask."""
         self._service_time = 1.0
         self._congested_until = 0.0
         self._retry_at: dict[str, float] = {}
@@ -178,10 +183,12 @@ class Intake:
 
     async def start(self, tasks: Tasks) -> None:
         """Ask from now on. Raises `StoreError` when the consumers cannot be made."""
+        self._rechecker.connected()
         for pull in self._pulls:
             await self._mend(pull)
         self._stop_listening = self._connection.on_state(self._on_state)
         self.wake.set()
+        tasks.start("naq recheck", self._rechecker.run)
         tasks.start("naq pull", self._ask_for_ever)
         tasks.start("naq pull watch", self._watch)
 
@@ -213,6 +220,7 @@ class Intake:
 
     def _on_state(self, state: ConnectionState) -> None:
         if state is ConnectionState.RESTORED:
+            self._rechecker.connected()
             for pull in self._pulls:
                 pull.lose("the connection was restored")
 
@@ -240,7 +248,7 @@ class Intake:
     def _share(self, pull: Pull) -> int:
         """How many jobs of the queue may be on their way to this worker."""
         load = self._load()
-        free = load.slots + self.ahead - load.occupied - load.buffered
+        free = load.slots + self.ahead - load.occupied - load.buffered - len(self._rechecker)
         if free <= 0 or load.unsettled > UNSETTLED_LIMIT:
             return 0
         return math.ceil(free * self._weights[pull.queue] / sum(self._weights.values()))
@@ -251,6 +259,7 @@ class Intake:
         if entry is not None and entry.value is not None:
             limits = decode(QueueLimits, entry.key, entry.value)
         await ensure_consumer(self._connection, self._names, self._settings, pull.queue, limits)
+        self._doubtful_until[pull.queue] = await self._kv.last_revision(f"job.{pull.queue}.>")
         await pull.restart()
 
     async def _watch(self) -> None:
@@ -282,4 +291,7 @@ class Intake:
             return
         held = Held(pull.queue, key, reply, delivery.stream_seq, delivery.delivered, queued, self._clock.monotonic())
         self._held[delivery.stream_seq] = held
-        self._on_job(held)
+        if held.delivered > 1 or held.stream_seq <= self._doubtful_until[pull.queue]:
+            self._rechecker.add(held)
+        else:
+            self._on_job(held)

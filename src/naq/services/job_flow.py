@@ -76,7 +76,11 @@ class JobFlow:
         """A job came."""
         if self.draining:
             self._finisher.give_back(held)
+        elif held.cancel_reason is not None:
+            self._occupy(held)
+            self._over(held, Dropped("cancelled"))
         else:
+            held.stage = Stage.BUFFERED
             self._buffer.put(held)
             self.pump()
 
@@ -100,7 +104,7 @@ class JobFlow:
             self._buffer.remove(held)
             self._occupy(held)
             self._over(held, Dropped("cancelled"))
-        elif held.attempt is not None:
+        elif held.attempt is not None and held.stage is Stage.RUNNING:
             self._runner.stop(held.attempt, "cancelled")
 
     def release_slot(self, held: Held) -> None:

@@ -28,10 +28,11 @@ from naq.services.dead_letters import DeadLetters
 from naq.services.dependencies import Dependencies
 from naq.services.enqueuing import Enqueuer
 from naq.services.events import EventService
-from naq.services.finding import Finder, Query, is_over
+from naq.services.finding import Finder, Query
 from naq.services.history import HistoryService
 from naq.services.kv_stores import KVStoreService
 from naq.services.queues import QueueInfo, Queues
+from naq.services.rechecking import is_over
 from naq.services.results import ResultService
 from naq.services.settling import Settlement, Settling
 from naq.specification import parse_job
@@ -67,7 +68,7 @@ class JobService(BaseService):
         self._kv = kv_service
         self._events = event_service
         settings, instance_id = self.settings, self.settings.instance_id
-        self._control = Control(connection_service, Namespace(settings.namespace))
+        self._control = Control(connection_service, Namespace(settings.namespace), kv_service)
         self._dependencies = Dependencies(kv_service, self.results, self.clock, instance_id)
         self._settling = Settling(
             settings, kv_service, self.results, self._dependencies, self.history, event_service, self.clock
@@ -230,11 +231,8 @@ class JobService(BaseService):
         return await self._ask_to_stop(job_id, reason) or removed
 
     async def _ask_to_stop(self, job_id: str, reason: str | None) -> bool:
-        workers = len(await self.queues.workers())
-        if workers == 0:
-            return False
         question = Question(cancel=job_id, reason=reason)
-        replies = await self._control.ask(question, workers=workers, until=lambda reply: reply.has)
+        replies = await self._control.ask(question, until=lambda reply: reply.has)
         return any(reply.has for reply in replies)
 
     async def requeue(self, job_id: str) -> bool:

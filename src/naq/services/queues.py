@@ -18,9 +18,9 @@ from naq.ports import Committed, Delete, Entry
 from naq.services.connection import ConnectionService
 from naq.services.consumers import ensure_consumer, find_consumer
 from naq.services.control import Control, Question
-from naq.services.finding import is_over
 from naq.services.kv_stores import KVStoreService
 from naq.services.limits import queue_key
+from naq.services.rechecking import is_over
 from naq.services.results import ResultService
 from naq.services.settling import Settlement, Settling
 from naq.wire import decode, encode
@@ -123,11 +123,7 @@ class Queues:
         """Cancel all jobs of a queue that no worker has; returns how many."""
         check_queue(queue)
         count = 0
-        held = {
-            job_id
-            for reply in await self._control.ask(Question(held=True), workers=len(await self.workers()))
-            for job_id in reply.held
-        }
+        held = {job_id for reply in await self._control.ask(Question(held=True)) for job_id in reply.held}
         async for page in self._queued(queue):
             ours = [(entry, queued) for entry, queued in page if queued is None or queued.job_id not in held]
             for start in range(0, len(ours), AT_ONCE):

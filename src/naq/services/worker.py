@@ -43,6 +43,7 @@ from naq.services.intake import Burial, Intake
 from naq.services.job_flow import JobFlow
 from naq.services.kv_stores import KVStoreService
 from naq.services.limits import Rates, Slots
+from naq.services.rechecking import Rechecker
 from naq.services.results import ResultService
 from naq.services.settling import Settling
 from naq.services.trimming import Trimmer
@@ -50,6 +51,8 @@ from naq.services.trimming import Trimmer
 __all__ = ["WorkerService"]
 
 LIMIT_PATTERNS = ("queue.>", "worker.>")
+BUSY_ELSEWHERE = 0.5
+"""Seconds after which a job that another worker is busy with comes again."""
 SWEEP_EVERY = 30.0
 """Seconds between two looks after jobs that wait for others."""
 
@@ -139,9 +142,29 @@ class WorkerService(BaseService):
             self._finisher,
             self._on_free,
         )
+        self._control = Control(connection, self.names, kv)
+        self._rechecker = Rechecker(
+            self.worker_id,
+            kv,
+            self._results,
+            self._control,
+            clock,
+            on_clear=self._flow.take,
+            on_ended=self._finisher.acknowledge,
+            on_elsewhere=lambda held: self._finisher.give_back(held, BUSY_ELSEWHERE),
+        )
         burial = Burial(connection, kv, self._results, clock, settings)
         self._intake = Intake(
-            connection, kv, settings, clock, self.held, self._weights, self._flow.load, self._flow.take, burial
+            connection,
+            kv,
+            settings,
+            clock,
+            self.held,
+            self._weights,
+            self._flow.load,
+            self._flow.take,
+            self._rechecker,
+            burial,
         )
         self._heartbeat = Heartbeat(settings, clock, self.held, slots.taken, self.info, self._on_blocked)
         self._tasks = Tasks(clock)
@@ -159,8 +182,8 @@ class WorkerService(BaseService):
         self._build()
         try:
             await self._heartbeat.start()
-            control = await Control(self._connection, self.names).serve(self._on_question)
-            self._closers.append(control.unsubscribe)
+            for line in await self._control.serve(self.worker_id, self._on_question):
+                self._closers.append(line.unsubscribe)
             self._limits_seen = await self._read_limits()
             for number in range(2):
                 self._tasks.start(f"naq settle {number}", self._finisher.run)
@@ -182,6 +205,8 @@ class WorkerService(BaseService):
         self._flow.draining = True
         try:
             await self._intake.stop()
+            for held in self._rechecker.clear():
+                self._finisher.give_back(held)
             await self._flow.drain(self.settings.drain_timeout, self._grace + 1.0)
             await self._finisher.finish(self.settings.request_timeout)
             if self._connection.is_connected:
@@ -236,9 +261,12 @@ class WorkerService(BaseService):
     def _on_question(self, question: Question) -> Reply:
         if question.held:
             return Reply(self.worker_id, held=tuple(held.queued.job_id for held in self.held.values()))
+        if question.who_has:
+            busy = {each.queued.job_id for each in self.held.values() if each.stage in (Stage.RUNNING, Stage.SETTLING)}
+            return Reply(self.worker_id, held=tuple(job_id for job_id in question.who_has if job_id in busy))
         has = False
         for held in tuple(self.held.values()):
-            if held.queued.job_id == question.cancel and held.stage in (Stage.BUFFERED, Stage.RUNNING):
+            if held.queued.job_id == question.cancel and held.stage in (Stage.DOUBTFUL, Stage.BUFFERED, Stage.RUNNING):
                 has = True
                 self._flow.cancel(held, question.reason or "cancelled")
         return Reply(self.worker_id, has)
