@@ -18,6 +18,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,17 +26,24 @@ from typing import Any, TypeVar, overload
 
 from naq.client import Client, JobOptions
 from naq.config import Settings, load_settings
+from naq.declared import Change, ChangeKind, Definition, define
 from naq.engine.registry import Registry
+from naq.events import Event
 from naq.exceptions import InvalidSchedule
 from naq.job import Job
 from naq.names import check_schedule_id
 from naq.portal import SyncFace
 from naq.services.base import ServiceManager
+from naq.services.events import EventService
 from naq.services.scheduler import SchedulerService
+from naq.services.schedules import ScheduleService
 from naq.services.worker import WorkerService
 from naq.specification import Form, parse_job
+from naq.wire import function_name
 
 __all__ = ["Declared", "Naq"]
+
+log = logging.getLogger("naq.app")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,14 +61,21 @@ class Naq(Client):
     """An application: its jobs, its schedules, and everything a `Client` can do."""
 
     def __init__(
-        self, nats_url: str | Sequence[str] | None = None, *, config_file: str | Path | None = None, **config: Any
+        self,
+        nats_url: str | Sequence[str] | None = None,
+        *,
+        name: str | None = None,
+        config_file: str | Path | None = None,
+        **config: Any,
     ) -> None:
         """Without ``nats_url`` (here, in the file or in ``NAQ_NATS_URL``) it uses the embedded server.
 
+        ``name`` is the name of the set that its declared schedules are (default: the module that declares the first one).
         ``config`` are the keys of `naq.config`. Raises `ConfigError` with every complaint. Nothing is connected yet.
         """
-        given = {**config, **({} if nats_url is None else {"nats_url": nats_url})}
-        self.settings: Settings = load_settings(given, file=config_file)
+        self._given = {**config, **({} if nats_url is None else {"nats_url": nats_url})}
+        self.settings: Settings = load_settings(self._given, file=config_file)
+        self.name = name
         self.registry = Registry(self.settings.allow_functions)
         """The functions that this application's workers run."""
         self.declared: dict[str, Declared] = {}
@@ -69,6 +84,13 @@ class Naq(Client):
         super().__init__(self.settings, self.job_options)
         self.sync = SyncFace(lambda: Client(self.settings, self.job_options))
         """The same from synchronous code: ``app.sync.enqueue(send_report, "eu")``."""
+
+    def configure(self, given: Mapping[str, Any], config_file: str | Path | None = None) -> None:
+        """Lay more configuration over what the application was made with, before it runs. Raises `ConfigError`."""
+        self._given |= given
+        self.settings = load_settings(self._given, file=config_file)
+        self.registry.allow(self.settings.allow_functions)
+        self._use(self.settings)
 
     @overload
     def job(self, func: F, /) -> F: ...
@@ -107,7 +129,7 @@ class Naq(Client):
             if schedule_id in self.declared:
                 raise InvalidSchedule.of("id", schedule_id, "is declared twice in this application", f"{schedule_id}-2")
             job = Job(func=function, args=args, kwargs=kwargs or {}, **self.job_options[reference])
-            parse_job(job)
+            define(schedule_id, job, schedule)
             self.declared[schedule_id] = Declared(schedule_id, job, schedule)
             return function
 
@@ -127,14 +149,18 @@ class Naq(Client):
         worker: bool = True,
         stop: asyncio.Event | None = None,
         ready: Callable[[ServiceManager], Any] | None = None,
+        listen: Callable[[Event], None] | None = None,
     ) -> None:
         """Run a scheduler, a worker, or both, until ``stop`` is set or the task is cancelled; then end gracefully.
 
         The scheduler hands over its lease; the worker finishes its jobs or hands them back (``drain_timeout``).
-        ``ready`` is called with the running services once all have started.
+        ``ready`` is called with the running services once all have started, ``listen`` with every event that this process
+        emits; neither may raise.
         """
         ended = stop or asyncio.Event()
         async with ServiceManager(self.settings) as services:
+            if listen is not None:
+                (await services.get_service(EventService)).listen(listen)
             if scheduler:
                 await self.store_declared(await services.get_service(SchedulerService))
             if worker:
@@ -146,12 +172,30 @@ class Naq(Client):
                 ready(services)
             await ended.wait()
 
-    async def store_declared(self, service: SchedulerService) -> None:
-        """Store the declared schedules; those that are there are changed in place, and only if they differ."""
-        for declared in self.declared.values():
-            await service.schedule_job(
-                declared.job, declared.schedule, schedule_id=declared.schedule_id, if_exists="replace", actor="declared"
-            )
+    def definitions(self) -> tuple[Definition, ...]:
+        """The declared schedules as a set to synchronise."""
+        return tuple(define(each.schedule_id, each.job, each.schedule) for each in self.declared.values())
+
+    def set_name(self) -> str | None:
+        """The name of that set; ``None`` when it has none, because nothing is declared."""
+        if self.name is not None or not self.declared:
+            return self.name
+        first = next(iter(self.declared.values())).job.func
+        return function_name(first).partition(":")[0]
+
+    async def store_declared(self, service: ScheduleService) -> tuple[Change, ...]:
+        """Create and change the declared schedules, and remove those of the set that are declared no more.
+
+        What could not be taken over, because its id belongs to somebody else, is logged.
+        """
+        name = self.set_name()
+        if name is None:
+            return ()
+        changes = await service.sync(self.definitions(), name, actor=f"declared:{name}")
+        for change in changes:
+            if change.kind is ChangeKind.REFUSE:
+                log.error("declared schedule %s", change)
+        return changes
 
     def _reference(self, func: Callable[..., Any]) -> str:
         return self.registry.add(func)

@@ -31,6 +31,9 @@ class Client:
         self._options = options or {}
         self._registry = Registry()
 
+    def _use(self, settings: Settings) -> None:
+        self._manager = ServiceManager(settings)
+
     async def __aenter__(self) -> Self:
         await self._schedules()
         return self

@@ -120,6 +120,10 @@ class ServiceManager:
         async with self._turn:
             return typing.cast(S, await self._build(wanted, ()))
 
+    def find(self, service_type: type[S]) -> S | None:
+        """The service of that type if it is started already; ``None`` otherwise."""
+        return typing.cast("S | None", self._started.get(service_type))
+
     async def __aenter__(self) -> Self:
         return self
 

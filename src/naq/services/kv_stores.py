@@ -17,13 +17,16 @@ from typing import Any, Self
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.exceptions import InvalidInput, RecordUnreadable, StoreRejected, StoreUnavailable, StoreUnsuitable
-from naq.names import FENCE, Namespace
+from naq.lease import Lease
+from naq.names import FENCE, Namespace, lease_key
 from naq.ports import Check, Committed, Delete, Entry, Outcome, Put, Refused, Unknown, Write
 from naq.services.base import BaseService
 from naq.services.connection import ConnectionService
 from naq.services.direct import DirectReader, Stored
 from naq.services.follow import follow
 from naq.services.protocol import OPENED_FOR, Message, encode_batch, encode_opening, encode_single
+
+from naq.wire import decode
 
 __all__ = ["KVStoreService", "Transaction"]
 
@@ -259,6 +262,12 @@ class KVStoreService(BaseService):
         if code in NOT_COMMITTED:
             return _Dropped(text)
         raise StoreRejected(f"the bucket {self.settings.namespace!r} refused to write: {text}", code)
+
+    async def read_lease(self, partition: int = 0) -> Lease | None:
+        """Who leads a partition, as the store says; ``None`` when there is no lease. Raises `RecordUnreadable`."""
+        key = lease_key(partition)
+        entry = await self.get(key)
+        return None if entry is None or entry.value is None else decode(Lease, key, entry.value)
 
     # --- the usual verbs
 

@@ -13,7 +13,9 @@ from typing import Any
 from naq.changes import read_changes, read_instant
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
-from naq.engine.schedules import Change, Schedules, Unreadable
+from naq.declared import Change, ChangeKind, Definition, changed, created, diff
+from naq.engine.schedules import Change as Edit
+from naq.engine.schedules import Schedules, Unreadable
 from naq.events import EventType
 from naq.exceptions import InvalidSchedule, RecordUnreadable, SchedulerError
 from naq.job import Job
@@ -234,8 +236,46 @@ class ScheduleService(BaseService):
             return _unreadable(Unreadable(schedule_id, error.reason))
         return None if schedule is None else self._entry(schedule)
 
+    async def sync(
+        self,
+        definitions: Iterable[Definition],
+        set_name: str,
+        *,
+        dry_run: bool = False,
+        prune: bool = True,
+        actor: str | None = None,
+    ) -> tuple[Change, ...]:
+        """Bring a declared set into the store, and return what was (or, as a dry run, would be) done about each schedule.
+
+        Creates, changes in place, and with ``prune`` removes what is in the set and declared no more. Schedules of other
+        sets, and those made by hand, are never touched. Raises `InvalidSchedule` for an id that is declared twice.
+        """
+        existing: list[Schedule] = []
+        async for page in self.schedules.pages():
+            existing += [each for each in page if not isinstance(each, Unreadable)]
+        changes = diff(definitions, existing, set_name, self.clock.now(), prune)
+        if not dry_run:
+            for change in changes:
+                await self._carry_out(change, set_name, actor)
+        return changes
+
+    async def _carry_out(self, change: Change, set_name: str, actor: str | None) -> None:
+        definition = change.definition
+        match change.kind:
+            case ChangeKind.CREATE if definition is not None:
+                fresh = created(definition, set_name, self.clock.now())
+                await self.schedules.create(fresh, IfExists.KEEP, lambda it: it, actor)
+            case ChangeKind.UPDATE if definition is not None:
+
+                def update(schedule: Schedule) -> Schedule | None:
+                    return changed(schedule, definition, self.clock.now())
+
+                await self._change(change.schedule_id, update, EventType.SCHEDULE_UPDATED, actor)
+            case ChangeKind.REMOVE:
+                await self.schedules.delete(change.schedule_id, actor)
+
     async def _change(
-        self, schedule_id: str, change: Change, kind: EventType, actor: str | None, reason: str | None = None
+        self, schedule_id: str, change: Edit, kind: EventType, actor: str | None, reason: str | None = None
     ) -> bool:
         identity = _schedule_id(schedule_id)
         try:

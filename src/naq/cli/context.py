@@ -1,0 +1,93 @@
+"""What every command has: the global options, a way to the services, and a way to run async work."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import typer
+
+from naq.app import Naq
+from naq.config import Settings, load_settings
+from naq.exceptions import InvalidInput
+from naq.services.base import BaseService, ServiceManager
+
+__all__ = ["Options", "load_app", "options_of", "run", "service", "start_logging"]
+
+T = TypeVar("T")
+S = TypeVar("S", bound=BaseService)
+
+
+@dataclass
+class Options:
+    """The global options, as they were given."""
+
+    given: dict[str, Any] = field(default_factory=dict)
+    """Configuration keys from the command line."""
+    file: Path | None = None
+    debug: bool = False
+
+    @property
+    def settings(self) -> Settings:
+        """The settings out of command line, file and environment. Raises `ConfigError`."""
+        return load_settings(self.given, file=self.file)
+
+    def with_more(self, **more: Any) -> Options:
+        """The same with more configuration keys; ``None`` is not given."""
+        return Options({**self.given, **{k: v for k, v in more.items() if v is not None}}, self.file, self.debug)
+
+
+def options_of(context: typer.Context) -> Options:
+    """The global options of this run."""
+    options = context.find_root().obj
+    return options if isinstance(options, Options) else Options()
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run async work to its end."""
+    return asyncio.run(work)
+
+
+@asynccontextmanager
+async def service(options: Options, kind: type[S]) -> AsyncIterator[S]:
+    """One service, started, with what it needs."""
+    async with ServiceManager(options.settings) as services:
+        yield await services.get_service(kind)
+
+
+def start_logging(level: str) -> None:
+    """Logs to standard error, one readable line each."""
+    logging.basicConfig(
+        level=level, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", datefmt="%H:%M:%S"
+    )
+
+
+def load_app(reference: str, options: Options) -> Naq:
+    """The `Naq` at ``module:attribute``, configured anew by the command line. Raises `InvalidInput`."""
+    module_name, colon, attribute = reference.partition(":")
+    example = "myapp:app"
+    if not module_name:
+        raise InvalidInput.of("MODULE:APP", reference, "names no module", example)
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module_name.startswith(error.name):
+            raise
+        reason = f"there is no module {error.name!r} here (looked in {Path.cwd()} and the installed packages)"
+        raise InvalidInput.of("MODULE:APP", reference, reason, example) from None
+    found = getattr(module, attribute if colon else "app", None)
+    if not isinstance(found, Naq):
+        reason = f"module {module_name!r} has no Naq called {attribute or 'app'!r}"
+        raise InvalidInput.of("MODULE:APP", reference, reason, example)
+    if options.given or options.file is not None:
+        found.configure(options.given, options.file)
+    return found

@@ -1,0 +1,141 @@
+"""``naq doctor``, ``naq leader``, ``naq config``, ``naq events``: how things stand."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from naq.cli import render
+from naq.cli.context import Options, options_of, run, service
+from naq.clock import SystemClock
+from naq.events import Event
+from naq.services.checkup import Finding, Level, check_up
+from naq.services.events import EventService
+from naq.services.kv_stores import KVStoreService
+from naq.timing.duration import parse_duration
+from naq.wire import plain
+
+__all__ = ["config", "doctor", "events", "leader"]
+
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "bold red"}
+
+
+def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
+    """Look over server, bucket, clock, leader and schedules; exit code 1 when something is wrong."""
+    findings: list[Finding] = run(check_up(options_of(context).settings))
+    if as_json:
+        render.show_json([dataclasses.asdict(finding) for finding in findings])
+    else:
+        rows = (
+            (
+                Text(str(finding.level), style=STYLES[finding.level]),
+                finding.subject,
+                finding.found,
+                finding.remedy or "",
+            )
+            for finding in findings
+        )
+        render.show_table("", ("", "what", "found", "remedy"), rows, "nothing was looked at")
+    if any(finding.level is Level.ERROR for finding in findings):
+        raise typer.Exit(1)
+
+
+def leader(context: typer.Context, as_json: JsonOption = False) -> None:
+    """Who leads, since when, and when it was last heard of; exit code 1 when nobody does."""
+    lease = run(_lease(options_of(context)))
+    if as_json:
+        render.show_json(lease)
+    elif lease is not None:
+        now = SystemClock().now()
+        render.show_fields(
+            "leader",
+            [
+                ("instance", lease["instance_id"]),
+                ("priority", lease["priority"]),
+                ("leads since", render.both_times(lease["became_leader_at"])),
+                ("last heartbeat", render.ago(lease["last_heartbeat"], now)),
+            ],
+        )
+    else:
+        print("nobody leads: is a scheduler running? (naq scheduler, or naq run MODULE:APP)")
+    if lease is None:
+        raise typer.Exit(1)
+
+
+async def _lease(options: Options) -> dict[str, Any] | None:
+    async with service(options, KVStoreService) as store:
+        lease = await store.read_lease()
+    if lease is None or not lease.held:
+        return None
+    return {
+        "instance_id": lease.instance_id,
+        "priority": lease.priority,
+        "became_leader_at": None if lease.became_leader_at is None else lease.became_leader_at.timestamp(),
+        "last_heartbeat": None if lease.last_heartbeat is None else lease.last_heartbeat.timestamp(),
+    }
+
+
+def config(context: typer.Context, as_json: JsonOption = False) -> None:
+    """The settings in force, without secrets."""
+    settings = options_of(context).settings
+    form = {}
+    for declared in dataclasses.fields(settings):
+        value = getattr(settings, declared.name)
+        secret = declared.metadata["secret"] and value not in (None, ())
+        form[declared.name] = "***" if secret else (list(value) if isinstance(value, tuple) else value)
+    if as_json:
+        render.show_json(form)
+        return
+    rows = (
+        (declared.name, str(form[declared.name]), declared.metadata["doc"]) for declared in dataclasses.fields(settings)
+    )
+    render.show_table("", ("key", "value", "meaning"), rows, "")
+
+
+def events(
+    context: typer.Context,
+    since: Annotated[str | None, typer.Option(help="First those of this long ago: 10m, 1h.")] = None,
+    kind: Annotated[list[str] | None, typer.Option("--type", help="Only of this type; may be given again.")] = None,
+    schedule: Annotated[str | None, typer.Option("--schedule", help="Only about this schedule.")] = None,
+    job: Annotated[str | None, typer.Option("--job", help="Only about this job.")] = None,
+    follow: Annotated[bool, typer.Option("--follow/--no-follow", "-f", help="Go on until Ctrl-C.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document a line.")] = False,
+) -> None:
+    """What happens, as it happens."""
+    age = parse_duration(since, "--since") if since is not None else None
+    run(_events(options_of(context), age, kind, schedule, job, follow, as_json))
+
+
+async def _events(
+    options: Options,
+    age: timedelta | None,
+    kinds: list[str] | None,
+    schedule: str | None,
+    job: str | None,
+    follow: bool,
+    as_json: bool,
+) -> None:
+    begin = SystemClock().now() - age if age is not None else None
+    async with service(options, EventService) as source:
+        if not follow:
+            for event in await source.get_event_history(types=kinds, schedule_id=schedule, job_id=job, since=begin):
+                _show_event(event, as_json)
+            return
+        async for event in source.stream_events(types=kinds, schedule_id=schedule, job_id=job, since=begin):
+            _show_event(event, as_json)
+
+
+def _show_event(event: Event, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(plain(event)), flush=True)
+        return
+    about = " ".join(filter(None, (event.schedule_id, event.job_id)))
+    why = f"  ({event.reason})" if event.reason else ""
+    who = f"  by {event.actor}" if event.actor else ""
+    print(f"{render.local(event.timestamp)}  {event.type:34} {about}{why}{who}", flush=True)

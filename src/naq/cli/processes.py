@@ -1,0 +1,168 @@
+"""Commands that run until they are told to stop: scheduler, worker, both, and the embedded server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from naq.app import Naq
+from naq.cli import render
+from naq.cli.context import Options, load_app, options_of, run
+from naq.config import load_settings
+from naq.services.base import ServiceManager
+from naq.services.embedded import EmbeddedServer, describe, stop
+from naq.services.scheduler import SchedulerService
+
+__all__ = ["default_level", "run_both", "scheduler", "server", "until_told", "worker"]
+
+server = typer.Typer(no_args_is_help=True, help="The NATS server that naq runs itself.")
+
+LONG_RUNNING = frozenset({"run", "scheduler", "worker"})
+
+AppArgument = Annotated[str, typer.Argument(metavar="MODULE:APP", help="Where the application's Naq is.")]
+PriorityOption = Annotated[int | None, typer.Option(help="A standby with a higher priority takes over.")]
+InstanceOption = Annotated[str | None, typer.Option(help="Name of this process among the others.")]
+
+
+def default_level(command: str) -> str:
+    """What is logged unless the user says otherwise: processes tell what they do, commands only what is wrong."""
+    return load_settings({}, environment=None).log_level if command in LONG_RUNNING else "ERROR"
+
+
+def run_both(
+    context: typer.Context,
+    application: AppArgument,
+    queue: Annotated[list[str] | None, typer.Option("--queue", help="A queue to serve; may be given again.")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Jobs at the same time.")] = None,
+    priority: PriorityOption = None,
+    instance_id: InstanceOption = None,
+) -> None:
+    """Run a scheduler and a worker in one process, until Ctrl-C or SIGTERM."""
+    options = options_of(context).with_more(
+        queues=queue, concurrency=concurrency, priority=priority, instance_id=instance_id
+    )
+    run(_run_app(load_app(application, options), scheduler=True, worker=True, name="run"))
+
+
+def scheduler(
+    context: typer.Context,
+    application: Annotated[
+        str | None, typer.Argument(metavar="[MODULE:APP]", help="An application whose declared schedules to store.")
+    ] = None,
+    priority: PriorityOption = None,
+    instance_id: InstanceOption = None,
+) -> None:
+    """Run a scheduler: it leads, or stands by for whoever does, until Ctrl-C or SIGTERM."""
+    options = options_of(context).with_more(priority=priority, instance_id=instance_id)
+    app = _bare_app(options) if application is None else load_app(application, options)
+    run(_run_app(app, scheduler=True, worker=False, name="scheduler"))
+
+
+def worker(
+    context: typer.Context,
+    application: AppArgument,
+    queue: Annotated[list[str] | None, typer.Option("--queue", help="A queue to serve; may be given again.")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Jobs at the same time.")] = None,
+    instance_id: InstanceOption = None,
+) -> None:
+    """Run a worker: it takes jobs of its queues until Ctrl-C or SIGTERM, then drains."""
+    options = options_of(context).with_more(queues=queue, concurrency=concurrency, instance_id=instance_id)
+    run(_run_app(load_app(application, options), scheduler=False, worker=True, name="worker"))
+
+
+def _bare_app(options: Options) -> Naq:
+    app = Naq()
+    app.configure(options.given, options.file)
+    return app
+
+
+async def _run_app(app: Naq, *, scheduler: bool, worker: bool, name: str) -> None:
+    def ready(services: ServiceManager) -> None:
+        found = services.find(SchedulerService)
+        leads = "" if found is None else f" leader={str(found.is_leader).lower()}"
+        print(f"naq {name} ready instance={app.settings.instance_id}{leads}", flush=True)
+
+    with until_told() as stopped:
+        await app.run(scheduler=scheduler, worker=worker, stop=stopped, ready=ready)
+    await app.close()
+
+
+@contextlib.contextmanager
+def until_told() -> Iterator[asyncio.Event]:
+    """An event that SIGTERM or SIGINT sets; a second signal ends the process at once."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: int) -> None:
+        if stopped.is_set():
+            os._exit(128 + number)
+        stopped.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        yield stopped
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+@server.command("run", epilog="Example:  naq --data-dir /var/lib/naq server run")
+def server_run(context: typer.Context) -> None:
+    """Hold the embedded server up, though no other naq process runs, until Ctrl-C or SIGTERM."""
+    run(_hold(options_of(context)))
+
+
+async def _hold(options: Options) -> None:
+    embedded = EmbeddedServer(options.settings.data_dir)
+    with until_told() as stopped:
+        address = await embedded.join()
+        try:
+            print(f"naq server ready {address.url} pid={embedded.pid}", flush=True)
+            await stopped.wait()
+        finally:
+            await embedded.leave()
+
+
+@server.command("status", epilog="Example:  naq server status --json")
+def server_status(
+    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False
+) -> None:
+    """What runs in the data directory; exit code 1 when nothing does."""
+    settings = options_of(context).settings
+    found = describe(settings.data_dir)
+    if found is None:
+        if as_json:
+            render.show_json(None)
+        else:
+            print(f"no embedded server runs in {settings.data_dir}")
+        raise typer.Exit(1)
+    fields: dict[str, Any] = {
+        "url": found.url,
+        "pid": found.pid,
+        "version": found.version,
+        "answers": found.answers,
+        "members": list(found.members),
+        "data_dir": str(settings.data_dir),
+        "log_file": str(found.log_file),
+    }
+    if as_json:
+        render.show_json(fields)
+    else:
+        render.show_fields("embedded server", fields.items())
+
+
+@server.command("stop", epilog="Example:  naq server stop")
+def server_stop(context: typer.Context) -> None:
+    """Stop the embedded server, whoever uses it; exit code 1 when none ran."""
+    settings = options_of(context).settings
+    if not run(stop(settings.data_dir)):
+        print(f"no embedded server runs in {settings.data_dir}")
+        raise typer.Exit(1)
+    print("stopped")

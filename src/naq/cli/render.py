@@ -1,0 +1,93 @@
+"""How answers look: tables for people, one JSON document for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from naq.timing.duration import duration_text
+
+__all__ = ["STATUS_STYLES", "ago", "both_times", "instant", "local", "show_fields", "show_json", "show_table"]
+
+STATUS_STYLES = {
+    "active": "green",
+    "paused": "yellow",
+    "completed": "cyan",
+    "cancelled": "dim",
+    "quarantined": "bold red",
+    "failed": "bold red",
+    "running": "green",
+    "queued": "blue",
+    "deferred": "magenta",
+}
+
+
+def console() -> Console:
+    """Standard output as it is now."""
+    return Console(highlight=False, soft_wrap=False)
+
+
+def show_json(document: Any) -> None:
+    """One JSON document."""
+    print(json.dumps(document, indent=2, default=str))
+
+
+def show_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str | Text]], empty: str) -> None:
+    """A table, or one line that says there is nothing."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console().print(table if table.row_count else empty)
+
+
+def show_fields(title: str, fields: Iterable[tuple[str, Any]]) -> None:
+    """One thing, field by field; fields without a value are left out."""
+    table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in fields:
+        if value not in (None, "", [], {}, ()):
+            table.add_row(name, value if isinstance(value, Text) else str(value))
+    console().print(table)
+
+
+def status(value: str) -> Text:
+    """A status in its colour."""
+    return Text(value, style=STATUS_STYLES.get(value, ""))
+
+
+def instant(value: float | datetime | None) -> datetime | None:
+    """Epoch seconds or a datetime as an aware UTC datetime."""
+    return datetime.fromtimestamp(value, UTC) if isinstance(value, int | float) else value
+
+
+def local(value: float | datetime | None) -> str:
+    """Local time, to the second, with its zone; ``-`` for none."""
+    found = instant(value)
+    return "-" if found is None else found.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def both_times(value: float | datetime | None) -> str:
+    """Local time and UTC."""
+    found = instant(value)
+    if found is None:
+        return "-"
+    return f"{local(found)}  ({found.astimezone(UTC).strftime('%Y-%m-%d %H:%M:%S')} UTC)"
+
+
+def ago(value: float | datetime | None, now: datetime) -> str:
+    """``3m12s ago`` or ``in 5s``; ``-`` for none."""
+    found = instant(value)
+    if found is None:
+        return "-"
+    gap = found - now
+    whole = timedelta(seconds=abs(int(gap.total_seconds())))
+    return f"in {duration_text(whole)}" if gap >= timedelta(0) else f"{duration_text(whole)} ago"

@@ -1,0 +1,132 @@
+"""``naq sync``, ``naq import`` and ``naq lint``: schedules as a set."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from naq.cli import render
+from naq.cli.context import Options, load_app, options_of, run, service
+from naq.cli.schedules import actor
+from naq.clock import SystemClock
+from naq.crontab import read_crontab
+from naq.declared import Change, ChangeKind, Definition, read_definitions
+from naq.declared import render as plan_text
+from naq.engine.schedules import Unreadable
+from naq.exceptions import InvalidInput
+from naq.lint import Finding, lint
+from naq.schedule import Schedule
+from naq.services.schedules import ScheduleService
+
+__all__ = ["import_crontab", "lint_schedules", "sync"]
+
+
+def sync(
+    context: typer.Context,
+    source: Annotated[
+        str, typer.Argument(metavar="FILE|MODULE:APP", help="A TOML, YAML or JSON file, or an application.")
+    ],
+    set_name: Annotated[
+        str | None, typer.Option("--set", help="Name of the set; default: the file's or module's name.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would change.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove what is in the set and declared no more.")] = False,
+) -> None:
+    """Bring declared schedules into the store, as a set. Schedules of others are never touched."""
+    options = options_of(context)
+    path = Path(source)
+    if path.suffix.lower() in (".toml", ".yaml", ".yml", ".json"):
+        definitions, name = read_definitions(_read_file(path)), path.stem
+    else:
+        app = load_app(source, options)
+        definitions, name = app.definitions(), app.set_name() or source.partition(":")[0]
+    changes = run(_sync(options, definitions, set_name or name, dry_run, prune))
+    print(plan_text(changes))
+    if any(change.kind is ChangeKind.REFUSE for change in changes):
+        raise typer.Exit(1)
+
+
+async def _sync(
+    options: Options, definitions: tuple[Definition, ...], set_name: str, dry_run: bool, prune: bool
+) -> tuple[Change, ...]:
+    async with service(options, ScheduleService) as schedules:
+        return await schedules.sync(definitions, set_name, dry_run=dry_run, prune=prune, actor=actor())
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise InvalidInput.of("FILE", str(path), f"cannot be read ({error.strerror})", "schedules.toml") from None
+    try:
+        form = _parsed(path, text)
+    except ValueError as error:
+        raise InvalidInput.of("FILE", str(path), f"cannot be read: {error}", "schedules.toml") from None
+    if not isinstance(form, dict):
+        raise InvalidInput.of("FILE", str(path), "is no mapping with 'schedules' in it", "schedules.toml")
+    return form
+
+
+def _parsed(path: Path, text: str) -> Any:
+    match path.suffix.lower():
+        case ".toml":
+            return tomllib.loads(text)
+        case ".json":
+            return json.loads(text)
+        case _:
+            try:
+                import yaml
+            except ModuleNotFoundError:
+                raise ValueError("YAML needs the extra naq[yaml]; TOML and JSON are read without it") from None
+            try:
+                return yaml.safe_load(text)
+            except yaml.YAMLError as error:
+                raise ValueError(str(error)) from None
+
+
+def import_crontab(
+    file: Annotated[Path, typer.Argument(metavar="CRONTAB", help="A crontab.")],
+    tz: Annotated[str | None, typer.Option("--tz", help="Zone of its machine, until a CRON_TZ line.")] = None,
+    with_user: Annotated[bool, typer.Option("--with-user", help="Lines name a user, as in /etc/crontab.")] = False,
+) -> None:
+    """Turn a crontab into a file that ``naq sync`` reads (JSON, on standard output); complaints go to standard error."""
+    try:
+        text = file.read_text()
+    except OSError as error:
+        raise InvalidInput.of("CRONTAB", str(file), f"cannot be read ({error.strerror})", "/etc/crontab") from None
+    found = read_crontab(text, tz=tz, with_user=with_user)
+    render.show_json(found.form)
+    for complaint in found.complaints:
+        typer.echo(str(complaint), err=True)
+    if any(not complaint.taken for complaint in found.complaints):
+        raise typer.Exit(1)
+
+
+def lint_schedules(
+    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False
+) -> None:
+    """Warn of schedules that never fire, pile up on one second, or fall into a DST gap; exit code 1 when there are any."""
+    found: tuple[Finding, ...] = run(_lint(options_of(context)))
+    if as_json:
+        render.show_json(
+            [{"kind": str(each.kind), "schedules": list(each.schedule_ids), "message": each.message} for each in found]
+        )
+    else:
+        for each in found:
+            print(each)
+        if not found:
+            print("nothing to complain about")
+    if found:
+        raise typer.Exit(1)
+
+
+async def _lint(options: Options) -> tuple[Finding, ...]:
+    schedules: list[Schedule] = []
+    async with service(options, ScheduleService) as source:
+        async for page in source.schedules.pages():
+            schedules += [each for each in page if not isinstance(each, Unreadable)]
+    return lint(schedules, SystemClock().now())

@@ -1,0 +1,151 @@
+"""The check-up: everything that can be wrong around naq, looked at once, each with its remedy."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from naq.clock import Clock, SystemClock
+from naq.config import Settings
+from naq.engine.schedules import Schedules, Unreadable
+from naq.exceptions import NaqError, RecordUnreadable, SchedulerError, StoreError
+from naq.names import Namespace
+from naq.services.base import ServiceManager
+from naq.services.connection import ConnectionService
+from naq.services.events import EventService
+from naq.services.kv_stores import KVStoreService
+from naq.timing.zones import tzdata_version
+
+__all__ = ["Finding", "Level", "check_up"]
+
+CLOCK_WARNING = 0.5
+"""Seconds between this machine's clock and the server's from which on it is worth a word."""
+CLOCK_ERROR = 5.0
+
+
+class Level(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    level: Level
+    subject: str
+    found: str
+    remedy: str | None = None
+    """What to do about it; ``None`` when it is fine."""
+
+
+async def check_up(settings: Settings, clock: Clock | None = None) -> list[Finding]:
+    """Look at all of it. Never raises for what is wrong: that is a finding."""
+    findings = [Finding(Level.OK, "time zones", f"tzdata {tzdata_version()}")]
+    async with ServiceManager(settings) as services:
+        try:
+            connection = await services.get_service(ConnectionService)
+        except NaqError as error:
+            return [*findings, Finding(Level.ERROR, "server", "cannot be used", str(error))]
+        findings += [finding async for finding in _server(connection, clock or SystemClock())]
+        try:
+            store = await services.get_service(KVStoreService)
+        except NaqError as error:
+            return [*findings, Finding(Level.ERROR, "bucket", "cannot be used", str(error))]
+        findings.append(
+            Finding(Level.OK, "bucket", f"{settings.namespace!r}: atomic publish, direct get, message TTLs")
+        )
+        try:
+            findings += [finding async for finding in _store(store, connection, settings)]
+            findings += [finding async for finding in _schedules(services, store, settings)]
+        except (StoreError, SchedulerError) as error:
+            findings.append(Finding(Level.ERROR, "store", "did not answer", str(error)))
+    return findings
+
+
+async def _server(connection: ConnectionService, clock: Clock) -> AsyncIterator[Finding]:
+    version = connection.client.connected_server_version
+    yield Finding(Level.OK, "server", f"{connection.where}, version {version.major}.{version.minor}.{version.patch}")
+    try:
+        began = clock.now()
+        info = await connection.api("INFO")
+        ended = clock.now()
+    except NaqError as error:
+        yield Finding(Level.ERROR, "JetStream", "does not answer", str(error))
+        return
+    used, limit = info.get("storage", 0), info.get("limits", {}).get("max_storage", -1)
+    room = "" if limit in (-1, 0) else f" of {limit / 1e9:.1f} GB"
+    text = f"{info.get('streams', 0)} streams, {used / 1e6:.1f} MB stored{room}"
+    full = limit > 0 and used > 0.9 * limit
+    remedy = "raise the account's max_storage, or remove what is not needed" if full else None
+    yield Finding(Level.WARNING if full else Level.OK, "JetStream", text, remedy)
+    yield await _clock_offset(connection, began, ended, clock)
+
+
+async def _clock_offset(connection: ConnectionService, began: datetime, ended: datetime, clock: Clock) -> Finding:
+    """This machine's clock against the server's, whose answers to a stream question carry its time."""
+    names = Namespace(connection.settings.namespace)
+    try:
+        began = clock.now()
+        info = await connection.api(f"STREAM.INFO.{names.stream}")
+        ended = clock.now()
+    except StoreError:
+        return Finding(Level.OK, "clock", "not compared: the bucket does not exist yet")
+    stamp = str(info.get("ts", ""))
+    if not stamp:
+        return Finding(Level.WARNING, "clock", "not compared: the server does not tell its time", "upgrade the server")
+    there = datetime.fromisoformat(stamp[:26].rstrip("Z") + "+00:00").astimezone(UTC)
+    offset = (there - (began + (ended - began) / 2)).total_seconds()
+    text = f"the server's clock is {abs(offset) * 1000:.0f} ms {'ahead' if offset > 0 else 'behind'}"
+    if abs(offset) >= CLOCK_WARNING:
+        level = Level.ERROR if abs(offset) >= CLOCK_ERROR else Level.WARNING
+        return Finding(level, "clock", text, "synchronise both clocks (NTP): fires come early or late by this much")
+    return Finding(Level.OK, "clock", text)
+
+
+async def _store(store: KVStoreService, connection: ConnectionService, settings: Settings) -> AsyncIterator[Finding]:
+    info = await connection.stream_service.info(store.names.stream)
+    config: dict[str, Any] = {} if info is None else info["config"]
+    cluster: dict[str, Any] = {} if info is None else info.get("cluster") or {}
+    replicas = int(config.get("num_replicas", 1))
+    if cluster.get("name") and replicas < 3:
+        remedy = f"nats stream edit {store.names.stream} --replicas=3, or set replicas = 3 before the bucket is made"
+        yield Finding(Level.WARNING, "replicas", f"{replicas}, on the cluster {cluster['name']!r}", remedy)
+    else:
+        yield Finding(Level.OK, "replicas", str(replicas))
+    behind = [peer["name"] for peer in cluster.get("replicas", []) if not peer.get("current")]
+    if behind:
+        yield Finding(Level.WARNING, "replicas", f"behind: {', '.join(behind)}", "look at those nodes")
+    if settings.embedded:
+        yield Finding(Level.OK, "sync on write", "always (embedded server)")
+    elif replicas == 1:
+        text = "not known: a server does not tell clients how often it syncs"
+        remedy = "set jetstream { sync_interval: always } there, or a power failure can lose acknowledged writes"
+        yield Finding(Level.WARNING, "sync on write", text, remedy)
+
+
+async def _schedules(services: ServiceManager, store: KVStoreService, settings: Settings) -> AsyncIterator[Finding]:
+    try:
+        lease = await store.read_lease()
+    except RecordUnreadable as error:
+        yield Finding(Level.ERROR, "leader", str(error), "delete the key; a scheduler takes it anew")
+    else:
+        if lease is None or not lease.held:
+            yield Finding(Level.WARNING, "leader", "nobody leads: nothing fires", "start a scheduler (naq scheduler)")
+        else:
+            yield Finding(Level.OK, "leader", lease.instance_id)
+    events = await services.get_service(EventService)
+    total, bad = 0, []
+    async for page in Schedules(store, SystemClock(), events, settings.instance_id).pages():
+        total += len(page)
+        bad += [record for record in page if isinstance(record, Unreadable)]
+    yield Finding(Level.OK, "schedules", str(total))
+    for record in bad[:20]:
+        remedy = f"mend the record, or remove it: naq schedule rm {record.schedule_id}"
+        yield Finding(Level.ERROR, "schedule", f"{record.schedule_id} is quarantined: {record.reason}", remedy)
