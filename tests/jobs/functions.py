@@ -23,6 +23,7 @@ released: dict[str, asyncio.Event] = {}
 """What `hold` waits for."""
 thread_gate = threading.Event()
 seen: list[Any] = []
+leaked: list[bytes] = []
 
 
 class Order(msgspec.Struct):
@@ -174,6 +175,12 @@ async def report(context: JobContext, name: str) -> None:
 def report_from_process(context: JobContext) -> int:
     context.progress(2, 2)
     return context.attempt
+
+
+async def leak(megabytes: int, name: str) -> None:
+    leaked.append(b"x" * (megabytes * 1024 * 1024))
+    event(started, name).set()
+    await event(released, name).wait()
 
 
 def append(path: str, line: str) -> None:

@@ -9,7 +9,11 @@ import pytest
 
 from naq.exceptions import JobCancelled, JobFailed
 from naq.job import Job, JobStatus
+from naq.services import heartbeat
+from naq.services.base import ServiceManager
+from naq.services.events import EventService
 from naq.services.jobs import JobService
+from naq.services.scheduler import SchedulerService
 from tests.jobs import functions
 from tests.jobs.conftest import StartWorker, until
 
@@ -176,3 +180,82 @@ async def test_stop_and_start_are_idempotent(jobs: JobService, start_worker: Sta
     await worker.start()
     (info,) = await jobs.list_workers()
     assert (info.worker_id, info.queues, info.concurrency) == ("worker-0", ("default",), 10)
+
+
+@pytest.mark.parametrize("overlap", ["cancel_other", "terminate_other"])
+async def test_overlap_policies_stop_the_run_before(
+    jobs: JobService, scheduler: SchedulerService, start_worker: StartWorker, overlap: str
+) -> None:
+    await start_worker()
+    schedule_id = await scheduler.schedule_job(
+        Job(func=functions.hold, args=["h"]), {"type": "interval", "interval": 0.5, "max_runs": 2, "overlap": overlap}
+    )
+    await begun("h")
+
+    async def second_runs() -> bool:
+        statuses = sorted(str(info.status) for info in await jobs.list_jobs(schedule_id=schedule_id))
+        return statuses == ["cancelled", "running"]
+
+    await until(second_runs)
+    functions.event(functions.released, "h").set()
+
+    async def closed() -> bool:
+        entry = await scheduler.get_schedule(schedule_id)
+        return entry is not None and entry["open_runs"] == [] and entry["status"] == "completed"
+
+    await until(closed)
+
+
+async def test_skip_waits_for_the_end_that_the_worker_tells(
+    jobs: JobService, scheduler: SchedulerService, start_worker: StartWorker
+) -> None:
+    await start_worker()
+    schedule_id = await scheduler.schedule_job(
+        Job(func=functions.hold, args=["h"]), {"type": "interval", "interval": 0.2, "max_runs": 2, "overlap": "skip"}
+    )
+    await begun("h")
+
+    async def skipped() -> bool:
+        entry = await scheduler.get_schedule(schedule_id)
+        return entry is not None and entry["skipped"] >= 2
+
+    await until(skipped)
+    functions.event(functions.released, "h").set()
+
+    async def completed() -> bool:
+        entry = await scheduler.get_schedule(schedule_id)
+        return entry is not None and entry["status"] == "completed" and entry["open_runs"] == []
+
+    await until(completed)
+
+    async def told() -> bool:
+        outcomes = [str(record.outcome) for record in await jobs.history.history(schedule_id)]
+        return outcomes.count("completed") == 2 and "skipped" in outcomes
+
+    await until(told)
+
+
+async def test_a_job_that_leaks_is_reported_with_what_ran(
+    jobs: JobService,
+    services: ServiceManager,
+    start_worker: StartWorker,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(heartbeat, "MEMORY_STEP", 30 * 1024 * 1024)
+    await start_worker()
+    job_id = await jobs.enqueue(functions.leak, 100, "h")
+    await begun("h")
+    events = await services.get_service(EventService)
+
+    async def told() -> bool:
+        return bool(await events.get_event_history(types=["worker_memory"]))
+
+    await until(told)
+    (event, *_) = await events.get_event_history(types=["worker_memory"])
+    assert event.details["grown_by"] > 30 * 1024 * 1024
+    assert event.details["running"] == {"tests.jobs.functions:leak": 1}
+    assert "functions:leak" in caplog.text
+    functions.event(functions.released, "h").set()
+    await jobs.result(job_id, timeout=HANG)
+    functions.leaked.clear()

@@ -13,8 +13,9 @@ from naq.config import Settings
 from naq.engine.outcome import Dropped, Outcome, Raised, Unrunnable
 from naq.exceptions import RecordUnreadable, StoreUnavailable
 from naq.job_records import DeadJob, DeadReason
-from naq.names import dead_key
+from naq.names import dead_key, schedule_key
 from naq.ports import Committed, Put, Unknown
+from naq.schedule import Schedule
 from naq.services.dependencies import Dependencies, Verdict
 from naq.services.held import Held
 from naq.services.kv_stores import KVStoreService
@@ -58,7 +59,7 @@ LONGEST_WAIT_FOR_SLOT = 2.0
 def needs_thought(held: Held) -> bool:
     """Whether the store must be asked before this job is run; most jobs are simply run."""
     spec = held.queued.spec
-    return held.delivered > 1 or spec.max_concurrent is not None or bool(spec.depends_on)
+    return held.delivered > 1 or held.queued.tracked or spec.max_concurrent is not None or bool(spec.depends_on)
 
 
 class Admission:
@@ -87,6 +88,8 @@ class Admission:
             return Refuse(Dropped("missed"))
         if held.delivered > 1 and (ended := await self._died_before(held)) is not None:
             return ended
+        if queued.tracked and await self._was_given_up(held):
+            return Refuse(Dropped("cancelled"))
         if queued.spec.depends_on and queued.attempt == 1:
             verdict, reason = await self._dependencies.verdict(queued)
             if verdict is Verdict.NEVER:
@@ -118,6 +121,21 @@ class Admission:
         if dead.reason is DeadReason.FAILED:
             return Refuse(Raised(error_type, error, dead.traceback))
         return Refuse(Unrunnable(dead.reason, error_type, error))
+
+    async def _was_given_up(self, held: Held) -> bool:
+        """Whether the schedule does not count this run any more: its overlap policy ended it before a worker had it."""
+        queued = held.queued
+        entry = await self._kv.get(schedule_key(queued.schedule_id or ""))
+        if entry is None or entry.value is None:
+            return False
+        try:
+            schedule = decode(Schedule, entry.key, entry.value)
+        except RecordUnreadable:
+            return False
+        if any(run.job_id == queued.job_id for run in schedule.open_runs):
+            return False
+        held.cancel_reason = held.cancel_reason or "the schedule's overlap policy gave this run up"
+        return True
 
     async def _set_aside(self, held: Held) -> Decision:
         outcome = await self._kv.transact(self._dependencies.writes(held.queued, None))

@@ -50,7 +50,7 @@ class Control:
     """Both ends of the line. Each worker is asked on a subject of its own: when it is gone, NATS says so at once."""
 
     def __init__(self, connection: ConnectionService, names: Namespace, kv: KVStoreService | None = None) -> None:
-        """Without ``kv``, where the workers are listed, nobody can be asked; all can be told."""
+        """Without ``kv``, where the workers are listed, it is not known who must answer."""
         self._connection = connection
         self._kv = kv
         self._prefix = f"{names.name}.control."
@@ -79,18 +79,23 @@ class Control:
             task.exception()  # the connection is down: whoever asked does not wait
 
     async def ask(
-        self, question: Question, *, but: str = "", until: Callable[[Reply], bool] = lambda reply: False
+        self,
+        question: Question,
+        *,
+        but: str = "",
+        workers: int | None = None,
+        until: Callable[[Reply], bool] = lambda reply: False,
     ) -> list[Reply]:
         """The answers of all workers that are listed, ``but`` one: until one is what was looked for, or all have
         answered or are gone. Only one that is silent but not gone makes this wait, for `PATIENCE` at most.
 
-        Raises `StoreError` when not connected.
+        Where the workers are not known, all are asked together, and ``workers`` answers are enough. Raises `StoreError`
+        when not connected.
         """
-        assert self._kv is not None
-        workers = [key.partition(".")[2] async for keys in self._kv.keys("worker.>") for key in keys]
-        asked = [worker for worker in workers if worker != but]
+        subjects = [f"one.{worker}" for worker in await self._workers() if worker != but] if self._kv else ["all"]
+        wanted = len(subjects) if self._kv else workers
         replies: list[Reply] = []
-        if not asked:
+        if not subjects:
             return replies
         gone = 0
         enough = asyncio.Event()
@@ -102,7 +107,8 @@ class Control:
             else:
                 with contextlib.suppress(msgspec.MsgspecError):
                     replies.append(_replies.decode(data))
-            if gone + len(replies) >= len(asked) or (replies and until(replies[-1])):
+            done = wanted is not None and gone + len(replies) >= wanted
+            if done or (gone and not self._kv) or (replies and until(replies[-1])):
                 enough.set()
 
         client = self._connection.client
@@ -111,7 +117,7 @@ class Control:
         try:
             payload = _encoder.encode(question)
             tail = b" %b %d\r\n%b\r\n" % (inbox.encode(), len(payload), payload)
-            await client.send(b"".join(f"PUB {self._prefix}one.{worker}".encode() + tail for worker in asked))
+            await client.send(b"".join(f"PUB {self._prefix}{name}".encode() + tail for name in subjects))
             async with asyncio.timeout(PATIENCE):
                 await enough.wait()
         except TimeoutError:
@@ -119,6 +125,11 @@ class Control:
         finally:
             await subscription.unsubscribe()
         return replies
+
+    async def _workers(self) -> list[str]:
+        if self._kv is None:
+            return []
+        return [key.partition(".")[2] async for keys in self._kv.keys("worker.>") for key in keys]
 
     async def tell(self, question: Question) -> None:
         """Tell all workers, without waiting for anything. Raises `StoreUnavailable` when not connected."""

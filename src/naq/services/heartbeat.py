@@ -37,6 +37,9 @@ TICK = 0.5
 BLOCKED_AFTER = 2.0
 """Seconds for which the event loop must answer nothing to count as blocked."""
 
+MEMORY_STEP = 256 * 1024 * 1024
+"""Bytes by which the process must have grown since the last report to be reported."""
+
 log = logging.getLogger("naq.heartbeat")
 
 
@@ -64,9 +67,12 @@ class Heartbeat:
         slots: Mapping[str, int],
         info: Callable[[], WorkerInfo],
         on_blocked: Callable[[float, str | None], None],
+        on_memory: Callable[[int, int], None],
+        memory_limit: int | None = None,
     ) -> None:
         """``info`` is called in the thread: it must only read. ``on_blocked(seconds, job_id)`` is called on the worker's
-        loop after it was blocked."""
+        loop after it was blocked, ``on_memory(bytes, grown_by)`` when the process has grown by `MEMORY_STEP`
+        since the last time, or to more than ``memory_limit``."""
         self.blocked_for = 0.0
         """Seconds for which the worker's loop has been blocked by now; 0: it is not."""
         self._settings = settings
@@ -75,6 +81,10 @@ class Heartbeat:
         self._slots = slots
         self._info = info
         self._on_blocked = on_blocked
+        self._on_memory = on_memory
+        self._memory_limit = memory_limit
+        self._memory = 0
+        self._over = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._own_loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
@@ -89,6 +99,7 @@ class Heartbeat:
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
         self._answered_at = self._clock.monotonic()
+        self._memory = resident_bytes()
         started: asyncio.Future[None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, args=(started,), name="naq heartbeat", daemon=True)
         self._thread.start()
@@ -143,6 +154,7 @@ class Heartbeat:
                 async with asyncio.timeout(min(TICK, progress_every / 2)):
                     await stopping.wait()
             self._look_at_loop()
+            self._look_at_memory()
             now = self._clock.monotonic()
             try:
                 if now - progress_at >= progress_every:
@@ -181,6 +193,16 @@ class Heartbeat:
             self._asked = True
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._answer)
+
+    def _look_at_memory(self) -> None:
+        now = resident_bytes()
+        grown_by = now - self._memory
+        over = self._memory_limit is not None and now > self._memory_limit
+        if grown_by > MEMORY_STEP or (over and not self._over):
+            self._memory, self._over = now, over
+            assert self._loop is not None
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._on_memory, now, grown_by)
 
     def _answer(self) -> None:
         """On the worker's loop."""

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -76,10 +78,12 @@ class WorkerService(BaseService):
         middleware: Sequence[Middleware] = (),
         weights: Mapping[str, int] | None = None,
         grace: float = GRACE,
+        memory_limit: int | None = None,
         clock: Clock | None = None,
     ) -> None:
         """``weights``: how many jobs of each queue are taken when all have some (default 1 each). ``grace``: seconds that
-        a job has to end after it was stopped."""
+        a job has to end after it was stopped. ``memory_limit``: bytes resident beyond which the process sends itself a
+        SIGTERM, to be drained and started anew by whoever supervises it."""
         super().__init__(config)
         self.clock: Clock = clock or SystemClock()
         self.names = Namespace(self.settings.namespace)
@@ -97,6 +101,7 @@ class WorkerService(BaseService):
         self._middleware = tuple(middleware)
         self._weights = {queue: max(1, (weights or {}).get(queue, 1)) for queue in self.settings.queues}
         self._grace = grace
+        self._memory_limit = memory_limit
         self._started = False
         self._closers: list[Callable[[], Any]] = []
         self._started_at = self.clock.now()
@@ -166,7 +171,9 @@ class WorkerService(BaseService):
             self._rechecker,
             burial,
         )
-        self._heartbeat = Heartbeat(settings, clock, self.held, slots.taken, self.info, self._on_blocked)
+        self._heartbeat = Heartbeat(
+            settings, clock, self.held, slots.taken, self.info, self._on_blocked, self._on_memory, self._memory_limit
+        )
         self._tasks = Tasks(clock)
 
     async def _do_cleanup(self) -> None:
@@ -274,6 +281,21 @@ class WorkerService(BaseService):
     def _on_blocked(self, seconds: float, job_id: str | None) -> None:
         log.warning("the event loop was blocked for %.1f s%s", seconds, f" by job {job_id}" if job_id else "")
         self._emit("worker_blocked", job_id=job_id, details={"seconds": round(seconds, 1)})
+
+    def _on_memory(self, resident: int, grown_by: int) -> None:
+        """The process grew a lot: tell, and stop as for SIGTERM if it is more than it may have."""
+        running = Counter(held.queued.spec.func for held in self.held.values() if held.stage is Stage.RUNNING)
+        shown = ", ".join(f"{func} x{count}" for func, count in running.most_common(5)) or "nothing"
+        log.warning(
+            "the worker has grown by %d MB to %d MB; it runs %s. A job that leaks should have executor='process'",
+            grown_by >> 20,
+            resident >> 20,
+            shown,
+        )
+        self._emit("worker_memory", details={"bytes": resident, "grown_by": grown_by, "running": dict(running)})
+        if self._memory_limit is not None and resident > self._memory_limit:
+            log.error("the worker holds more than its %d MB: it drains and ends", self._memory_limit >> 20)
+            signal.raise_signal(signal.SIGTERM)
 
     async def _read_limits(self) -> int:
         """Read what holds now; the revision up to which it was read."""
