@@ -1,0 +1,54 @@
+"""After an acknowledged pause no fire follows, two hundred times, with the command that people use."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from naq import cli
+from naq.events import EventType
+from naq.job import Job
+from naq.schedule import Schedule, resumed
+from naq.services.base import ServiceManager
+from naq.services.scheduler import SchedulerService
+from tests.faults.world import recording
+
+TRIES = 200
+
+
+def resume(schedule: Schedule) -> Schedule | None:
+    return resumed(schedule, datetime.now(UTC))
+
+
+@pytest.mark.slow
+async def test_pause_while_it_fires_every_100_ms(config: dict[str, Any]) -> None:
+    globals_ = ["--nats-url", config["nats_url"], "--namespace", config["namespace"]]
+    async with recording(config) as (recorder, schedules), ServiceManager(config) as services:
+        store = schedules._kv
+        scheduler = await services.get_service(SchedulerService)
+        form = {"type": "interval", "interval": 0.1}
+        await scheduler.schedule_job(Job(func="tests.faults.jobs:tick"), form, schedule_id="X")
+        paused_at: list[int] = []
+        resumed_at: list[int] = []
+        for _ in range(TRIES):
+            # Somewhere within the interval, and so that the pause meets fires again and again.
+            await recorder.until_fire_after(datetime.now(UTC) - timedelta(milliseconds=100))
+            assert await asyncio.to_thread(cli.run, [*globals_, "schedule", "pause", "X"]) == 0
+            entry = await store.get("schedule.X")
+            assert entry is not None
+            paused_at.append(entry.revision)
+            changed = await scheduler.schedules.change("X", resume, EventType.SCHEDULE_RESUMED)
+            assert changed is not None
+            resumed_at.append(changed.revision)
+        await recorder.until_fire_after(datetime.now(UTC))
+        while_paused = [
+            (revision, job.job_id)
+            for revision, job in recorder.fires
+            for begin, end in zip(paused_at, resumed_at, strict=True)
+            if begin < revision < end
+        ]
+    assert len(recorder.fires) > TRIES / 4
+    assert not while_paused
