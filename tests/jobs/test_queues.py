@@ -225,3 +225,16 @@ async def test_manager_builds_both_services(services: ServiceManager) -> None:
     assert worker.initialized
     assert jobs.initialized
     assert await jobs.list_workers() == []
+
+
+async def test_a_rate_holds_for_the_starts_of_a_queue(jobs: JobService, start_worker: StartWorker) -> None:
+    await jobs.set_queue_limits("default", rate=20)
+    await start_worker(queues=["default", "other"])
+    job_ids = await jobs.enqueue_many([Job(func=functions.add, args=[number]) for number in range(12)])
+    other = await jobs.enqueue(Job(func=functions.add, args=[1], queue="other"))
+    results = [await jobs.wait(job_id, timeout=HANG) for job_id in (*job_ids, other)]
+    begun = sorted(result.started_at for result in results[:-1] if result.started_at is not None)
+    # Ten of the twelve have to wait for their turn; two may begin together from what was saved up.
+    assert (begun[-1] - begun[0]).total_seconds() >= 0.4
+    assert results[-1].started_at is not None
+    assert results[-1].started_at < begun[0], "a limited queue holds nobody else up"
