@@ -46,6 +46,29 @@ _questions = msgspec.json.Decoder(Question)
 _replies = msgspec.json.Decoder(Reply)
 
 
+class _Answers:
+    """What came in answer to one question, until it is enough."""
+
+    def __init__(self, wanted: int | None, until: Callable[[Reply], bool]) -> None:
+        """``wanted``: so many are asked, each for itself; ``None``: it is not known how many are."""
+        self.replies: list[Reply] = []
+        self.enough = asyncio.Event()
+        self._wanted = wanted
+        self._until = until
+        self._gone = 0
+
+    def on_frame(self, subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
+        if status_code(headers) == 503:
+            self._gone += 1
+        else:
+            with contextlib.suppress(msgspec.MsgspecError):
+                self.replies.append(_replies.decode(data))
+        nobody = self._wanted is None and self._gone > 0
+        all_said = self._wanted is not None and self._gone + len(self.replies) >= self._wanted
+        if nobody or all_said or (self.replies and self._until(self.replies[-1])):
+            self.enough.set()
+
+
 class Control:
     """Both ends of the line. Each worker is asked on a subject of its own: when it is gone, NATS says so at once."""
 
@@ -93,38 +116,23 @@ class Control:
         when not connected.
         """
         subjects = [f"one.{worker}" for worker in await self._workers() if worker != but] if self._kv else ["all"]
-        wanted = len(subjects) if self._kv else workers
-        replies: list[Reply] = []
         if not subjects:
-            return replies
-        gone = 0
-        enough = asyncio.Event()
-
-        def on_frame(subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
-            nonlocal gone
-            if status_code(headers) == 503:
-                gone += 1
-            else:
-                with contextlib.suppress(msgspec.MsgspecError):
-                    replies.append(_replies.decode(data))
-            done = wanted is not None and gone + len(replies) >= wanted
-            if done or (gone and not self._kv) or (replies and until(replies[-1])):
-                enough.set()
-
+            return []
+        answers = _Answers(len(subjects) if self._kv else workers, until)
         client = self._connection.client
         inbox = client.new_inbox()
-        subscription = await client.subscribe_raw(inbox, on_frame)
+        subscription = await client.subscribe_raw(inbox, answers.on_frame)
         try:
             payload = _encoder.encode(question)
             tail = b" %b %d\r\n%b\r\n" % (inbox.encode(), len(payload), payload)
             await client.send(b"".join(f"PUB {self._prefix}{name}".encode() + tail for name in subjects))
             async with asyncio.timeout(PATIENCE):
-                await enough.wait()
+                await answers.enough.wait()
         except TimeoutError:
-            return replies
+            return answers.replies
         finally:
             await subscription.unsubscribe()
-        return replies
+        return answers.replies
 
     async def _workers(self) -> list[str]:
         if self._kv is None:

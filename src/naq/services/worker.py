@@ -147,6 +147,10 @@ class WorkerService(BaseService):
             self._finisher,
             self._on_free,
         )
+        self._build_intake(slots)
+
+    def _build_intake(self, slots: Slots) -> None:
+        settings, clock, kv, connection = self.settings, self.clock, self._kv, self._connection
         self._control = Control(connection, self.names, kv)
         self._rechecker = Rechecker(
             self.worker_id,
