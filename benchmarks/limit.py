@@ -43,6 +43,26 @@ async def bare_fires_per_second(fires: int, batch: int = 400, lanes: int = LANES
         return fires / (time.perf_counter() - began)
 
 
+async def bare_latencies(count: int = 500) -> list[float]:
+    """Milliseconds that the fire of one schedule alone takes until it is acknowledged, one after the other; sorted."""
+    async with services() as manager:
+        store = await manager.get_service(KVStoreService)
+        epoch = await store.put("epoch.0.0", b"x")
+        taken = []
+        for number in range(count):
+            began = time.perf_counter()
+            outcome = await store.transact(
+                [
+                    Check("epoch.0.0", epoch),
+                    Put(f"schedule.b{number}", RECORD, 0),
+                    Put(f"job.default.b{number}", JOB, 0),
+                ]
+            )
+            taken.append((time.perf_counter() - began) * 1000)
+            assert isinstance(outcome, Committed), outcome
+        return sorted(taken)
+
+
 def _writes(part: range, revisions: dict[int, int], epoch: int) -> list[Write]:
     writes: list[Write] = [Check("epoch.0.0", epoch)]
     for number in part:

@@ -124,13 +124,13 @@ class Elector:
             if self.term is not None:
                 await self._give_up_lease(successor=None)
 
-    async def step_down(self, reason: str) -> None:
-        """Stop leading now; the lease is left to run out or is somebody else's already."""
+    async def step_down(self, reason: str, level: int = logging.WARNING) -> None:
+        """Stop leading now; the lease is left to run out or is somebody else's already. ``level``: how loud that is."""
         term, self.term = self.term, None
         if term is None:
             return
         self.on_change()
-        log.warning("%s stops leading: %s", self._settings.instance_id, reason)
+        log.log(level, "%s stops leading: %s", self._settings.instance_id, reason)
         self._emit(EventType.SCHEDULER_RELINQUISHED_LEADERSHIP, reason)
         withdraw, self._withdraw = self._withdraw, None
         if withdraw is not None:
@@ -243,7 +243,7 @@ class Elector:
         term = self.term
         assert term is not None
         self._handover_to = None
-        await self.step_down("it hands over" if successor else "it resigns")
+        await self.step_down("it hands over" if successor else "it resigns", logging.INFO)
         lease = Lease(
             instance_id=self._settings.instance_id, priority=self._settings.priority, ttl=0, successor=successor
         )

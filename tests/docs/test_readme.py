@@ -1,0 +1,124 @@
+"""The README's tutorial, done as it is written: its files, its commands, its program, in its order."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.faults.world import Process
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"(?:^<!-- (?P<mark>[^>]+) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
+
+
+@dataclass(frozen=True)
+class Block:
+    mark: str
+    language: str
+    text: str
+
+
+def blocks(path: Path) -> Iterator[Block]:
+    for found in BLOCK.finditer(path.read_text()):
+        yield Block(found["mark"] or "", found["language"], found["text"])
+
+
+@pytest.mark.slow
+async def test_the_tutorial(tmp_path: Path) -> None:
+    environment = {"NAQ_DATA_DIR": str(tmp_path / "data"), "PYTHONPATH": str(tmp_path)}
+    everything = {**os.environ, **environment, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    running: list[Process] = []
+    did: list[str] = []
+    try:
+        for block in blocks(ROOT / "README.md"):
+            kind, _, argument = block.mark.partition(": ")
+            did.append(kind)
+            match kind:
+                case "file":
+                    (tmp_path / argument).write_text(block.text)
+                case "background":
+                    program, *arguments = block.text.split()
+                    assert program == "naq"
+                    process = Process(arguments, environment)
+                    running.append(process)
+                    await process.start(argument)
+                case "run":
+                    for line in block.text.splitlines():
+                        done = subprocess.run(  # noqa: ASYNC221  one command after the other, as a person does
+                            ["bash", "-c", line],
+                            cwd=tmp_path,
+                            env=everything,
+                            capture_output=True,
+                            text=True,
+                            timeout=60,
+                        )
+                        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+                case "script":
+                    done = subprocess.run(  # noqa: ASYNC221
+                        [sys.executable, "-c", block.text],
+                        cwd=tmp_path,
+                        env=everything,
+                        capture_output=True,
+                        text=True,
+                        timeout=60,
+                    )
+                    assert done.returncode == 0, done.stderr
+                    assert "report for asia sent" in done.stdout
+                    assert "heartbeat" in done.stdout
+        await running[0].line("alive")
+    finally:
+        for process in running:
+            if process.running:
+                process.signal(signal.SIGTERM)
+            assert await process.ended() == 0
+    assert did.count("file") == did.count("background") == did.count("script") == 1
+    assert did.count("run") == 2
+
+
+def test_every_link_leads_somewhere() -> None:
+    pages = [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "CHANGELOG.md",
+        *sorted((ROOT / "docs").rglob("*.md")),
+    ]
+    broken = []
+    for page in pages:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text()):
+            if not (page.parent / target).exists():
+                broken.append(f"{page.relative_to(ROOT)}: {target}")
+    assert not broken
+
+
+def test_nothing_names_this_machine_or_a_registry() -> None:
+    forbidden = re.compile(r"/work/|/tmp/venv|pypi\.org|files\.pythonhosted")
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    found = [
+        name
+        for name in tracked
+        if (ROOT / name).suffix in {".md", ".py", ".toml", ".txt", ".svg", ""}
+        and (ROOT / name).is_file()
+        and name != "tests/docs/test_readme.py"
+        and forbidden.search((ROOT / name).read_text(errors="replace"))
+    ]
+    assert not found
+
+
+def test_the_generated_reference_is_up_to_date() -> None:
+    program = [
+        sys.executable,
+        "-c",
+        "import docs.make_reference as m; print(m.configuration() + '\\f' + m.command_line())",
+    ]
+    written = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    configuration, command_line = written.split("\f")
+    assert (ROOT / "docs/reference/configuration.md").read_text() == configuration, "python docs/make_reference.py"
+    assert (ROOT / "docs/reference/cli.md").read_text().strip() == command_line.strip(), "python docs/make_reference.py"
