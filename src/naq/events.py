@@ -51,6 +51,10 @@ class EventType(StrEnum):
     """Its worker vanished."""
     WORKER_STARTED = "worker_started"
     WORKER_STOPPED = "worker_stopped"
+    WORKER_BLOCKED = "worker_blocked"
+    """A job blocks the worker's event loop."""
+    WORKER_MEMORY = "worker_memory"
+    """A worker holds more memory than it was told is fine."""
     CONNECTION_LOST = "connection_lost"
     CONNECTION_RESTORED = "connection_restored"
 
