@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from zone_facts import GAPS, OVERLAPS, Change
 
 from naq.timing.triggers import (
     CalendarInterval,
@@ -24,6 +23,7 @@ from naq.timing.triggers import (
     dst_gaps,
 )
 from naq.timing.zones import get_zone, resolve
+from tests.timing.zone_facts import GAPS, OVERLAPS, Change
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
