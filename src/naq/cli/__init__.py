@@ -9,16 +9,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-import click
 import typer
 from rich.console import Console
+from rich.markup import escape
 
-from naq.cli.root import app
+from naq.cli.context import BAD_INPUT, COULD_NOT_ASK, FAILED, INTERRUPTED
 from naq.exceptions import InvalidInput, NaqError, ServiceError, StoreError
 
-__all__ = ["main"]
-
-FAILED, BAD_INPUT, COULD_NOT_ASK, INTERRUPTED = 1, 2, 3, 130
+__all__ = ["exit_code", "main", "run"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -27,23 +25,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command; its exit code."""
-    complain = Console(stderr=True, soft_wrap=True, highlight=False)
+    """Run the command; its exit code. Typer complains of usage by itself, and ends as a program does."""
+    from naq.cli.root import app  # its rooms import from this package
+
     try:
-        code = typer.main.get_command(app)(args=arguments, prog_name="naq", standalone_mode=False)
-    except click.exceptions.Abort:
-        return INTERRUPTED
+        typer.main.get_command(app)(args=arguments, prog_name="naq")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else FAILED if end.code else 0
     except KeyboardInterrupt:
         return INTERRUPTED
-    except click.ClickException as error:
-        error.show()
-        return BAD_INPUT
     except NaqError as error:
+        complaints = Console(stderr=True, soft_wrap=True, highlight=False)
         if "--debug" in arguments:
-            complain.print_exception()
-        complain.print(f"[bold red]naq:[/] {_escaped(error)}")
+            complaints.print_exception()
+        complaints.print(f"[bold red]naq:[/] {escape(str(error))}")
         return exit_code(error)
-    return code if isinstance(code, int) else 0
+    return 0
 
 
 def exit_code(error: NaqError) -> int:
@@ -53,7 +50,3 @@ def exit_code(error: NaqError) -> int:
     if isinstance(error, StoreError | ServiceError) or isinstance(error.__cause__, StoreError):
         return COULD_NOT_ASK
     return FAILED
-
-
-def _escaped(error: NaqError) -> str:
-    return str(error).replace("[", "\\[")

@@ -3,23 +3,46 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import importlib
 import logging
 import sys
+import tomllib
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
+from rich.markup import escape
 
 from naq.app import Naq
 from naq.config import Settings, load_settings
 from naq.exceptions import InvalidInput
 from naq.services.base import BaseService, ServiceManager
 
-__all__ = ["Options", "load_app", "options_of", "run", "service", "start_logging"]
+__all__ = [
+    "BAD_INPUT",
+    "COULD_NOT_ASK",
+    "FAILED",
+    "INTERRUPTED",
+    "JsonOption",
+    "Options",
+    "absent",
+    "actor",
+    "examples",
+    "load_app",
+    "options_of",
+    "run",
+    "service",
+    "start_logging",
+]
+
+FAILED, BAD_INPUT, COULD_NOT_ASK, INTERRUPTED = 1, 2, 3, 130
+"""Exit codes beside 0."""
+
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 T = TypeVar("T")
 S = TypeVar("S", bound=BaseService)
@@ -39,6 +62,17 @@ class Options:
         """The settings out of command line, file and environment. Raises `ConfigError`."""
         return load_settings(self.given, file=self.file)
 
+    def source(self, key: str) -> str:
+        """Where the value of a setting comes from. A value given in the environment that is the default counts as that."""
+        if key in self.given:
+            return "command line"
+        if self.file is not None and key in tomllib.loads(self.file.read_text()).get("naq", {}):
+            return str(self.file)
+        in_force, default = getattr(self.settings, key), getattr(load_settings({}, environment={}), key)
+        if key == "instance_id":  # the default is another one each time
+            default = in_force if in_force != self.settings.instance_id else default
+        return "default" if in_force == default else f"NAQ_{key.upper()}"
+
     def with_more(self, **more: Any) -> Options:
         """The same with more configuration keys; ``None`` is not given."""
         return Options({**self.given, **{k: v for k, v in more.items() if v is not None}}, self.file, self.debug)
@@ -51,8 +85,17 @@ def options_of(context: typer.Context) -> Options:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run async work to its end."""
-    return asyncio.run(work)
+    """Run async work to its end; Ctrl-C ends it, and the command with its exit code."""
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def examples(*lines: str) -> str:
+    """The end of a command's help: commands to copy, each on a line of its own."""
+    heading = "Example:" if len(lines) == 1 else "Examples:"
+    return "\n\n".join((heading, *(escape(line) for line in lines)))
 
 
 @asynccontextmanager
@@ -62,11 +105,24 @@ async def service(options: Options, kind: type[S]) -> AsyncIterator[S]:
         yield await services.get_service(kind)
 
 
+def actor() -> str:
+    """Who asks, for the audit events."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):
+        return "cli"
+
+
+def absent(name: str, why: str) -> typer.Exit:
+    """Say that something is not there, or not in the right state; to be raised."""
+    typer.echo(f"{name}: {why}", err=True)
+    return typer.Exit(FAILED)
+
+
 def start_logging(level: str) -> None:
-    """Logs to standard error, one readable line each."""
-    logging.basicConfig(
-        level=level, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", datefmt="%H:%M:%S"
-    )
+    """Logs to standard error, one readable line each, unless the application has arranged for its logs already."""
+    form = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+    logging.basicConfig(level=level, stream=sys.stderr, format=form)
 
 
 def load_app(reference: str, options: Options) -> Naq:

@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from naq.cli import render
-from naq.cli.context import Options, options_of, run, service
+from naq.cli.context import FAILED, JsonOption, Options, options_of, run, service
 from naq.clock import SystemClock
 from naq.events import Event
 from naq.services.checkup import Finding, Level, check_up
@@ -22,7 +22,6 @@ from naq.wire import plain
 
 __all__ = ["config", "doctor", "events", "leader"]
 
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "bold red"}
 
 
@@ -43,7 +42,7 @@ def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
         )
         render.show_table("", ("", "what", "found", "remedy"), rows, "nothing was looked at")
     if any(finding.level is Level.ERROR for finding in findings):
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 def leader(context: typer.Context, as_json: JsonOption = False) -> None:
@@ -65,7 +64,7 @@ def leader(context: typer.Context, as_json: JsonOption = False) -> None:
     else:
         print("nobody leads: is a scheduler running? (naq scheduler, or naq run MODULE:APP)")
     if lease is None:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 async def _lease(options: Options) -> dict[str, Any] | None:
@@ -82,20 +81,32 @@ async def _lease(options: Options) -> dict[str, Any] | None:
 
 
 def config(context: typer.Context, as_json: JsonOption = False) -> None:
-    """The settings in force, without secrets."""
-    settings = options_of(context).settings
+    """The settings in force, without secrets, and where each comes from."""
+    options = options_of(context)
+    settings = options.settings
     form = {}
     for declared in dataclasses.fields(settings):
         value = getattr(settings, declared.name)
         secret = declared.metadata["secret"] and value not in (None, ())
-        form[declared.name] = "***" if secret else (list(value) if isinstance(value, tuple) else value)
+        shown = "***" if secret else list(value) if isinstance(value, tuple) else value
+        form[declared.name] = {"value": shown, "from": options.source(declared.name)}
     if as_json:
         render.show_json(form)
         return
     rows = (
-        (declared.name, str(form[declared.name]), declared.metadata["doc"]) for declared in dataclasses.fields(settings)
+        (
+            declared.name,
+            _value_text(form[declared.name]["value"]),
+            str(form[declared.name]["from"]),
+            declared.metadata["doc"],
+        )
+        for declared in dataclasses.fields(settings)
     )
-    render.show_table("", ("key", "value", "meaning"), rows, "")
+    render.show_table("", ("key", "value", "from", "meaning"), rows, "")
+
+
+def _value_text(value: Any) -> str:
+    return "-" if value in (None, []) else ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def events(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, TypeVar
 
 import typer
 
 from naq.cli import render
-from naq.cli.context import Options, options_of, run, service
+from naq.cli.context import FAILED, JsonOption, Options, absent, examples, options_of, run, service
 from naq.clock import SystemClock
 from naq.exceptions import InvalidInput
 from naq.job_records import DeadJob, JobInfo, WorkerInfo
@@ -21,7 +22,6 @@ app = typer.Typer(no_args_is_help=True, help="Look at jobs, retry and cancel the
 queues = typer.Typer(no_args_is_help=True, help="Look at queues and empty them.")
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 QueueOption = Annotated[str | None, typer.Option("--queue", help="Only of this queue.")]
 ScheduleOption = Annotated[str | None, typer.Option("--schedule", help="Only of this schedule.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")]
@@ -39,7 +39,7 @@ def ask(context: typer.Context, question: Callable[[JobService], Awaitable[T]]) 
     return run(work(options_of(context)))
 
 
-@app.command("ls", epilog="Examples:  naq job ls --status failed  |  naq job ls --queue mail --json")
+@app.command("ls", epilog=examples("naq job ls --status failed", "naq job ls --queue mail --json"))
 def ls(
     context: typer.Context,
     status: Annotated[
@@ -74,12 +74,12 @@ def ls(
     render.show_table("", headings, rows, "there are no such jobs")
 
 
-@app.command(epilog="Example:  naq job show daily-report/20261124T080000Z")
+@app.command(epilog=examples("naq job show daily-report/20261124T080000Z"))
 def show(context: typer.Context, job_id: IdArgument, as_json: JsonOption = False) -> None:
     """One job: where it is in its life, what it returned, or why it failed."""
     info = ask(context, lambda jobs: jobs.get(job_id))
     if info is None:
-        raise _missing(job_id, "there is no such job, or its result is no longer kept")
+        raise absent(job_id, "there is no such job, or its result is no longer kept")
     if as_json:
         render.show_json(info.to_dict())
         return
@@ -110,7 +110,7 @@ def _fields(info: JobInfo) -> list[tuple[str, Any]]:
     ]
 
 
-@app.command(epilog="Examples:  naq job retry report-1  |  naq job retry --all --queue mail")
+@app.command(epilog=examples("naq job retry report-1", "naq job retry --all --queue mail"))
 def retry(
     context: typer.Context,
     job_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="The dead job's id.")] = None,
@@ -127,11 +127,11 @@ def retry(
         return
     wanted = job_id or ""
     if not ask(context, lambda jobs: jobs.requeue(wanted)):
-        raise _missing(wanted, "is no dead job")
+        raise absent(wanted, "is no dead job")
     print(f"{wanted}: queued again")
 
 
-@app.command(epilog="Example:  naq job dead --queue mail")
+@app.command(epilog=examples("naq job dead --queue mail"))
 def dead(
     context: typer.Context,
     queue: QueueOption = None,
@@ -161,7 +161,7 @@ def _dead_form(each: DeadJob) -> dict[str, Any]:
     }
 
 
-@app.command(epilog="Example:  naq job purge --older-than 30d")
+@app.command(epilog=examples("naq job purge --older-than 30d"))
 def purge(
     context: typer.Context,
     older_than: Annotated[str, typer.Option("--older-than", help="Age: 12h, 30d.")] = "30d",
@@ -171,7 +171,7 @@ def purge(
     print(f"{ask(context, lambda jobs: jobs.purge_dead(older_than=age))} removed")
 
 
-@app.command(epilog="Example:  naq job cancel report-1 --reason 'wrong month'")
+@app.command(epilog=examples("naq job cancel report-1 --reason 'wrong month'"))
 def cancel(
     context: typer.Context,
     job_id: IdArgument,
@@ -179,11 +179,11 @@ def cancel(
 ) -> None:
     """Cancel a job: a waiting one is removed, a running one is asked to stop."""
     if not ask(context, lambda jobs: jobs.cancel(job_id, reason=reason)):
-        raise _missing(job_id, "there is no such job, or it has ended")
+        raise absent(job_id, "there is no such job, or it has ended")
     print(f"{job_id}: cancelled")
 
 
-@queues.command("purge", epilog="Example:  naq queue purge mail --yes")
+@queues.command("purge", epilog=examples("naq queue purge mail --yes"))
 def purge_queue(
     context: typer.Context,
     queue: Annotated[str, typer.Argument(help="The queue.")],
@@ -191,11 +191,15 @@ def purge_queue(
 ) -> None:
     """Remove all waiting jobs of a queue."""
     if not yes:
-        typer.confirm(f"Remove all waiting jobs of {queue!r}?", abort=True)
+        question = f"Remove all waiting jobs of {queue!r}?"
+        if not sys.stdin.isatty():
+            raise typer.BadParameter("nobody can be asked here, so it has to be given", param_hint="--yes")
+        if not typer.confirm(question):
+            raise typer.Exit(FAILED)
     print(f"{ask(context, lambda jobs: jobs.purge_queue(queue))} removed")
 
 
-@queues.command("show", epilog="Example:  naq queue show mail")
+@queues.command("show", epilog=examples("naq queue show mail"))
 def show_queue(
     context: typer.Context, queue: Annotated[str, typer.Argument(help="The queue.")], as_json: JsonOption = False
 ) -> None:
@@ -245,8 +249,3 @@ def _trouble(each: WorkerInfo) -> str:
 def _worker_form(each: WorkerInfo) -> dict[str, Any]:
     form = {name: getattr(each, name) for name in each.__struct_fields__ if name != "v"}
     return {**form, "started_at": each.started_at.timestamp(), "seen_at": each.seen_at.timestamp()}
-
-
-def _missing(name: str, what: str) -> typer.Exit:
-    typer.echo(f"{name}: {what}", err=True)
-    return typer.Exit(1)

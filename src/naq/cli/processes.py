@@ -13,26 +13,18 @@ import typer
 
 from naq.app import Naq
 from naq.cli import render
-from naq.cli.context import Options, load_app, options_of, run
-from naq.config import load_settings
+from naq.cli.context import FAILED, JsonOption, Options, examples, load_app, options_of, run, start_logging
 from naq.services.base import ServiceManager
 from naq.services.embedded import EmbeddedServer, describe, stop
 from naq.services.scheduler import SchedulerService
 
-__all__ = ["default_level", "run_both", "scheduler", "server", "until_told", "worker"]
+__all__ = ["run_both", "scheduler", "server", "until_told", "worker"]
 
 server = typer.Typer(no_args_is_help=True, help="The NATS server that naq runs itself.")
-
-LONG_RUNNING = frozenset({"run", "scheduler", "worker"})
 
 AppArgument = Annotated[str, typer.Argument(metavar="MODULE:APP", help="Where the application's Naq is.")]
 PriorityOption = Annotated[int | None, typer.Option(help="A standby with a higher priority takes over.")]
 InstanceOption = Annotated[str | None, typer.Option(help="Name of this process among the others.")]
-
-
-def default_level(command: str) -> str:
-    """What is logged unless the user says otherwise: processes tell what they do, commands only what is wrong."""
-    return load_settings({}, environment=None).log_level if command in LONG_RUNNING else "ERROR"
 
 
 def run_both(
@@ -83,14 +75,18 @@ def _bare_app(options: Options) -> Naq:
 
 
 async def _run_app(app: Naq, *, scheduler: bool, worker: bool, name: str) -> None:
+    start_logging(app.settings.log_level)
+
     def ready(services: ServiceManager) -> None:
         found = services.find(SchedulerService)
         leads = "" if found is None else f" leader={str(found.is_leader).lower()}"
         print(f"naq {name} ready instance={app.settings.instance_id}{leads}", flush=True)
 
     with until_told() as stopped:
-        await app.run(scheduler=scheduler, worker=worker, stop=stopped, ready=ready)
-    await app.close()
+        try:
+            await app.run(scheduler=scheduler, worker=worker, stop=stopped, ready=ready)
+        finally:
+            await app.close()
 
 
 @contextlib.contextmanager
@@ -113,7 +109,7 @@ def until_told() -> Iterator[asyncio.Event]:
             loop.remove_signal_handler(number)
 
 
-@server.command("run", epilog="Example:  naq --data-dir /var/lib/naq server run")
+@server.command("run", epilog=examples("naq --data-dir /var/lib/naq server run"))
 def server_run(context: typer.Context) -> None:
     """Hold the embedded server up, though no other naq process runs, until Ctrl-C or SIGTERM."""
     run(_hold(options_of(context)))
@@ -130,10 +126,8 @@ async def _hold(options: Options) -> None:
             await embedded.leave()
 
 
-@server.command("status", epilog="Example:  naq server status --json")
-def server_status(
-    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False
-) -> None:
+@server.command("status", epilog=examples("naq server status --json"))
+def server_status(context: typer.Context, as_json: JsonOption = False) -> None:
     """What runs in the data directory; exit code 1 when nothing does."""
     settings = options_of(context).settings
     found = describe(settings.data_dir)
@@ -142,7 +136,7 @@ def server_status(
             render.show_json(None)
         else:
             print(f"no embedded server runs in {settings.data_dir}")
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
     fields: dict[str, Any] = {
         "url": found.url,
         "pid": found.pid,
@@ -158,11 +152,11 @@ def server_status(
         render.show_fields("embedded server", fields.items())
 
 
-@server.command("stop", epilog="Example:  naq server stop")
+@server.command("stop", epilog=examples("naq server stop"))
 def server_stop(context: typer.Context) -> None:
     """Stop the embedded server, whoever uses it; exit code 1 when none ran."""
     settings = options_of(context).settings
     if not run(stop(settings.data_dir)):
         print(f"no embedded server runs in {settings.data_dir}")
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
     print("stopped")

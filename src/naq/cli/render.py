@@ -7,14 +7,16 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from naq.timing.duration import duration_text
 
-__all__ = ["STATUS_STYLES", "ago", "both_times", "instant", "local", "show_fields", "show_json", "show_table"]
+__all__ = ["STATUS_STYLES", "ago", "both_times", "instant", "local", "show_fields", "show_json", "show_table", "utc"]
 
+UNFOLDED = 10_000
 STATUS_STYLES = {
     "active": "green",
     "paused": "yellow",
@@ -29,8 +31,11 @@ STATUS_STYLES = {
 
 
 def console() -> Console:
-    """Standard output as it is now."""
-    return Console(highlight=False, soft_wrap=False)
+    """Standard output as it is now. Where nobody sees its edge, in a pipe or a file, no line is folded."""
+    found = Console(highlight=False)
+    if not found.is_terminal:
+        found.width = UNFOLDED
+    return found
 
 
 def show_json(document: Any) -> None:
@@ -40,7 +45,7 @@ def show_json(document: Any) -> None:
 
 def show_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str | Text]], empty: str) -> None:
     """A table, or one line that says there is nothing."""
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(title=title or None, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
@@ -50,7 +55,7 @@ def show_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str 
 
 def show_fields(title: str, fields: Iterable[tuple[str, Any]]) -> None:
     """One thing, field by field; fields without a value are left out."""
-    table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
+    table = Table(title=title or None, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, value in fields:
@@ -75,12 +80,18 @@ def local(value: float | datetime | None) -> str:
     return "-" if found is None else found.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
+def utc(value: float | datetime | None) -> str:
+    """UTC, to the second; ``-`` for none."""
+    found = instant(value)
+    return "-" if found is None else found.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
 def both_times(value: float | datetime | None) -> str:
     """Local time and UTC."""
     found = instant(value)
     if found is None:
         return "-"
-    return f"{local(found)}  ({found.astimezone(UTC).strftime('%Y-%m-%d %H:%M:%S')} UTC)"
+    return f"{local(found)}  ({utc(found)} UTC)"
 
 
 def ago(value: float | datetime | None, now: datetime) -> str:

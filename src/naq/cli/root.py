@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from naq.cli import demo, doctor, jobs, processes, schedules, sets
-from naq.cli.context import Options, start_logging
+from naq.cli import demo, doctor, jobs, processes, schedule_changes, sets
+from naq.cli.context import Options, examples, start_logging
+from naq.config import load_settings
 
 __all__ = ["app"]
+
+LONG_RUNNING = frozenset({"run", "scheduler", "worker"})
+"""They log from the level that their application says; all others only what is wrong, unless told otherwise."""
+
+START, CHANGE, LOOK = "Run", "Schedules and jobs", "How things stand"
 
 app = typer.Typer(
     name="naq",
@@ -20,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
     help="Durable schedules that fire exactly once into a durable queue, on NATS JetStream.",
-    epilog="Examples:  naq demo  |  naq run myapp:app  |  naq schedule ls  |  naq doctor",
+    epilog=examples("naq demo", "naq run myapp:app", "naq schedule ls", "naq doctor"),
 )
 
 
@@ -37,7 +44,7 @@ def options(
         str | None, typer.Option("--nats-url", help="Servers, separated by commas. Absent: the embedded server.")
     ] = None,
     namespace: Annotated[str | None, typer.Option(help="Which naq on that server.")] = None,
-    config: Annotated[Path | None, typer.Option(help="A TOML file with a [naq] table.")] = None,
+    config: Annotated[Path | None, typer.Option(help=r"A TOML file with a \[naq] table.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Directory of the embedded server's data.")] = None,
     log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
@@ -52,25 +59,36 @@ def options(
         "data_dir": str(data_dir) if data_dir is not None else None,
         "log_level": log_level,
     }
-    made = Options({key: value for key, value in given.items() if value is not None}, config, debug)
-    context.obj = made
-    if context.invoked_subcommand is not None:
-        start_logging(log_level.upper() if log_level else processes.default_level(context.invoked_subcommand))
+    context.obj = Options({key: value for key, value in given.items() if value is not None}, config, debug)
+    if context.invoked_subcommand not in LONG_RUNNING:
+        start_logging(load_settings({"log_level": log_level or "ERROR"}, environment={}).log_level)
 
 
-app.add_typer(schedules.app, name="schedule")
-app.add_typer(jobs.app, name="job")
-app.add_typer(jobs.queues, name="queue")
-app.add_typer(processes.server, name="server")
-app.command("demo", epilog="Example:  naq demo --for 20s")(demo.demo)
-app.command("run", epilog="Example:  naq run myapp:app")(processes.run_both)
-app.command("scheduler", epilog="Example:  naq scheduler  |  naq scheduler myapp:app")(processes.scheduler)
-app.command("worker", epilog="Example:  naq worker myapp:app --queue mail --concurrency 20")(processes.worker)
-app.command("workers", epilog="Example:  naq workers --json")(jobs.workers)
-app.command("leader", epilog="Example:  naq leader --json")(doctor.leader)
-app.command("doctor", epilog="Example:  naq doctor")(doctor.doctor)
-app.command("config", epilog="Example:  naq config --json")(doctor.config)
-app.command("events", epilog="Example:  naq events --since 1h --schedule daily-report")(doctor.events)
-app.command("sync", epilog="Example:  naq sync schedules.toml --dry-run  |  naq sync myapp:app --prune")(sets.sync)
-app.command("import", epilog="Example:  naq import /etc/crontab --with-user > schedules.json")(sets.import_crontab)
-app.command("lint", epilog="Example:  naq lint")(sets.lint_schedules)
+def _add(name: str, panel: str, command: Callable[..., Any], *lines: str) -> None:
+    app.command(name, rich_help_panel=panel, epilog=examples(*lines))(command)
+
+
+_add("demo", START, demo.demo, "naq demo", "naq demo --for 20s")
+_add("run", START, processes.run_both, "naq run myapp:app")
+_add("scheduler", START, processes.scheduler, "naq scheduler", "naq scheduler myapp:app --priority 10")
+_add("worker", START, processes.worker, "naq worker myapp:app --queue mail --concurrency 20")
+app.add_typer(processes.server, name="server", rich_help_panel=START)
+
+app.add_typer(schedule_changes.app, name="schedule", rich_help_panel=CHANGE)
+app.add_typer(jobs.app, name="job", rich_help_panel=CHANGE)
+app.add_typer(jobs.queues, name="queue", rich_help_panel=CHANGE)
+_add("sync", CHANGE, sets.sync, "naq sync schedules.toml --dry-run", "naq sync myapp:app --prune")
+_add("import", CHANGE, sets.import_crontab, "naq import /etc/crontab --with-user > schedules.json")
+
+_add("doctor", LOOK, doctor.doctor, "naq doctor", "naq --nats-url nats://nats.example.org doctor --json")
+_add("leader", LOOK, doctor.leader, "naq leader --json")
+_add("workers", LOOK, jobs.workers, "naq workers --json")
+_add(
+    "events",
+    LOOK,
+    doctor.events,
+    "naq events --since 1h --schedule daily-report",
+    "naq events --type job_failed --json",
+)
+_add("lint", LOOK, sets.lint_schedules, "naq lint")
+_add("config", LOOK, doctor.config, "naq config --json", "naq --config naq.toml config")

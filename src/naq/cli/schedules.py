@@ -1,19 +1,17 @@
-"""``naq schedule ...``: schedules from the command line."""
+"""``naq schedule add, ls, show, history, next, explain``: schedules made and looked at."""
 
 from __future__ import annotations
 
-import getpass
-import json
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
 from naq.cli import render
-from naq.cli.context import Options, options_of, run, service
+from naq.cli.context import JsonOption, Options, absent, actor, examples, options_of, run, service
+from naq.cli.forms import arguments, pairs, trigger_form
 from naq.clock import SystemClock
-from naq.exceptions import InvalidInput, InvalidSchedule
 from naq.history import HistoryRecord
 from naq.job import Job
 from naq.preview import Upcoming
@@ -23,33 +21,23 @@ from naq.services.schedules import ScheduleService
 from naq.specification import parse_schedule
 from naq.timing.triggers import Trigger, dst_mark
 
-__all__ = ["app"]
+__all__ = ["NO_SCHEDULE", "IdArgument", "app"]
 
 app = typer.Typer(no_args_is_help=True, help="Create, look at and change schedules.")
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The schedule's id.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 CountOption = Annotated[int, typer.Option("--count", "-n", min=1, max=1000, help="How many.")]
 DEFAULT_COUNT = 10
-
-
-def actor() -> str:
-    """Who asks, for the audit events."""
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):
-        return "cli"
-
-
-def missing(schedule_id: str, what: str = "there is no such schedule") -> typer.Exit:
-    """Say that a schedule is not there, or not in the right state: exit code 1."""
-    typer.echo(f"{schedule_id}: {what}", err=True)
-    return typer.Exit(1)
+NO_SCHEDULE = "there is no such schedule"
+QUARANTINED = "quarantined"
 
 
 @app.command(
-    epilog="Examples:  naq schedule add reports:send --cron '0 9 * * MON-FRI' --tz Europe/Berlin --id daily  |  "
-    "naq schedule add reports:send --every 10s --args '[\"eu\"]'"
+    epilog=examples(
+        "naq schedule add reports:send --cron '0 9 * * MON-FRI' --tz Europe/Berlin --id daily-report",
+        "naq schedule add reports:send --every 10s --arg eu --arg 3 --set overlap=skip --set jitter=2s",
+        "naq schedule add reports:send --at 2030-01-31T09:00 --tz Europe/Berlin --args '[\"eu\"]'",
+    )
 )
 def add(
     context: typer.Context,
@@ -59,8 +47,11 @@ def add(
     at: Annotated[str | None, typer.Option(help="Once, at this time (ISO).")] = None,
     tz: Annotated[str | None, typer.Option("--tz", help="IANA zone of --cron or --at.")] = None,
     schedule_id: Annotated[str | None, typer.Option("--id", help="The schedule's id.")] = None,
-    args: Annotated[str, typer.Option(help="Positional arguments: a JSON array.")] = "[]",
-    kwargs: Annotated[str, typer.Option(help="Keyword arguments: a JSON object.")] = "{}",
+    arg: Annotated[
+        list[str] | None, typer.Option("--arg", help="One argument: JSON, or else text. May be repeated.")
+    ] = None,
+    args: Annotated[str | None, typer.Option("--args", help="All positional arguments: a JSON array.")] = None,
+    kwargs: Annotated[str | None, typer.Option("--kwargs", help="Keyword arguments: a JSON object.")] = None,
     queue: Annotated[str, typer.Option(help="The queue of its jobs.")] = "default",
     retries: Annotated[int, typer.Option(help="Attempts after the first.")] = 0,
     max_runs: Annotated[int | None, typer.Option(help="Fires after which it completes.")] = None,
@@ -70,10 +61,11 @@ def add(
     if_exists: Annotated[str, typer.Option(help="raise, keep or replace.")] = "raise",
 ) -> None:
     """Create a schedule, and print its id."""
-    form = {**_trigger_form(every, cron, at, tz), **_pairs(policy or [])}
+    form = {**trigger_form(every, cron, at, tz), **pairs(policy or [])}
     if max_runs is not None:
         form["max_runs"] = max_runs
-    job = Job(func=func, args=_json(args, "--args"), kwargs=_json(kwargs, "--kwargs"), queue=queue, retries=retries)
+    positional, keyword = arguments(arg or [], args, kwargs)
+    job = Job(func=func, args=positional, kwargs=keyword, queue=queue, retries=retries)
     print(run(_add(options_of(context), job, form, schedule_id, if_exists)))
 
 
@@ -82,39 +74,7 @@ async def _add(options: Options, job: Job, form: dict[str, Any], schedule_id: st
         return await schedules.schedule_job(job, form, schedule_id=schedule_id, if_exists=if_exists, actor=actor())
 
 
-def _trigger_form(every: str | None, cron: str | None, at: str | None, tz: str | None) -> dict[str, Any]:
-    given = [
-        {"type": "interval", "interval": every} if every is not None else None,
-        {"type": "cron", "cron": cron} if cron is not None else None,
-        {"type": "once", "run_at": at} if at is not None else None,
-    ]
-    chosen: list[dict[str, Any]] = [form for form in given if form is not None]
-    if len(chosen) != 1:
-        raise InvalidSchedule.of("schedule", [*chosen], "say when with one of --every, --cron, --at", "--every 10s")
-    return {**chosen[0], "timezone": tz} if tz is not None else chosen[0]
-
-
-def _pairs(policy: list[str]) -> dict[str, Any]:
-    pairs: dict[str, Any] = {}
-    for item in policy:
-        name, equals, value = item.partition("=")
-        if not equals:
-            raise InvalidSchedule.of("--set", item, "is not NAME=VALUE", "overlap=skip")
-        try:
-            pairs[name] = json.loads(value)
-        except ValueError:
-            pairs[name] = value
-    return pairs
-
-
-def _json(text: str, field: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise InvalidInput.of(field, text, f"is not JSON ({error})", '["eu", 3]') from None
-
-
-@app.command("ls", epilog="Examples:  naq schedule ls --status paused  |  naq schedule ls --json")
+@app.command("ls", epilog=examples("naq schedule ls --status paused", "naq schedule ls --json"))
 def ls(
     context: typer.Context,
     status: Annotated[str | None, typer.Option(help="active, paused, completed or cancelled.")] = None,
@@ -129,7 +89,7 @@ def ls(
     rows = (
         (
             entry["schedule_id"],
-            render.status("quarantined" if "quarantined" in entry else entry["status"]),
+            render.status(QUARANTINED if QUARANTINED in entry else entry["status"]),
             entry.get("description") or entry.get("reason", ""),
             _job_name(entry),
             render.ago(entry["next_run_at"], now),
@@ -151,33 +111,74 @@ async def _ls(options: Options, status: str | None) -> list[dict[str, Any]]:
         return await schedules.list_schedules(status)
 
 
-@app.command(epilog="Example:  naq schedule show daily-report")
+@dataclass(frozen=True)
+class Coming:
+    """The next nominal times of a schedule, and the trigger that they come from."""
+
+    times: tuple[Upcoming, ...]
+    trigger: Trigger
+
+    def forms(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "nominal_at": each.nominal_at.timestamp(),
+                "due_at": each.due_at.timestamp(),
+                "reason": None if each.reason is None else str(each.reason),
+                "dst": self.mark(each),
+            }
+            for each in self.times
+        ]
+
+    def mark(self, each: Upcoming) -> str | None:
+        """What a change of the clocks did to it."""
+        found = dst_mark(self.trigger, each.nominal_at)
+        return None if found is None else str(found)
+
+    def show(self) -> None:
+        rows = []
+        for each in self.times:
+            why = "" if each.reason is None else f"will not fire: {each.reason}"
+            moved = f"DST: {mark}" if (mark := self.mark(each)) else ""
+            late = each.due_at - each.nominal_at
+            jitter = f"due {late.total_seconds():.1f} s later" if late else ""
+            remark = "; ".join(filter(None, (why, moved, jitter)))
+            rows.append((render.local(each.nominal_at), render.utc(each.nominal_at), remark))
+        render.show_table("next times", ("local", "UTC", ""), rows, "no next time")
+
+
+@app.command(epilog=examples("naq schedule show daily-report", "naq schedule show daily-report --json"))
 def show(context: typer.Context, schedule_id: IdArgument, as_json: JsonOption = False) -> None:
     """One schedule: when next, what happened the last 10 times, and why not."""
-    entry, upcoming, records = run(_show(options_of(context), schedule_id, DEFAULT_COUNT))
+    entry, coming, records = run(_show(options_of(context), schedule_id))
     if entry is None:
-        raise missing(schedule_id)
+        raise absent(schedule_id, NO_SCHEDULE)
     if as_json:
-        entry["next_times"] = [_upcoming_form(each) for each in upcoming]
+        entry["next_times"] = [] if coming is None else coming.forms()
         entry["history"] = [record.to_dict() for record in records]
         render.show_json(entry)
         return
     _show_entry(entry)
-    _show_upcoming(upcoming, None)
+    if coming is not None:
+        coming.show()
     _show_history(records)
 
 
-async def _show(
-    options: Options, schedule_id: str, count: int
-) -> tuple[dict[str, Any] | None, tuple[Upcoming, ...], list[HistoryRecord]]:
+async def _show(options: Options, schedule_id: str) -> tuple[dict[str, Any] | None, Coming | None, list[HistoryRecord]]:
     async with ServiceManager(options.settings) as services:
         schedules = await services.get_service(ScheduleService)
         entry = await schedules.get_schedule(schedule_id)
-        if entry is None or entry["status"] == "quarantined":
-            return entry, (), []
+        if entry is None:
+            return None, None, []
         history = await services.get_service(HistoryService)
-        upcoming = await schedules.next_times(schedule_id, count) or ()
-        return entry, upcoming, await history.history(schedule_id, count)
+        records = await history.history(schedule_id, DEFAULT_COUNT)
+        readable = entry["status"] != QUARANTINED
+        return entry, await _coming(schedules, schedule_id, DEFAULT_COUNT) if readable else None, records
+
+
+async def _coming(schedules: ScheduleService, schedule_id: str, count: int) -> Coming | None:
+    times = await schedules.next_times(schedule_id, count)
+    schedule = await schedules.schedules.get(schedule_id)
+    return None if times is None or schedule is None else Coming(times, schedule.trigger)
 
 
 def _show_entry(entry: dict[str, Any]) -> None:
@@ -188,7 +189,7 @@ def _show_entry(entry: dict[str, Any]) -> None:
         entry["schedule_id"],
         [
             ("status", render.status(entry["status"])),
-            ("why", entry.get("reason") or entry.get("quarantined") or entry.get("pause_reason")),
+            ("why", entry.get("reason") or entry.get(QUARANTINED) or entry.get("pause_reason")),
             ("when", entry.get("description")),
             ("job", f"{_job_name(entry)} args={entry.get('job', {}).get('args')}" if "job" in entry else None),
             ("created", times["created_at"]),
@@ -203,32 +204,6 @@ def _show_entry(entry: dict[str, Any]) -> None:
     )
 
 
-def _upcoming_form(each: Upcoming) -> dict[str, Any]:
-    return {
-        "nominal_at": each.nominal_at.timestamp(),
-        "due_at": each.due_at.timestamp(),
-        "reason": None if each.reason is None else str(each.reason),
-    }
-
-
-def _show_upcoming(upcoming: tuple[Upcoming, ...], trigger: Trigger | None) -> None:
-    rows = []
-    for each in upcoming:
-        why = "" if each.reason is None else f"will not fire: {each.reason}"
-        mark = dst_mark(trigger, each.nominal_at) if trigger is not None else None
-        moved = "" if mark is None else f"DST: {mark}"
-        late = each.due_at - each.nominal_at
-        jitter = f"due {late.total_seconds():.1f} s later" if late else ""
-        rows.append(
-            (render.local(each.nominal_at), _utc(each.nominal_at), "; ".join(filter(None, (why, moved, jitter))))
-        )
-    render.show_table("next times", ("local", "UTC", ""), rows, "no next time")
-
-
-def _utc(value: datetime) -> str:
-    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
 def _show_history(records: list[HistoryRecord]) -> None:
     rows = []
     for record in records:
@@ -236,47 +211,56 @@ def _show_history(records: list[HistoryRecord]) -> None:
         outcome = Text(str(record.outcome), style=render.STATUS_STYLES.get(str(record.outcome), ""))
         count = f" x{record.count}" if record.count > 1 else ""
         why = record.reason or (f"{record.error_type}: {record.error}" if record.error_type else "")
-        rows.append((render.local(record.nominal_at or record.at), outcome + count, took, str(record.attempt), why))
-    render.show_table("last times", ("nominal time", "outcome", "took", "attempt", "why"), rows, "no history yet")
+        when = record.nominal_at or record.at
+        rows.append((render.local(when), render.utc(when), outcome + count, took, str(record.attempt), why))
+    headings = ("local", "UTC", "outcome", "took", "attempt", "why")
+    render.show_table("last times", headings, rows, "no history yet")
 
 
-@app.command(epilog="Example:  naq schedule history daily-report -n 50 --json")
+@app.command(epilog=examples("naq schedule history daily-report", "naq schedule history daily-report -n 50 --json"))
 def history(
     context: typer.Context, schedule_id: IdArgument, count: CountOption = DEFAULT_COUNT, as_json: JsonOption = False
 ) -> None:
     """What became of its nominal times, newest first, those that did not fire among them."""
-    entry, _, records = run(_show(options_of(context), schedule_id, count))
-    if entry is None:
-        raise missing(schedule_id)
+    records = run(_history(options_of(context), schedule_id, count))
+    if records is None:
+        raise absent(schedule_id, NO_SCHEDULE)
     if as_json:
         render.show_json([record.to_dict() for record in records])
     else:
         _show_history(records)
 
 
-@app.command("next", epilog="Example:  naq schedule next daily-report -n 5")
+async def _history(options: Options, schedule_id: str, count: int) -> list[HistoryRecord] | None:
+    """Also of a schedule that was removed, as long as it is kept."""
+    async with ServiceManager(options.settings) as services:
+        records = await (await services.get_service(HistoryService)).history(schedule_id, count)
+        schedules = await services.get_service(ScheduleService)
+        return records if records or await schedules.get_schedule(schedule_id) is not None else None
+
+
+@app.command("next", epilog=examples("naq schedule next daily-report -n 5"))
 def next_times(
     context: typer.Context, schedule_id: IdArgument, count: CountOption = DEFAULT_COUNT, as_json: JsonOption = False
 ) -> None:
     """The next nominal times in local time and UTC, with the reason for those that will not fire."""
-    found = run(_next(options_of(context), schedule_id, count))
-    if found is None:
-        raise missing(schedule_id)
-    upcoming, trigger = found
+
+    async def work(options: Options) -> Coming | None:
+        async with service(options, ScheduleService) as schedules:
+            return await _coming(schedules, schedule_id, count)
+
+    coming = run(work(options_of(context)))
+    if coming is None:
+        raise absent(schedule_id, NO_SCHEDULE)
     if as_json:
-        render.show_json([_upcoming_form(each) for each in upcoming])
+        render.show_json(coming.forms())
     else:
-        _show_upcoming(upcoming, trigger)
+        coming.show()
 
 
-async def _next(options: Options, schedule_id: str, count: int) -> tuple[tuple[Upcoming, ...], Trigger] | None:
-    async with service(options, ScheduleService) as schedules:
-        upcoming = await schedules.next_times(schedule_id, count)
-        schedule = await schedules.schedules.get(schedule_id)
-        return None if upcoming is None or schedule is None else (upcoming, schedule.trigger)
-
-
-@app.command(epilog="Example:  naq schedule explain '30 2 * * *' --tz Europe/Berlin")
+@app.command(
+    epilog=examples("naq schedule explain '30 2 * * *' --tz Europe/Berlin", "naq schedule explain '0 9 L * *'")
+)
 def explain(
     cron: Annotated[str, typer.Argument(metavar="CRON", help="A cron expression.")],
     tz: Annotated[str, typer.Option("--tz", help="IANA zone.")] = "UTC",
@@ -291,121 +275,9 @@ def explain(
     while instant is not None and len(times) < count:
         times.append(Upcoming(instant, instant))
         instant = trigger.next_after(instant)
+    coming = Coming(tuple(times), trigger)
     if as_json:
-        forms = [{**_upcoming_form(each), "dst": dst_mark(trigger, each.nominal_at)} for each in times]
-        render.show_json({"means": str(trigger), "next_times": forms})
-        return
-    print(str(trigger))
-    _show_upcoming(tuple(times), trigger)
-
-
-@app.command(epilog="Example:  naq schedule pause daily-report --reason 'data centre moves'")
-def pause(
-    context: typer.Context,
-    schedule_id: IdArgument,
-    reason: Annotated[str | None, typer.Option(help="Why; shown to whoever looks.")] = None,
-) -> None:
-    """Stop a schedule from firing. Once this returns, no fire of it follows."""
-    _changed(context, schedule_id, "is not active", "paused", "pause_scheduled_job", reason=reason)
-
-
-@app.command(epilog="Example:  naq schedule resume daily-report --catch-up")
-def resume(
-    context: typer.Context,
-    schedule_id: IdArgument,
-    catch_up: Annotated[
-        bool, typer.Option("--catch-up", help="Fire what was due meanwhile, as its policy says.")
-    ] = False,
-) -> None:
-    """Let a paused schedule fire again, from now on."""
-    _changed(context, schedule_id, "is not paused", "resumed", "resume_scheduled_job", catch_up=catch_up)
-
-
-@app.command(epilog="Example:  naq schedule cancel daily-report")
-def cancel(context: typer.Context, schedule_id: IdArgument) -> None:
-    """End a schedule for good; its record stays."""
-    _changed(context, schedule_id, "there is no such schedule", "cancelled", "cancel_scheduled_job")
-
-
-@app.command("rm", epilog="Example:  naq schedule rm daily-report")
-def remove(context: typer.Context, schedule_id: IdArgument) -> None:
-    """Remove a schedule and its record, a quarantined one too."""
-    _changed(context, schedule_id, "there is no such schedule", "removed", "delete_schedule")
-
-
-@app.command(epilog="Example:  naq schedule skip daily-report 2")
-def skip(
-    context: typer.Context,
-    schedule_id: IdArgument,
-    count: Annotated[int, typer.Argument(help="How many of the next times; 0 takes it back.")] = 1,
-) -> None:
-    """Let the next times pass without a fire."""
-    _changed(context, schedule_id, "there is no such schedule, or it has ended", "will skip", "skip_next", count=count)
-
-
-@app.command(
-    epilog="Example:  naq schedule update daily-report --set max_runs=10 --set overlap=skip --cron '0 8 * * *'"
-)
-def update(
-    context: typer.Context,
-    schedule_id: IdArgument,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="NAME=VALUE: any policy, note, next_run_at.")
-    ] = None,
-    every: Annotated[str | None, typer.Option(help="A new interval.")] = None,
-    cron: Annotated[str | None, typer.Option(help="A new cron expression.")] = None,
-    at: Annotated[str | None, typer.Option(help="A new time.")] = None,
-    tz: Annotated[str | None, typer.Option("--tz", help="IANA zone of --cron or --at.")] = None,
-) -> None:
-    """Change a schedule in place; history and counters stay."""
-    changes = _pairs(settings or [])
-    if every is not None or cron is not None or at is not None:
-        changes["schedule"] = _trigger_form(every, cron, at, tz)
-    _changed(
-        context, schedule_id, "there is no such schedule, or it is cancelled", "updated", "update_schedule", **changes
-    )
-
-
-def _changed(context: typer.Context, schedule_id: str, otherwise: str, done: str, method: str, **options: Any) -> None:
-    async def change() -> bool:
-        async with service(options_of(context), ScheduleService) as schedules:
-            return bool(await getattr(schedules, method)(schedule_id, actor=actor(), **options))
-
-    if not run(change()):
-        raise missing(schedule_id, otherwise)
-    print(f"{schedule_id}: {done}")
-
-
-@app.command(epilog="Example:  naq schedule trigger daily-report")
-def trigger(context: typer.Context, schedule_id: IdArgument) -> None:
-    """Enqueue one job of it now, beside its plan, and print the job's id."""
-
-    async def work() -> str | None:
-        async with service(options_of(context), ScheduleService) as schedules:
-            return await schedules.trigger_schedule(schedule_id, actor=actor())
-
-    job_id = run(work())
-    if job_id is None:
-        raise missing(schedule_id, "there is no such schedule, or it is cancelled")
-    print(job_id)
-
-
-@app.command(epilog="Example:  naq schedule backfill daily-report 2026-01-01 2026-01-31T23:59:59Z")
-def backfill(
-    context: typer.Context,
-    schedule_id: IdArgument,
-    first: Annotated[str, typer.Argument(help="Begin of the range (ISO; UTC unless it says otherwise), inclusive.")],
-    last: Annotated[str, typer.Argument(help="End of the range, inclusive.")],
-    one_by_one: Annotated[bool, typer.Option("--one-by-one", help="Each when the one before has ended.")] = False,
-) -> None:
-    """Enqueue its nominal times of a past range, and print the backfill's id."""
-
-    async def work() -> str | None:
-        async with service(options_of(context), ScheduleService) as schedules:
-            overlap = "buffer_all" if one_by_one else "allow_all"
-            return await schedules.backfill_schedule(schedule_id, first, last, overlap=overlap, actor=actor())
-
-    backfill_id = run(work())
-    if backfill_id is None:
-        raise missing(schedule_id, "there is no such schedule, or it has ended")
-    print(backfill_id)
+        render.show_json({"means": str(trigger), "next_times": coming.forms()})
+    else:
+        print(trigger)
+        coming.show()

@@ -10,8 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from naq.cli import render
-from naq.cli.context import Options, load_app, options_of, run, service
-from naq.cli.schedules import actor
+from naq.cli.context import JsonOption, Options, actor, load_app, options_of, run, service
 from naq.clock import SystemClock
 from naq.crontab import read_crontab
 from naq.declared import Change, ChangeKind, Definition, read_definitions
@@ -93,7 +92,7 @@ def import_crontab(
     tz: Annotated[str | None, typer.Option("--tz", help="Zone of its machine, until a CRON_TZ line.")] = None,
     with_user: Annotated[bool, typer.Option("--with-user", help="Lines name a user, as in /etc/crontab.")] = False,
 ) -> None:
-    """Turn a crontab into a file that ``naq sync`` reads (JSON, on standard output); complaints go to standard error."""
+    """Turn a crontab into a file that 'naq sync' reads (JSON, on standard output); complaints go to standard error."""
     try:
         text = file.read_text()
     except OSError as error:
@@ -106,9 +105,7 @@ def import_crontab(
         raise typer.Exit(1)
 
 
-def lint_schedules(
-    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False
-) -> None:
+def lint_schedules(context: typer.Context, as_json: JsonOption = False) -> None:
     """Warn of schedules that never fire, pile up on one second, or fall into a DST gap; exit code 1 when there are any."""
     found: tuple[Finding, ...] = run(_lint(options_of(context)))
     if as_json:
