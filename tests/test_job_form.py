@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -102,7 +103,7 @@ def test_each_field_is_stored(given: dict[str, Any], stored: dict[str, Any]) -> 
         ({"max_concurrent": 0}, ["job.max_concurrent"]),
         ({"queue": "", "retries": -1, "timeout": -1}, ["job.queue", "job.retries", "job.timeout"]),
     ],
-    ids=str,
+    ids=lambda value: re.sub(r" at 0x[0-9a-f]+", "", str(value)),
 )
 def test_a_wrong_job_is_refused_with_every_complaint(given: dict[str, Any], fields: list[str]) -> None:
     func: Callable[..., Any] | str = given.pop("func", "m:f")
