@@ -28,6 +28,7 @@ class Process:
     """One ``naq`` process; its standard output is read line by line."""
 
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+        """``arguments`` of ``naq``; ``environment`` on top of this process's own."""
         self.arguments = arguments
         self.environment = environment
         self.lines: list[str] = []
@@ -46,6 +47,11 @@ class Process:
 
     async def start(self, until: str = "ready") -> None:
         """Start, and return when a line with ``until`` in it was printed."""
+        await self.launch()
+        await self.line(until)
+
+    async def launch(self) -> None:
+        """Start, and wait for nothing."""
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -55,7 +61,6 @@ class Process:
             env={**os.environ, **self.environment},
         )
         self._reader = asyncio.create_task(self._read(self._process))
-        await self.line(until)
 
     async def line(self, part: str) -> str:
         """The first line that contains ``part``; waits for it."""
@@ -114,6 +119,13 @@ class Recorder:
         """Wait until a fire with a nominal time at or behind ``instant`` is in the stream."""
         async with asyncio.timeout(120):
             while not any(job.nominal_at is not None and job.nominal_at >= instant for _, job in self.fires):
+                self.changed.clear()
+                await self.changed.wait()
+
+    async def until_count(self, count: int) -> None:
+        """Wait until so many fires are in the stream."""
+        async with asyncio.timeout(120):
+            while len(self.fires) < count:
                 self.changed.clear()
                 await self.changed.wait()
 
