@@ -7,34 +7,29 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 import tempfile
 from pathlib import Path
 
 from rich.console import Console
 
-from naq.cli import demo
-from naq.clock import SystemClock
-from naq.services.base import ServiceManager
-from naq.services.scheduler import SchedulerService
+from naq.cli.demo import Demo
 
-SECONDS = 12.5
+SECONDS = 14.2
 PICTURE = Path(__file__).parent / "images" / "demo.svg"
+FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+"""What a reader would have to load from elsewhere."""
 
 
 async def record() -> None:
+    """Run it, and keep what it shows."""
+    console = Console(record=True, width=126, file=io.StringIO())
     with tempfile.TemporaryDirectory(prefix="naq-demo-") as directory:
-        app, watch, stop = demo._app(directory, SystemClock().now()), demo.Watch(), asyncio.Event()
-        started: asyncio.Future[ServiceManager] = asyncio.get_running_loop().create_future()
-        runner = asyncio.create_task(app.run(stop=stop, ready=started.set_result, listen=watch.on_event))
-        scheduler = (await started).find(SchedulerService)
-        assert scheduler is not None
-        await asyncio.sleep(SECONDS)
-        console = Console(record=True, width=118, file=io.StringIO())
-        console.print(demo.picture(scheduler, watch, await demo._records(scheduler)))
-        stop.set()
-        await runner
+        async with Demo(Path(directory)) as demo:
+            await asyncio.sleep(SECONDS)
+            console.print((await demo.view()).picture())
     PICTURE.parent.mkdir(exist_ok=True)
-    console.save_svg(str(PICTURE), title="naq demo")
+    PICTURE.write_text(FONTS.sub("", console.export_svg(title="naq demo")))
 
 
 if __name__ == "__main__":

@@ -6,10 +6,12 @@ import asyncio
 import getpass
 import importlib
 import logging
+import os
+import signal
 import sys
 import tomllib
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -37,6 +39,7 @@ __all__ = [
     "run",
     "service",
     "start_logging",
+    "until_told",
 ]
 
 FAILED, BAD_INPUT, COULD_NOT_ASK, INTERRUPTED = 1, 2, 3, 130
@@ -147,3 +150,31 @@ def load_app(reference: str, options: Options) -> Naq:
     if options.given or options.file is not None:
         found.configure(options.given, options.file)
     return found
+
+
+@contextmanager
+def until_told(at_once: Callable[[], None] | None = None) -> Iterator[asyncio.Event]:
+    """An event that SIGTERM, SIGINT or a closed terminal sets; a second signal ends the process at once.
+
+    ``at_once`` is what has to be done even then.
+    """
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: int) -> None:
+        if stopped.is_set():
+            if at_once is not None:
+                at_once()
+            os._exit(128 + number)
+        stopped.set()
+
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not under nohup
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        yield stopped
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-__all__ = ["check_stock", "heartbeat", "poll", "remind", "send_report", "slow_import", "warm_up"]
+__all__ = [
+    "check_stock",
+    "close_books",
+    "heartbeat",
+    "import_orders",
+    "poll_prices",
+    "remind",
+    "send_report",
+    "warm_up",
+]
 
 
 async def heartbeat() -> str:
@@ -17,9 +26,20 @@ async def check_stock() -> int:
     return 42
 
 
-def send_report() -> str:
-    """A synchronous function, run in a thread."""
-    return "sent"
+async def poll_prices() -> float:
+    """Every other second, give or take."""
+    return 9.99
+
+
+async def import_orders() -> str:
+    """Takes longer than its interval: the fires in between are skipped."""
+    await asyncio.sleep(1.5)
+    return "imported"
+
+
+async def warm_up() -> bool:
+    """A few times, then never again."""
+    return True
 
 
 async def remind() -> str:
@@ -27,17 +47,11 @@ async def remind() -> str:
     return "reminded"
 
 
-async def poll() -> int:
-    """Every other second, give or take."""
-    return 0
+def send_report() -> str:
+    """A synchronous function, run in a thread."""
+    return "sent"
 
 
-async def warm_up() -> bool:
-    """Three times, then never again."""
-    return True
-
-
-async def slow_import() -> str:
-    """Takes longer than its interval: the fires in between are skipped."""
-    await asyncio.sleep(2.5)
-    return "imported"
+def close_books() -> str:
+    """Not soon: only its next time is shown."""
+    return "closed"

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
-import signal
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
 from naq.app import Naq
 from naq.cli import render
-from naq.cli.context import FAILED, JsonOption, Options, examples, load_app, options_of, run, start_logging
+from naq.cli.context import FAILED, JsonOption, Options, examples, load_app, options_of, run, start_logging, until_told
 from naq.services.base import ServiceManager
 from naq.services.embedded import EmbeddedServer, describe, stop
 from naq.services.scheduler import SchedulerService
 
-__all__ = ["run_both", "scheduler", "server", "until_told", "worker"]
+__all__ = ["run_both", "scheduler", "server", "worker"]
 
 server = typer.Typer(no_args_is_help=True, help="The NATS server that naq runs itself.")
 
@@ -87,26 +82,6 @@ async def _run_app(app: Naq, *, scheduler: bool, worker: bool, name: str) -> Non
             await app.run(scheduler=scheduler, worker=worker, stop=stopped, ready=ready)
         finally:
             await app.close()
-
-
-@contextlib.contextmanager
-def until_told() -> Iterator[asyncio.Event]:
-    """An event that SIGTERM or SIGINT sets; a second signal ends the process at once."""
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def on_signal(number: int) -> None:
-        if stopped.is_set():
-            os._exit(128 + number)
-        stopped.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal, number)
-    try:
-        yield stopped
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
 
 
 @server.command("run", epilog=examples("naq --data-dir /var/lib/naq server run"))
