@@ -61,7 +61,7 @@ def remove(context: typer.Context, schedule_id: IdArgument) -> None:
 def skip(
     context: typer.Context,
     schedule_id: IdArgument,
-    count: Annotated[int, typer.Argument(help="How many of the next times; 0 takes it back.")] = 1,
+    count: Annotated[int, typer.Argument(min=0, max=1000, help="How many of the next times; 0 takes it back.")] = 1,
 ) -> None:
     """Let the next times pass without a fire."""
     _changed(context, schedule_id, f"{NO_SCHEDULE}, or it has ended", "will skip", "skip_next", count=count)
