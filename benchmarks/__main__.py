@@ -1,4 +1,4 @@
-"""``python -m benchmarks [--only burst,steady,idle] [--count N] ...`` prints a table of figures."""
+"""``python -m benchmarks [--only planning,burst,steady,idle] [--count N] ...`` prints a table of figures."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from rich.table import Table
 
 from benchmarks.fires import burst, steady
 from benchmarks.idle import idle
+from benchmarks.planning import planning
 from benchmarks.world import Row
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", default="burst,steady,idle", help="which to run, separated by commas")
+    parser.add_argument("--only", default="planning,burst,steady,idle", help="which to run, separated by commas")
     parser.add_argument("--burst", type=int, default=10_000, help="schedules due at one instant")
     parser.add_argument("--steady", type=int, default=1_000, help="schedules that fire once a second")
     parser.add_argument("--seconds", type=int, default=30, help="for how many seconds")
@@ -24,6 +25,8 @@ def main() -> None:
     arguments = parser.parse_args()
     chosen = arguments.only.split(",")
     rows: list[Row] = []
+    if "planning" in chosen:
+        rows += planning()
     if "burst" in chosen:
         rows += asyncio.run(burst(arguments.burst))
     if "steady" in chosen:
