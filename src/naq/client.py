@@ -28,7 +28,7 @@ class Client:
     def __init__(self, settings: Settings, options: Mapping[str, JobOptions] | None = None) -> None:
         """``options`` are the options that functions were declared with, by reference (`Naq.job`)."""
         self._manager = ServiceManager(settings)
-        self._options = options or {}
+        self._options: Mapping[str, JobOptions] = {} if options is None else options
         self._registry = Registry()
 
     def _use(self, settings: Settings) -> None:

@@ -21,7 +21,7 @@ from naq.job import QueuedJob
 from naq.manual import trigger_now
 from naq.names import job_key, manual_job_id, schedule_key
 from naq.policy import IfExists, Overlap
-from naq.ports import Committed, Delete, Entry, EventSink, Put, Refused, Store, Write
+from naq.ports import Committed, Delete, Entry, EventSink, Put, Refused, Store
 from naq.schedule import Schedule
 from naq.wire import decode, encode, plain
 
@@ -63,6 +63,8 @@ class Schedules:
         self._clock = clock
         self._sink = sink
         self._instance_id = instance_id
+        self.on_written: Callable[[Entry], None] = lambda entry: None
+        """Called with what was committed, so that a mirror beside it need not wait for its watch."""
 
     async def get(self, schedule_id: str) -> Schedule | None:
         """The schedule; ``None`` when there is none. Raises `RecordUnreadable` when its record cannot be read."""
@@ -83,8 +85,10 @@ class Schedules:
         schedule = schedule.evolve(change_id=secrets.token_hex(6))
         for _ in range(ATTEMPTS):
             with _asking(f"create schedule {schedule.schedule_id!r}"):
-                outcome = await self._store.transact([Put(schedule_key(schedule.schedule_id), encode(schedule), 0)])
+                write = Put(schedule_key(schedule.schedule_id), encode(schedule), 0)
+                outcome = await self._store.transact([write])
             if isinstance(outcome, Committed):
+                self.on_written(Entry(write.key, write.value, outcome.revisions[0]))
                 self._created([schedule], actor)
                 return True
             entry = await self._entry(schedule.schedule_id)
@@ -118,10 +122,12 @@ class Schedules:
         await asyncio.gather(*(create(part) for part in parts))
 
     async def _create_part(self, part: Sequence[Schedule], actor: str | None) -> None:
-        writes: list[Write] = [Put(schedule_key(schedule.schedule_id), encode(schedule), 0) for schedule in part]
+        writes = [Put(schedule_key(schedule.schedule_id), encode(schedule), 0) for schedule in part]
         with _asking(f"create {len(part)} schedules"):
             outcome = await self._store.transact(writes)
         if isinstance(outcome, Committed):
+            for write, revision in zip(writes, outcome.revisions, strict=True):
+                self.on_written(Entry(write.key, write.value, revision))
             self._created(part, actor)
             return
         for schedule in part:
@@ -155,8 +161,10 @@ class Schedules:
                 return None
             after = after.evolve(change_id=change_id, updated_at=self._clock.now())
             with _asking(f"change schedule {schedule_id!r}"):
-                outcome = await self._store.transact([Put(entry.key, encode(after), entry.revision)])
+                value = encode(after)
+                outcome = await self._store.transact([Put(entry.key, value, entry.revision)])
             if isinstance(outcome, Committed):
+                self.on_written(Entry(entry.key, value, outcome.revisions[0]))
                 changed = Changed(before, after, outcome.revisions[0])
                 self._tell(kind, changed, actor, reason)
                 return changed
@@ -170,6 +178,8 @@ class Schedules:
                 return False
             with _asking(f"delete schedule {schedule_id!r}"):
                 outcome = await self._store.transact([Delete(entry.key, entry.revision)])
+            if isinstance(outcome, Committed):
+                self.on_written(Entry(entry.key, None, outcome.revisions[0]))
             if isinstance(outcome, Committed) or (
                 not isinstance(outcome, Refused) and await self._entry(schedule_id) is None
             ):

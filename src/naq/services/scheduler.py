@@ -63,6 +63,7 @@ class SchedulerService(ScheduleService):
             history=history_service,
             stopper=self._stopper,
         )
+        self.schedules.on_written = self.partition.mirror.apply
 
     async def _do_initialize(self) -> None:
         await super()._do_initialize()
