@@ -36,7 +36,7 @@ class RawSubscription:
             await self._subscription.unsubscribe()
 
 
-class RawClient(Client):  # type: ignore[misc]
+class RawClient(Client):
     """nats-py's client with raw sending and raw subscriptions."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class RawClient(Client):  # type: ignore[misc]
         subscription = await self.subscribe(subject)
         return RawSubscription(self, subscription, sid)
 
-    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
+    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         on_frame = self.raw.get(sid)
         if on_frame is None:
             await super()._process_msg(sid, subject, reply, data, headers)

@@ -60,7 +60,8 @@ class DueQueue:
     def pop_due(self, now: datetime, limit: int) -> list[str]:
         """Take up to ``limit`` keys that are due at ``now`` out of the queue, the earliest first."""
         until = _count(now)
-        heap, due, taken = self._heap, self._due, []
+        heap, due = self._heap, self._due
+        taken: list[str] = []
         while heap and len(taken) < limit and heap[0][0] <= until:
             count, key = heapq.heappop(heap)
             if due.get(key) == count:
