@@ -35,6 +35,10 @@ class Rhythm:
     """How long a client waits for the store's answer."""
 
 
+DELAY = (0.0002, 0.002)
+LAG = (0.0002, 0.003)
+
+
 class Silence:
     """An `EventSink` nobody listens to."""
 
@@ -46,19 +50,33 @@ class Silence:
 
 def make_link(seed: str) -> Link:
     """An ordinary link: a millisecond or so each way."""
-    return Link(random=Random(seed), delay=(0.0002, 0.002), lag=(0.0002, 0.003))
+    return Link(random=Random(seed), delay=DELAY, lag=LAG)
+
+
+def mend(link: Link) -> None:
+    """Make a link an ordinary one again."""
+    link.delay, link.lag = DELAY, LAG
+    link.lost_requests = link.lost_answers = 0.0
+    link.sends = link.hears = link.connected = True
 
 
 class Node:
     """A machine that runs a scheduler process: it can be killed, frozen, cut off, restarted; its clock can be wrong."""
 
     def __init__(
-        self, loop: SimulatedLoop, store: MemoryStore, board: Switchboard, clock: ManualClock, name: str, seed: str
+        self,
+        loop: SimulatedLoop,
+        store: MemoryStore,
+        board: Switchboard,
+        clock: ManualClock,
+        name: str,
+        seed: str,
+        rhythm: Rhythm,
     ) -> None:
         self.name = name
         self.priority = 1
         self.clock = clock
-        self.rhythm = Rhythm()
+        self.rhythm = rhythm
         self.link = make_link(f"{seed}/{name}")
         self.complaints: list[str] = []
         self.on_start: Callable[[Process], None] = lambda process: None
@@ -111,6 +129,12 @@ class Node:
         self.client.disconnect()
         self.process.kill()
 
+    def mend_link(self) -> None:
+        """Its way to the store is an ordinary one again."""
+        mend(self.link)
+        if self.client is not None and self.alive:
+            self.client.restore()
+
     def terminate(self) -> None:
         """SIGTERM: it stops by itself."""
         if self.process is not None and self.partition is not None and not self.process.dead:
@@ -151,3 +175,8 @@ class Person:
         self.process = Process(loop, name)
         self.client = MemoryClient(store, name, self.link)
         self.schedules = Schedules(self.client, clock, Silence(), name)
+
+    def mend_link(self) -> None:
+        """Its way to the store is an ordinary one again."""
+        mend(self.link)
+        self.client.restore()

@@ -1,0 +1,158 @@
+"""The verdict on a history: the checker's report, and what else must be so in the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+
+from naq.engine.schedules import Changed
+from naq.eras import Era, RecordWritten, read_records
+from naq.job import QueuedJob
+from naq.policy import Coalesce, Overlap
+from naq.schedule import Schedule
+from naq.verify import EpochWritten, StoredJob, verify
+from naq.wire import decode
+from tests.simulation.history import Kind
+from tests.simulation.world import Verdict, World, Written
+
+__all__ = ["judge"]
+
+PATIENCE = timedelta(seconds=2)
+"""How late a fire may be when all has been well for a while."""
+
+
+def judge(world: World) -> Verdict:
+    """Hold what was stored against what was asked for."""
+    jobs = [
+        StoredJob.read(written.entry.key, written.entry.value, written.entry.revision, written.at)
+        for written in world.log
+        if written.entry.key.startswith("job.") and written.entry.value is not None
+    ]
+    epochs = [
+        EpochWritten(int(written.entry.key.rpartition(".")[2]), written.entry.revision)
+        for written in world.log
+        if written.entry.key.startswith("epoch.")
+    ]
+    records = [_record(written) for written in world.log if written.entry.key.startswith("schedule.")]
+    eras, excuses = read_records(records)
+    report = verify(eras, jobs, as_of=world.clock.now(), patience=PATIENCE, excuses=excuses, epochs=epochs)
+    complaints = [str(finding) for finding in report.findings]
+    complaints += _unexcusable(eras, records)
+    complaints += _acknowledged(world, records, jobs)
+    complaints += _deferred(world, jobs)
+    complaints += _steady(world)
+    if world.history.is_calm and report.lateness is not None and report.lateness.max > 0.5 and not _looks_back(world):
+        complaints.append(f"nothing went wrong, and a fire was {report.lateness.max} s late")
+    return Verdict(
+        world.history,
+        complaints,
+        report.table(),
+        len(world.log),
+        len(jobs),
+        tuple((written.at.isoformat(), written.entry.key, written.entry.value is None) for written in _named(world)),
+    )
+
+
+def _named(world: World) -> Iterator[Written]:
+    """What was written under names that are the same in every run."""
+    return (written for written in world.log if "manual-" not in written.entry.key)
+
+
+def _record(written: Written) -> RecordWritten:
+    entry = written.entry
+    record = None if entry.value is None else decode(Schedule, entry.key, entry.value)
+    return RecordWritten(entry.key.partition(".")[2], entry.revision, written.at, record)
+
+
+def _looks_back(world: World) -> bool:
+    """Whether somebody asked for fires of the past."""
+    backwards = {Kind.RESUME, Kind.CREATE, Kind.UPDATE, Kind.REPLACE}
+    return any(step.kind in backwards and _is_late(step.value) for step in world.history.steps)
+
+
+def _is_late(value: tuple[object, ...]) -> bool:
+    extra = value[1]
+    return extra is True or (isinstance(extra, dict) and extra["type"] == "once")
+
+
+def _unexcusable(eras: list[Era], records: list[RecordWritten]) -> Iterator[str]:
+    """A schedule whose policy lets nothing be missed must have missed nothing."""
+    strict = {
+        era.schedule_id
+        for era in eras
+        if era.policy.catch_up is None
+        and era.policy.coalesce is Coalesce.ALL
+        and era.policy.overlap is Overlap.ALLOW_ALL
+        and era.policy.start_deadline is None
+    }
+    lax = {era.schedule_id for era in eras} - strict
+    lax |= {
+        era.schedule_id for era in eras if era.policy.coalesce is not Coalesce.ALL or era.policy.catch_up is not None
+    }
+    last = {written.schedule_id: written.record for written in records if written.record is not None}
+    for name in strict - lax:
+        record = last[name]
+        if record is not None and record.missed + record.skipped:
+            yield f"{name} missed {record.missed} and skipped {record.skipped}, and its policy allows neither"
+
+
+def _acknowledged(world: World, records: list[RecordWritten], jobs: list[StoredJob]) -> Iterator[str]:
+    """Whatever was answered must be so."""
+    written = {(record.schedule_id, record.sequence): record for record in records}
+    enqueued = Counter(job.job_id for job in jobs)
+    for done in world.acknowledged:
+        kind, name, answer = done.step.kind, str(done.step.value[0]), done.answer
+        if isinstance(answer, Changed):
+            record = written.get((name, answer.revision))
+            if record is None or record.record is None or record.record.change_id != answer.after.change_id:
+                yield f"{done.step}: it was acknowledged at {answer.revision}, and is not there"
+        elif isinstance(answer, Schedule):
+            if not any(record.record and record.record.created_at == answer.created_at for record in records):
+                yield f"{done.step}: it was acknowledged, and was never there"
+        elif kind is Kind.DELETE and answer is True:
+            if not any(record.schedule_id == name and record.record is None for record in records):
+                yield f"{done.step}: it was acknowledged, and it was never deleted"
+        elif kind is Kind.TRIGGER and answer is not None and enqueued[str(answer)] != 1:
+            yield f"{done.step}: {answer} was enqueued {enqueued[str(answer)]} times"
+    yield from _unended(world)
+
+
+def _unended(world: World) -> Iterator[str]:
+    for person in world.people:
+        for task in person.process.tasks:
+            yield f"{person.name} waits for ever: {task.get_name()}"
+
+
+def _deferred(world: World, jobs: list[StoredJob]) -> Iterator[str]:
+    """A job that waited for its time is enqueued once, and waits no more."""
+    enqueued = Counter(job.job_id for job in jobs)
+    for written in world.log:
+        if written.entry.key.startswith("deferred.") and written.entry.value is not None:
+            job = decode(QueuedJob, written.entry.key, written.entry.value)
+            if enqueued[job.job_id] != 1:
+                yield f"{job.job_id} was deferred, and enqueued {enqueued[job.job_id]} times"
+    for entry in world.store.entries("deferred.>"):
+        if entry.value is not None:
+            yield f"{entry.key} still waits"
+    for done in world.acknowledged:
+        if done.step.kind is Kind.DEFER and done.answer and not enqueued[str(done.step.value[0])]:
+            yield f"{done.step}: it was acknowledged, and never enqueued"
+
+
+def _steady(world: World) -> Iterator[str]:
+    """One leads, and all know what the store knows."""
+    leaders = [node.name for node in world.nodes if node.leads]
+    if len(leaders) != 1:
+        yield f"there is not one leader in the end, but {leaders}"
+    for node in world.nodes:
+        yield from node.complaints
+        if node.partition is None:
+            continue
+        mirror = node.partition.mirror
+        for entry in (*world.store.entries("schedule.>"), *world.store.entries("deferred.>")):
+            held = mirror.get(entry.key)
+            if (entry.value is None) != (held is None) or (held is not None and held[0] != entry.revision):
+                yield f"{node.name} holds {held} at {entry.key}, and the store has revision {entry.revision}"
+        for key, reason in mirror.quarantined.items():
+            yield f"{node.name} put {key} into quarantine: {reason}"
