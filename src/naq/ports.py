@@ -46,8 +46,8 @@ class Entry:
 @dataclass(frozen=True, slots=True)
 class Put:
     """Write a value. ``expect``: the revision that the key must have now, 0 for "must not exist" (a deleted key does
-    not exist, and its marker's revision is *not* accepted as a revision), ``None`` for "whatever is there".
-    ``ttl``: whole seconds, 1 or more, after which the key disappears by itself."""
+    not exist; nobody should name its marker's revision, which some stores take and others refuse), ``None`` for "whatever
+    is there". ``ttl``: whole seconds, 1 or more, after which the key disappears by itself."""
 
     key: str
     value: bytes

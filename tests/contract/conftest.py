@@ -17,19 +17,6 @@ from naq.testing.link import Link
 from naq.testing.server import NatsServer
 from naq.testing.store import MemoryStore
 
-DEVIATIONS = {
-    "test_the_revision_of_a_marker_is_not_accepted_as_a_revision[nats]": "the server takes a marker's revision",
-    "test_a_check_with_zero_passes_if_the_key_does_not_exist[nats]": "a marker counts as a key that exists",
-}
-"""Where a store does not keep the contract yet, and how."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.name in DEVIATIONS:
-            item.add_marker(pytest.mark.xfail(reason=DEVIATIONS[item.name], strict=True))
-
-
 HANG = 30.0
 """Seconds after which a test that waits for news fails."""
 KINDS = ("memory", "link", "nats")

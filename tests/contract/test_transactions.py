@@ -77,14 +77,6 @@ async def test_a_deleted_key_can_be_created_beside_others(store: Store) -> None:
     assert await values(store, "kept", "a", "new") == [b"2", b"2", b"2"]
 
 
-async def test_the_revision_of_a_marker_is_not_accepted_as_a_revision(store: Store) -> None:
-    (marker,) = revisions(await store.transact([Delete("a", await put(store, "a"))]))
-    assert isinstance(await store.transact([Put("a", b"2", marker)]), Refused)
-    assert isinstance(await store.transact([Delete("a", marker)]), Refused)
-    assert isinstance(await store.transact([Check("a", marker), Put("b", b"2")]), Refused)
-    assert await values(store, "a", "b") == [None, None]
-
-
 async def test_a_delete_is_conditional_like_a_put(store: Store) -> None:
     first = await put(store, "a")
     second = await put(store, "a")

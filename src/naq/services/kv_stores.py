@@ -25,7 +25,6 @@ from naq.services.connection import ConnectionService
 from naq.services.direct import DirectReader, Stored
 from naq.services.follow import follow
 from naq.services.protocol import OPENED_FOR, Message, encode_batch, encode_opening, encode_single
-
 from naq.wire import decode
 
 __all__ = ["KVStoreService", "Transaction"]
@@ -160,25 +159,22 @@ class KVStoreService(BaseService):
         if not writes:
             return Committed(())
         outcome = await self._commit(writes)
-        if isinstance(outcome, Refused) and any(isinstance(write, Put) and write.expect == 0 for write in writes):
+        if isinstance(outcome, Refused) and any(_expects_nothing(write) for write in writes):
             revived = await self._over_markers(writes)
             if revived is not None:
                 return await self._commit(revived)
         return outcome
 
     async def _over_markers(self, writes: Sequence[Write]) -> list[Write] | None:
-        """The same writes, with creations of deleted keys made conditional on their marker; ``None`` if there are none."""
-        created = [write.key for write in writes if isinstance(write, Put) and write.expect == 0]
-        entries = await self._reader.get_many(created)
+        """The same writes, with "does not exist" of deleted keys said as "still has its marker"; ``None`` if there are none.
+
+        The server counts a deletion's marker as a message of the key.
+        """
+        entries = await self._reader.get_many([write.key for write in writes if _expects_nothing(write)])
         markers = {key: entry.revision for key, entry in entries.items() if entry.value is None}
         if not markers:
             return None
-        return [
-            Put(write.key, write.value, markers[write.key], write.ttl)
-            if isinstance(write, Put) and write.key in markers
-            else write
-            for write in writes
-        ]
+        return [_over_marker(write, markers) if _expects_nothing(write) else write for write in writes]
 
     async def expect(self, check: Check) -> None:
         """Open a batch that begins with this check, so that the transaction that follows need not wait for it.
@@ -370,6 +366,22 @@ class Transaction:
     async def commit(self) -> Outcome:
         """Send it: `Committed` with the revisions, `Refused`, or `Unknown`. Raises as `Store.transact`."""
         return await self._store.transact(self.writes)
+
+
+def _expects_nothing(write: Write) -> bool:
+    """Whether a write is conditional on its key's not existing."""
+    return write.revision == 0 if isinstance(write, Check) else write.expect == 0
+
+
+def _over_marker(write: Write, markers: Mapping[str, int]) -> Write:
+    revision = markers.get(write.key, 0)
+    match write:
+        case Put(key, value, _, ttl):
+            return Put(key, value, revision, ttl)
+        case Delete(key, _):
+            return Delete(key, revision)
+        case Check(key, _):
+            return Check(key, revision)
 
 
 def _condition(expect: int | None) -> str:
