@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,9 +41,10 @@ async def fail():
 
 
 @app.job
-async def stubborn():
-    print("stubborn runs", flush=True)
-    await asyncio.sleep(600)
+async def patient(path):
+    print("patient runs", flush=True)
+    while not pathlib.Path(path).exists():
+        await asyncio.sleep(0.01)
 
 
 @app.schedule(every("1h"), id="declared")
@@ -98,6 +102,7 @@ def quiet_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Itera
     for name in ("NAQ_NATS_URL", "NAQ_NAMESPACE", "NAQ_LOG_LEVEL", "FORCE_COLOR", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NAQ_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("NAQ_CONNECT_TIMEOUT", "2")
     monkeypatch.setenv("COLUMNS", "200")
     yield
 
@@ -109,6 +114,19 @@ def shop(tmp_path: Path) -> Path:
     directory.mkdir()
     (directory / "shop.py").write_text(APPLICATION)
     return directory
+
+
+def finish(arguments: list[str], environment: dict[str, str]) -> Outcome:
+    """Run ``naq`` in a process of its own to its end."""
+    done = subprocess.run(
+        [sys.executable, "-m", "naq", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture

@@ -161,7 +161,7 @@ USAGE: dict[str, tuple[tuple[str, ...], str]] = {
     "unknown option": (("schedule", "ls", "--sttus", "active"), "No such option"),
     "missing argument": (("schedule", "pause"), "Missing argument 'ID'"),
     "no number": (("schedule", "add", "shop:greet", "--every", "1s", "--max-runs", "many"), "--max-runs"),
-    "too many to skip": (("schedule", "skip", "x", "99999"), "99999"),
+    "too many to skip": (("schedule", "skip", "x", "99999"), "Invalid value for 'COUNT'"),
     "nobody to ask": (("queue", "purge", "mail"), "nobody can be asked here, so it has to be given"),
 }
 

@@ -7,10 +7,9 @@ the jobs. At the end every fire that was due is looked for, once, among the jobs
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
-import signal
 import tempfile
+import threading
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 
 from naq.app import Naq
 from naq.cli import demo_jobs
@@ -28,7 +28,7 @@ from naq.cli.demo_view import View
 from naq.clock import SystemClock
 from naq.schedule import Schedule
 from naq.services.base import ServiceManager
-from naq.services.embedded import describe
+from naq.services.embedded import stop
 from naq.services.jobs import JobService
 from naq.services.scheduler import SchedulerService
 from naq.specification import cron, every, once
@@ -67,18 +67,17 @@ async def _demo(directory: Path, limit: timedelta | None) -> list[str]:
             console.print("pausing all schedules, and looking for all that was due ...")
             found = await shown.close()
     for problem in found:
-        console.print(f"[bold red]✗[/] {problem}", soft_wrap=True)
+        console.print("[bold red]✗[/]", escape(problem), soft_wrap=True)
     if not found:
         console.print(f"[bold green]✓[/] {shown.watch.total} fires were due, and each was run exactly once")
     return found
 
 
 def _leave_nothing(directory: Path) -> None:
-    """Who cannot wait for the end leaves no server behind either."""
-    server = describe(directory)
-    if server is not None and server.pid is not None:
-        with suppress(ProcessLookupError):
-            os.kill(server.pid, signal.SIGKILL)
+    """Who cannot wait for the end leaves no server behind either. The event loop stands still meanwhile."""
+    stopping = threading.Thread(target=lambda: asyncio.run(stop(directory)))
+    stopping.start()
+    stopping.join()
     shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -89,16 +88,18 @@ async def _show(console: Console, shown: Demo, stopped: asyncio.Event, limit: ti
     if live is not None:
         live.start()
     try:
-        while not stopped.is_set() and (until is None or clock.now() < until):
-            pause = interval if until is None else min(interval, max(0.0, (until - clock.now()).total_seconds()))
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await stopped.wait()
+        while True:
             view = await shown.view()
             if live is None:
-                console.print(view.line(), soft_wrap=True)
+                console.print(view.line(), soft_wrap=True, markup=False)
             else:
                 live.update(view.picture(), refresh=True)
+            left = interval if until is None else (until - clock.now()).total_seconds()
+            if stopped.is_set() or left <= 0:
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(interval, left)):
+                    await stopped.wait()
     finally:
         if live is not None:
             live.stop()

@@ -186,7 +186,7 @@ def cancel(
 @queues.command("purge", epilog=examples("naq queue purge mail --yes"))
 def purge_queue(
     context: typer.Context,
-    queue: Annotated[str, typer.Argument(help="The queue.")],
+    queue: Annotated[str, typer.Argument(metavar="QUEUE", help="The queue.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Remove all waiting jobs of a queue."""
@@ -201,7 +201,9 @@ def purge_queue(
 
 @queues.command("show", epilog=examples("naq queue show mail"))
 def show_queue(
-    context: typer.Context, queue: Annotated[str, typer.Argument(help="The queue.")], as_json: JsonOption = False
+    context: typer.Context,
+    queue: Annotated[str, typer.Argument(metavar="QUEUE", help="The queue.")],
+    as_json: JsonOption = False,
 ) -> None:
     """How many jobs wait and run in a queue."""
     info = ask(context, lambda jobs: jobs.queue_info(queue))

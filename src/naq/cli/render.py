@@ -45,23 +45,36 @@ def show_json(document: Any) -> None:
 
 def show_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str | Text]], empty: str) -> None:
     """A table, or one line that says there is nothing."""
-    table = Table(title=title or None, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=_plain(title) if title else None,
+        title_justify="left",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(_plain, row))
     console().print(table if table.row_count else empty)
 
 
 def show_fields(title: str, fields: Iterable[tuple[str, Any]]) -> None:
     """One thing, field by field; fields without a value are left out."""
-    table = Table(title=title or None, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
+    table = Table(
+        title=_plain(title) if title else None, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0)
+    )
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, value in fields:
         if value not in (None, "", [], {}, ()):
-            table.add_row(name, value if isinstance(value, Text) else str(value))
+            table.add_row(name, _plain(value))
     console().print(table)
+
+
+def _plain(value: Any) -> Text:
+    """Text as it is: what people wrote into a schedule is no markup."""
+    return value if isinstance(value, Text) else Text(str(value))
 
 
 def status(value: str) -> Text:

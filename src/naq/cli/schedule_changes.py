@@ -61,7 +61,9 @@ def remove(context: typer.Context, schedule_id: IdArgument) -> None:
 def skip(
     context: typer.Context,
     schedule_id: IdArgument,
-    count: Annotated[int, typer.Argument(min=0, max=1000, help="How many of the next times; 0 takes it back.")] = 1,
+    count: Annotated[
+        int, typer.Argument(metavar="COUNT", min=0, max=1000, help="How many of the next times; 0 takes it back.")
+    ] = 1,
 ) -> None:
     """Let the next times pass without a fire."""
     _changed(context, schedule_id, f"{NO_SCHEDULE}, or it has ended", "will skip", "skip_next", count=count)
@@ -116,8 +118,10 @@ def trigger(context: typer.Context, schedule_id: IdArgument) -> None:
 def backfill(
     context: typer.Context,
     schedule_id: IdArgument,
-    first: Annotated[str, typer.Argument(help="Begin of the range (ISO; UTC unless it says otherwise), inclusive.")],
-    last: Annotated[str, typer.Argument(help="End of the range, inclusive.")],
+    first: Annotated[
+        str, typer.Argument(metavar="FIRST", help="Begin of the range (ISO; UTC unless it says otherwise), inclusive.")
+    ],
+    last: Annotated[str, typer.Argument(metavar="LAST", help="End of the range, inclusive.")],
     one_by_one: Annotated[bool, typer.Option("--one-by-one", help="Each when the one before has ended.")] = False,
 ) -> None:
     """Enqueue its nominal times of a past range, and print the backfill's id."""
