@@ -10,7 +10,7 @@ import pytest
 DOCS = Path(__file__).parent.parent / "docs"
 
 
-@pytest.mark.parametrize("page", ["reference/schedule-forms.md", "concepts/policies.md"])
+@pytest.mark.parametrize("page", ["reference/schedule-forms.md", "reference/rules.md", "concepts/policies.md"])
 def test_the_examples_run(page: str) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
     assert len(blocks) > 4
