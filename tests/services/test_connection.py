@@ -85,7 +85,7 @@ async def test_a_bucket_without_atomic_publish_says_what_to_do(config: dict[str,
         store = KVStoreService(config, connection)
         plain = {**bucket_config(store.names, 1), "allow_atomic": False}
         await connection.stream_service.ensure(plain)
-        with pytest.raises(StoreUnsuitable, match="atomic publish is off.*nats stream edit"):
+        with pytest.raises(StoreUnsuitable, match=r"atomic publish is off.*nats stream edit"):
             await services.get_service(KVStoreService)
 
 

@@ -286,6 +286,7 @@ async def test_rubbish_in_the_bucket_is_quarantined_and_stops_nobody(
         (Job(func="nonsense"), HOURLY, None, "module:qualname"),
         (Job(func=report, args=[object()]), HOURLY, None, "job.args"),
         (Job(func=report, queue="a b"), HOURLY, None, "job.queue"),
+        (Job(func=report, args=["x" * 2_000_000]), HOURLY, None, "job.args"),
         (Job(func=report), HOURLY, "no spaces please", "schedule_id = 'no spaces please'"),
         (Job(func=report), {"type": "cron", "cron": "61 * * * *"}, None, "schedule.cron"),
         (Job(func=report), {"type": "cron", "cron": "0 0 30 2 *"}, None, "schedule"),

@@ -16,7 +16,15 @@ from typing import Any
 
 from naq.clock import Clock
 from naq.events import Event, EventType
-from naq.exceptions import RecordUnreadable, ScheduleExists, SchedulerError, StoreError
+from naq.exceptions import (
+    InvalidSchedule,
+    Problem,
+    RecordUnreadable,
+    ScheduleExists,
+    SchedulerError,
+    StoreError,
+    TransactionTooLarge,
+)
 from naq.job import QueuedJob
 from naq.manual import trigger_now
 from naq.names import job_key, manual_job_id, schedule_key
@@ -281,6 +289,11 @@ class Schedules:
 def _asking(what: str) -> Iterator[None]:
     try:
         yield
+    except TransactionTooLarge as error:
+        reason = f"makes the record larger than the server accepts ({error})"
+        raise InvalidSchedule(
+            Problem("job.args", "(too large)", reason, "a key or path of the data instead")
+        ) from error
     except StoreError as error:
         raise SchedulerError(f"could not {what}: {error}") from error
 

@@ -14,13 +14,14 @@ import random
 import ssl
 from collections.abc import Callable, Mapping
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import nats.errors
 from nats.aio.client import Server
 
-from naq.config import Settings
+from naq.config import FIELDS, Settings
 from naq.exceptions import (
     ConfigError,
     EmbeddedServerError,
@@ -230,6 +231,11 @@ class ConnectionService(BaseService):
     def _authentication(self) -> dict[str, Any]:
         settings = self.settings
         options: dict[str, Any] = {}
+        for name, file in (("nats_creds", settings.nats_creds), ("nats_nkey", settings.nats_nkey)):
+            if file is not None and not Path(file).is_file():
+                raise ConfigError(
+                    Problem(name, shown(file), "there is no such file", shown(FIELDS[name].metadata["example"]))
+                )
         if settings.nats_creds is not None:
             options["user_credentials"] = settings.nats_creds
         if settings.nats_nkey is not None:
