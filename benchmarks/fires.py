@@ -11,6 +11,7 @@ from benchmarks.limit import bare_fires_per_second, bare_latencies
 from benchmarks.world import Row, percentile, services
 from naq.job import Job, QueuedJob
 from naq.services.base import ServiceManager
+from naq.services.events import EventService
 from naq.services.kv_stores import KVStoreService
 from naq.services.scheduler import SchedulerService
 from naq.specification import every, once
@@ -28,9 +29,10 @@ async def burst(count: int) -> list[Row]:
         await scheduler.schedule_many([(JOB, once(due_at), f"bench-{number}") for number in range(count)])
         creation = count / (time.perf_counter() - began)
         await asyncio.sleep(max(0.0, (due_at - datetime.now(UTC)).total_seconds()))
-        firing = scheduler.partition.firing
-        while firing.fired < count:
-            await asyncio.sleep(0.005)
+        fired = asyncio.Event()
+        events = await manager.get_service(EventService)
+        events.listen(lambda event: fired.set() if scheduler.partition.firing.fired >= count else None)
+        await fired.wait()
         stamps = [stored_at for _, stored_at in await _fires(manager)]
         assert len(stamps) == count, f"{len(stamps)} of {count} fires are in the stream"
         rate = count / (max(stamps) - min(stamps)).total_seconds()

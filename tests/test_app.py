@@ -126,3 +126,10 @@ async def test_configuring_later_wins_over_the_first_configuration(config: dict[
     assert (app.settings.namespace, app.settings.concurrency) == (config["namespace"], 3)
     async with app:
         assert await app.schedules() == []
+
+
+async def test_a_job_that_is_too_large_names_its_field(config: dict[str, Any]) -> None:
+    app = Naq(**config)
+    async with app:
+        with pytest.raises(InvalidJob, match=r"job\.args .*larger than the server accepts"):
+            await app.enqueue(send, "x" * 2_000_000)

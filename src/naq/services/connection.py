@@ -124,7 +124,7 @@ class ConnectionService(BaseService):
         seconds (default: ``request_timeout``).
         """
         payload = json.dumps(request).encode() if request is not None else b""
-        headers, data = await self.ask(f"$JS.API.{subject}", payload, timeout)
+        _, data = await self.ask(f"$JS.API.{subject}", payload, timeout)
         answer: dict[str, Any] = json.loads(data) if data else {}
         error = answer.get("error")
         if error is not None:

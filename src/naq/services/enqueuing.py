@@ -9,7 +9,7 @@ from datetime import datetime
 from naq.clock import Clock
 from naq.config import Settings
 from naq.events import Event, EventType
-from naq.exceptions import JobExists, RecordUnreadable, StoreUnavailable
+from naq.exceptions import InvalidJob, JobExists, Problem, RecordUnreadable, StoreUnavailable, TransactionTooLarge
 from naq.job import JobSpec, QueuedJob
 from naq.names import deferred_key, job_key
 from naq.ports import Committed, Entry, EventSink, Put, Refused
@@ -94,7 +94,12 @@ class Enqueuer:
     async def _write(self, part: Sequence[QueuedJob]) -> None:
         puts = [Put(_key(queued), encode(queued), 0) for queued in part]
         for _ in range(ATTEMPTS):
-            outcome = await self._kv.transact(puts)
+            try:
+                outcome = await self._kv.transact(puts)
+            except TransactionTooLarge as error:
+                reason = f"makes the record larger than the server accepts ({error})"
+                example = "a key or path of the data instead"
+                raise InvalidJob(Problem("job.args", "(too large)", reason, example)) from error
             if isinstance(outcome, Committed):
                 break
             there = await self._kv.get_many([put.key for put in puts])
