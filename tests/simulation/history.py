@@ -109,7 +109,7 @@ class History:
 def draw(seed: int) -> History:
     """The history of a seed."""
     random = Random(seed)
-    length = random.choice((12.0, 20.0, 30.0))
+    length = random.choice((8.0, 14.0, 24.0))
     nodes, people = random.choice((1, 2, 2, 3, 3)), random.choice((1, 2))
     writer = _Writer(random, length, [f"n{n}" for n in range(nodes)], [f"p{n}" for n in range(people)])
     for number in range(random.randint(1, 4)):

@@ -127,17 +127,31 @@ def _unended(world: World) -> Iterator[str]:
 def _deferred(world: World, jobs: list[StoredJob]) -> Iterator[str]:
     """A job that waited for its time is enqueued once, and waits no more."""
     enqueued = Counter(job.job_id for job in jobs)
+    due = world.clock.now() - PATIENCE
     for written in world.log:
-        if written.entry.key.startswith("deferred.") and written.entry.value is not None:
-            job = decode(QueuedJob, written.entry.key, written.entry.value)
-            if enqueued[job.job_id] != 1:
-                yield f"{job.job_id} was deferred, and enqueued {enqueued[job.job_id]} times"
-    for entry in world.store.entries("deferred.>"):
-        if entry.value is not None:
-            yield f"{entry.key} still waits"
-    for done in world.acknowledged:
-        if done.step.kind is Kind.DEFER and done.answer and not enqueued[str(done.step.value[0])]:
-            yield f"{done.step}: it was acknowledged, and never enqueued"
+        entry = written.entry
+        if entry.key.startswith("deferred.") and entry.value is not None:
+            job = decode(QueuedJob, entry.key, entry.value)
+            times = enqueued[job.job_id]
+            if times > 1 or (times == 0 and job.due_at is not None and job.due_at < due):
+                yield f"{job.job_id} was deferred to {job.due_at}, and enqueued {times} times"
+            if times and (left := world.store.peek(entry.key)) is not None and left.value is not None:
+                yield f"{entry.key} was enqueued, and still waits"
+
+
+def _known(world: World) -> dict[str, tuple[int, int]]:
+    """For each key that a mirror holds: the revision that it must know at least, and the newest; 0 when it is gone.
+
+    A watch that died is not made anew; a resync brings in what it missed.
+    """
+    latest = world.clock.now() - timedelta(seconds=world.nodes[0].rhythm.resync + 3)
+    known: dict[str, tuple[int, int]] = {}
+    for written in world.log:
+        entry = written.entry
+        if entry.key.startswith(("schedule.", "deferred.")):
+            oldest = entry.revision if written.at <= latest else known.get(entry.key, (0, 0))[0]
+            known[entry.key] = (oldest, 0 if entry.value is None and written.at <= latest else entry.revision)
+    return known
 
 
 def _steady(world: World) -> Iterator[str]:
@@ -145,14 +159,17 @@ def _steady(world: World) -> Iterator[str]:
     leaders = [node.name for node in world.nodes if node.leads]
     if len(leaders) != 1:
         yield f"there is not one leader in the end, but {leaders}"
+    known = _known(world)
     for node in world.nodes:
         yield from node.complaints
         if node.partition is None:
             continue
         mirror = node.partition.mirror
-        for entry in (*world.store.entries("schedule.>"), *world.store.entries("deferred.>")):
-            held = mirror.get(entry.key)
-            if (entry.value is None) != (held is None) or (held is not None and held[0] != entry.revision):
-                yield f"{node.name} holds {held} at {entry.key}, and the store has revision {entry.revision}"
+        for key, (oldest, newest) in known.items():
+            held = mirror.get(key)
+            if held is None and newest == 0:
+                continue
+            if held is None or not oldest <= held[0] <= (newest or held[0]):
+                yield f"{node.name} holds {held} at {key}, and the store has revisions {oldest} to {newest}"
         for key, reason in mirror.quarantined.items():
             yield f"{node.name} put {key} into quarantine: {reason}"

@@ -89,8 +89,10 @@ class SimulatedLoop(ManualLoop):
 
     def execute(self, handle: asyncio.Handle) -> None:
         """Run a callback, unless its process stands still."""
+        if handle._cancelled:
+            return
         process: Process | None = handle._context.get(OWNER)  # type: ignore[attr-defined] # public since 3.12 only
-        if process is not None and not process.dead and not handle.cancelled():
+        if process is not None and not process.dead:
             if process.paused:
                 process.held.append(handle)
                 return
@@ -99,7 +101,7 @@ class SimulatedLoop(ManualLoop):
                 process.on_stop()
                 self.execute(handle)
                 return
-        super().execute(handle)
+        handle._run()
 
     def requeue(self, handles: deque[asyncio.Handle]) -> None:
         """These are ready again."""

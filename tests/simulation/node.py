@@ -29,7 +29,7 @@ class Rhythm:
     check: float = 1.0
     heartbeat: float = 1.0
     lease: float = 5.0
-    resync: float = 8.0
+    resync: float = 6.0
     batch: int = 50
     answer: float = 2.0
     """How long a client waits for the store's answer."""

@@ -22,7 +22,7 @@ from tests.simulation.node import Node, Person, Rhythm
 __all__ = ["Verdict", "World", "Written", "live"]
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
-STEADY_AFTER = 18.0
+STEADY_AFTER = 15.0
 """Seconds that everything may take after all is mended: a resync, a lease, an answer, and some more."""
 
 

@@ -36,6 +36,7 @@ __all__ = ["ManualClock", "ManualLoop", "manual_time", "run_in_manual_time"]
 
 FIRST_SECOND = 1000.0
 """What ``monotonic()`` reads at the start: not 0, for on a real machine it is not."""
+CLOSED = "Event loop is closed"
 MICROSECOND = timedelta(microseconds=1)
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -84,7 +85,8 @@ class ManualLoop(asyncio.BaseEventLoop):
         self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
         """Run a callback when those that became ready before it are through."""
-        self._check_open()
+        if self._closed:  # type: ignore[attr-defined]
+            raise RuntimeError(CLOSED)
         handle = asyncio.Handle(callback, args, self, context)
         self._waiting.append(handle)
         return handle
@@ -105,7 +107,8 @@ class ManualLoop(asyncio.BaseEventLoop):
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Run a callback at a monotonic second."""
-        self._check_open()
+        if self._closed:  # type: ignore[attr-defined]
+            raise RuntimeError(CLOSED)
         timer = asyncio.TimerHandle(when, callback, args, self, context)
         self._count += 1
         heapq.heappush(self._timers, (round(when * 1_000_000), self._count, timer))
@@ -129,15 +132,16 @@ class ManualLoop(asyncio.BaseEventLoop):
             self._cancelled = 0
 
     def _run_once(self) -> None:
-        """One step (the name is asyncio's): a callback that is ready, or time moves until one is."""
-        if not self._waiting:
+        """A few steps (the name is asyncio's): the callbacks that are ready; if none is, time moves until one is."""
+        waiting = self._waiting
+        if not waiting:
             self._pass_time()
-        if self._waiting:
-            self.execute(self._waiting.popleft())
+        for _ in range(len(waiting)):
+            self.execute(waiting.popleft())
 
     def execute(self, handle: asyncio.Handle) -> None:
         """Run one callback; a simulation may hold it back instead."""
-        if not handle.cancelled():
+        if not handle._cancelled:
             handle._run()
 
     def _pass_time(self) -> None:
@@ -163,10 +167,6 @@ class ManualLoop(asyncio.BaseEventLoop):
             f"the next timer is {self._timers[0][0] / 1e6 - self.time():.6f} s ahead" if self._timers else "no timer"
         )
         return f"everything waits and nobody advances the clock ({timer}): {', '.join(names) or 'no task'}"
-
-    def _check_open(self) -> None:
-        if self.is_closed():
-            raise RuntimeError("the loop is closed")
 
 
 class ManualClock:

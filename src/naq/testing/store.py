@@ -109,7 +109,7 @@ class MemoryStore:
         if news:
             for listener in self.on_commit:
                 listener(news)
-            self._tell()
+            self._tell(written)
         return Committed(revisions)
 
     def purge(self, pattern: str) -> int:
@@ -203,12 +203,16 @@ class MemoryStore:
         found.reverse()
         return found
 
-    def _tell(self) -> None:
-        held = [(reference, reference()) for reference in self._watches]
-        self._watches = [reference for reference, watch in held if watch is not None]
-        for _, watch in held:
-            if watch is not None:
+    def _tell(self, keys: Sequence[str]) -> None:
+        lost = False
+        for reference in self._watches:
+            watch = reference()
+            if watch is None:
+                lost = True
+            elif any(map(watch.matches, keys)):
                 watch.tell(self.revision)
+        if lost:
+            self._watches = [reference for reference in self._watches if reference() is not None]
 
 
 class Watch(AsyncIterator[list[Entry]]):
