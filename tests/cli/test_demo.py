@@ -47,14 +47,14 @@ async def test_a_signal_ends_it_well(tmp_path: Path, number: signal.Signals) -> 
     assert left_behind(tmp_path) == []
 
 
-async def test_two_signals_end_it_at_once_and_leave_no_server(tmp_path: Path) -> None:
+async def test_two_signals_end_it_without_a_verdict_and_leave_no_server(tmp_path: Path) -> None:
     process = Process(["demo"], {"TMPDIR": str(tmp_path)})
     await process.start("fires")
     (directory,) = left_behind(tmp_path)
     server = int((directory / "server" / "server.pid").read_text())
     process.signal(signal.SIGINT)
     process.signal(signal.SIGTERM)
-    assert await process.ended() in {130, 143, 0}  # 0: it was quicker than the second signal
+    assert await process.ended() in {130, 0}  # 0: it was quicker than the second signal
     assert left_behind(tmp_path) == []
     with pytest.raises(ProcessLookupError):
         os.kill(server, 0)

@@ -91,7 +91,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Run async work to its end; Ctrl-C ends it, and the command with its exit code."""
     try:
         return asyncio.run(work)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(INTERRUPTED) from None
 
 
@@ -153,20 +153,22 @@ def load_app(reference: str, options: Options) -> Naq:
 
 
 @contextmanager
-def until_told(at_once: Callable[[], None] | None = None) -> Iterator[asyncio.Event]:
+def until_told(hurry: Callable[[], object] | None = None) -> Iterator[asyncio.Event]:
     """An event that SIGTERM, SIGINT or a closed terminal sets; a second signal ends the process at once.
 
-    ``at_once`` is what has to be done even then.
+    With ``hurry`` the second signal calls that, and the third ends the process.
     """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
+    hurries = [] if hurry is None else [hurry]
 
     def on_signal(number: int) -> None:
-        if stopped.is_set():
-            if at_once is not None:
-                at_once()
+        if not stopped.is_set():
+            stopped.set()
+        elif hurries:
+            hurries.pop()()
+        else:
             os._exit(128 + number)
-        stopped.set()
 
     numbers = [signal.SIGTERM, signal.SIGINT]
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not under nohup

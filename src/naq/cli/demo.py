@@ -7,9 +7,7 @@ the jobs. At the end every fire that was due is looked for, once, among the jobs
 from __future__ import annotations
 
 import asyncio
-import shutil
 import tempfile
-import threading
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,7 +26,6 @@ from naq.cli.demo_view import View
 from naq.clock import SystemClock
 from naq.schedule import Schedule
 from naq.services.base import ServiceManager
-from naq.services.embedded import stop
 from naq.services.jobs import JobService
 from naq.services.scheduler import SchedulerService
 from naq.specification import cron, every, once
@@ -61,7 +58,9 @@ def demo(
 async def _demo(directory: Path, limit: timedelta | None) -> list[str]:
     console = Console(highlight=False)
     console.print("starting a NATS server, a scheduler and a worker in a temporary directory ...")
-    with until_told(lambda: _leave_nothing(directory)) as stopped:
+    me = asyncio.current_task()
+    assert me is not None
+    with until_told(me.cancel) as stopped:  # who cannot wait for the verdict leaves no server behind either
         async with Demo(directory) as shown:
             await _show(console, shown, stopped, limit)
             console.print("pausing all schedules, and looking for all that was due ...")
@@ -71,14 +70,6 @@ async def _demo(directory: Path, limit: timedelta | None) -> list[str]:
     if not found:
         console.print(f"[bold green]✓[/] {shown.watch.total} fires were due, and each was run exactly once")
     return found
-
-
-def _leave_nothing(directory: Path) -> None:
-    """Who cannot wait for the end leaves no server behind either. The event loop stands still meanwhile."""
-    stopping = threading.Thread(target=lambda: asyncio.run(stop(directory)))
-    stopping.start()
-    stopping.join()
-    shutil.rmtree(directory, ignore_errors=True)
 
 
 async def _show(console: Console, shown: Demo, stopped: asyncio.Event, limit: timedelta | None) -> None:
@@ -165,7 +156,15 @@ class Demo:
 
 def application(directory: Path, now: datetime) -> Naq:
     """What is shown."""
-    app = Naq(name="demo", data_dir=directory, nats_url=(), namespace="demo", instance_id="demo", concurrency=10)
+    app = Naq(
+        name="demo",
+        data_dir=directory,
+        nats_url=(),
+        namespace="demo",
+        instance_id="demo",
+        concurrency=10,
+        drain_timeout=1,
+    )
     everything = {"coalesce": "all"}  # a machine that stalls for a second is late then, and misses nothing
     schedules: list[tuple[str, Any, Any]] = [
         ("heartbeat", every("200ms", **everything), demo_jobs.heartbeat),

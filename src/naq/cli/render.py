@@ -14,7 +14,19 @@ from rich.text import Text
 
 from naq.timing.duration import duration_text
 
-__all__ = ["STATUS_STYLES", "ago", "both_times", "instant", "local", "show_fields", "show_json", "show_table", "utc"]
+__all__ = [
+    "STATUS_STYLES",
+    "ago",
+    "both_times",
+    "instant",
+    "local",
+    "show_fields",
+    "show_json",
+    "show_table",
+    "status",
+    "utc",
+    "wait",
+]
 
 UNFOLDED = 10_000
 STATUS_STYLES = {
@@ -50,12 +62,15 @@ def show_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str 
         title_justify="left",
         header_style="bold",
         box=box.SIMPLE_HEAD,
+        show_edge=False,
         pad_edge=False,
     )
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*map(_plain, row))
+    if title:
+        console().print()
     console().print(table if table.row_count else empty)
 
 
@@ -100,11 +115,22 @@ def utc(value: float | datetime | None) -> str:
 
 
 def both_times(value: float | datetime | None) -> str:
-    """Local time and UTC."""
+    """Local time, and UTC where that is another."""
     found = instant(value)
     if found is None:
         return "-"
-    return f"{local(found)}  ({utc(found)} UTC)"
+    return local(found) if found.astimezone().utcoffset() == timedelta(0) else f"{local(found)}  ({utc(found)} UTC)"
+
+
+def wait(value: float | datetime | None, now: datetime) -> Text:
+    """``in 5s``, or how long it has been overdue; ``-`` for none."""
+    found = instant(value)
+    if found is None:
+        return Text("-")
+    overdue = now - found >= timedelta(seconds=1)
+    return Text(
+        f"overdue, {ago(found, now)}" if overdue else ago(max(found, now), now), style="yellow" if overdue else ""
+    )
 
 
 def ago(value: float | datetime | None, now: datetime) -> str:

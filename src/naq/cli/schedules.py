@@ -30,6 +30,14 @@ CountOption = Annotated[int, typer.Option("--count", "-n", min=1, max=1000, help
 DEFAULT_COUNT = 10
 NO_SCHEDULE = "there is no such schedule"
 QUARANTINED = "quarantined"
+SHOWN_AHEAD = 5
+COUNTERS = {
+    "runs": "runs",
+    "manual_runs": "by hand",
+    "missed": "missed",
+    "skipped": "skipped",
+    "error_count": "failed",
+}
 
 
 @app.command(
@@ -92,7 +100,7 @@ def ls(
             render.status(QUARANTINED if QUARANTINED in entry else entry["status"]),
             entry.get("description") or entry.get("reason", ""),
             _job_name(entry),
-            render.ago(entry["next_run_at"], now),
+            render.wait(entry["next_run_at"], now),
             render.ago(entry.get("last_run_at"), now),
             str(entry.get("runs", "-")),
         )
@@ -172,7 +180,7 @@ async def _show(options: Options, schedule_id: str) -> tuple[dict[str, Any] | No
         history = await services.get_service(HistoryService)
         records = await history.history(schedule_id, DEFAULT_COUNT)
         readable = entry["status"] != QUARANTINED
-        return entry, await _coming(schedules, schedule_id, DEFAULT_COUNT) if readable else None, records
+        return entry, await _coming(schedules, schedule_id, SHOWN_AHEAD) if readable else None, records
 
 
 async def _coming(schedules: ScheduleService, schedule_id: str, count: int) -> Coming | None:
@@ -183,7 +191,7 @@ async def _coming(schedules: ScheduleService, schedule_id: str, count: int) -> C
 
 def _show_entry(entry: dict[str, Any]) -> None:
     times = {name: render.both_times(entry.get(name)) for name in ("created_at", "next_run_at", "last_run_at")}
-    counters = ", ".join(f"{entry.get(name, 0)} {name}" for name in ("runs", "manual_runs", "missed", "skipped"))
+    counters = ", ".join(f"{entry.get(name, 0)} {word}" for name, word in COUNTERS.items())
     limit = entry.get("max_runs", -1)
     render.show_fields(
         entry["schedule_id"],
@@ -195,7 +203,7 @@ def _show_entry(entry: dict[str, Any]) -> None:
             ("created", times["created_at"]),
             ("next run", times["next_run_at"]),
             ("last run", times["last_run_at"]),
-            ("counted", f"{counters}, {entry.get('error_count', 0)} failed"),
+            ("counted", counters),
             ("limit", f"{limit} runs" if limit != -1 else None),
             ("open runs", ", ".join(entry.get("open_runs", []))),
             ("labels", entry.get("labels")),
