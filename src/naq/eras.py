@@ -154,6 +154,7 @@ def _excuses(life: Sequence[RecordWritten]) -> Iterator[Excuse]:
             starts = [instant for instant in undecided if instant is not None]
             if count > 0 and starts:
                 ends = after.next_nominal_at
-                last = max(written.at, *starts) if ends is None else max(ends - TICK, *starts)
+                decided = [written.at, after.completed_at or written.at] if ends is None else [ends - TICK]
+                last = max(*decided, *starts)
                 yield Excuse(written.schedule_id, min(starts), last, count)
         before = after
