@@ -135,6 +135,10 @@ class QueuedJob(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     error: str | None = None
     """What ended the attempt before this one."""
 
+    def evolve(self, **changes: Any) -> QueuedJob:
+        """The same record with some fields changed."""
+        return msgspec.structs.replace(self, **changes)
+
 
 class JobResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What is known of a job that runs or ended."""

@@ -332,21 +332,7 @@ class Firing:
 
     def _deferred(self, key: str, revision: int, value: bytes, epoch: int, now: datetime) -> Intent:
         waiting = decode(QueuedJob, key, value)
-        record = QueuedJob(
-            job_id=waiting.job_id,
-            spec=waiting.spec,
-            attempt=waiting.attempt,
-            enqueued_at=now,
-            enqueued_by=self._instance_id,
-            schedule_id=waiting.schedule_id,
-            nominal_at=waiting.nominal_at,
-            next_at=waiting.next_at,
-            previous_at=waiting.previous_at,
-            start_by=waiting.start_by,
-            tracked=waiting.tracked,
-            epoch=epoch,
-            error=waiting.error,
-        )
+        record = waiting.evolve(enqueued_at=now, enqueued_by=self._instance_id, epoch=epoch, due_at=None)
         target = job_key(waiting.spec.queue, waiting.job_id, waiting.attempt)
         event = self._event(
             EventType.JOB_ENQUEUED,

@@ -2,7 +2,7 @@
 
 Emitting appends to a buffer; one task writes what has gathered as one message, so that ten thousand fires a second cost
 the server a few dozen messages. An event that cannot be stored while the server is away waits in the buffer, up to
-`BUFFER_LIMIT`; then the oldest are dropped and counted, for nothing is ever decided by reading events.
+`LIMIT`; then the oldest are dropped and counted, for nothing is ever decided by reading events.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,22 +20,18 @@ import msgspec
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.events import Event, EventType
-from naq.exceptions import InvalidInput, Problem, StoreError, StoreUnavailable, shown
+from naq.exceptions import InvalidInput, Problem, StoreUnavailable, shown
 from naq.names import Namespace
 from naq.services.base import BaseService
 from naq.services.connection import ConnectionService, ConnectionState
-from naq.services.protocol import encode_publish, header_field, status_code
+from naq.services.outbox import Outbox
+from naq.services.protocol import Message, header_field, status_code
 from naq.services.streams import StreamService
 
 __all__ = ["EventService"]
 
-BUFFER_LIMIT = 200_000
-GROUP = 500
-"""Events in one message at most."""
-FLUSH_EVERY = 0.02
-"""Seconds for which events gather before they are written."""
-PAGE = 256
-"""Messages asked for in one request of a replay."""
+LIMIT = 200_000
+"""Events that wait for the server at most."""
 
 log = logging.getLogger("naq.events")
 _group_decoder = msgspec.json.Decoder(list[Event])
@@ -58,12 +54,9 @@ class EventService(BaseService):
         self.streams = stream_service
         self.names = Namespace(self.settings.namespace)
         self.clock: Clock = clock or SystemClock()
-        self.dropped = 0
-        """Events given up because the server was away for too long."""
-        self._buffer: deque[Event] = deque()
-        self._signal = asyncio.Event()
+        self.outbox: Outbox[Event] = Outbox("events", connection_service, self.clock, self._messages, LIMIT)
+        """What waits to be written."""
         self._listeners: list[Callable[[Event], None]] = []
-        self._flusher: asyncio.Task[None] | None = None
         self._stop_listening: Callable[[], None] | None = None
 
     async def _do_initialize(self) -> None:
@@ -82,32 +75,21 @@ class EventService(BaseService):
             }
         )
         self._stop_listening = self.connection.on_state(self._on_state)
-        self._flusher = asyncio.create_task(self._flush_for_ever(), name="naq events")
+        self.outbox.start()
 
     async def _do_cleanup(self) -> None:
         if self._stop_listening is not None:
             self._stop_listening()
             self._stop_listening = None
-        if self._flusher is not None:
-            self._flusher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._flusher
-            self._flusher = None
-        if self._buffer and self.connection.is_connected:
-            with contextlib.suppress(StoreError):
-                await self._flush()
-                await self.connection.client.flush(5)
+        await self.outbox.stop()
 
     def emit(self, events: Iterable[Event]) -> None:
         """Take over events. Never waits, never fails; in-process listeners hear of them at once."""
-        for event in events:
-            self._buffer.append(event)
+        taken = list(events)
+        for event in taken:
             for listener in tuple(self._listeners):
                 listener(event)
-        while len(self._buffer) > BUFFER_LIMIT:
-            self._buffer.popleft()
-            self.dropped += 1
-        self._signal.set()
+        self.outbox.put(taken)
 
     def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
         """Call ``listener`` for every event that this process emits; returns how to stop that. It must not raise."""
@@ -168,7 +150,7 @@ class EventService(BaseService):
         limit: int = 1000,
     ) -> list[Event]:
         """The stored events that match, oldest first; of more than ``limit`` the newest."""
-        await self._flush()
+        await self.outbox.flush()
         found: deque[Event] = deque(maxlen=limit)
         async for _, event in self._read(await self._first_sequence(since, 1 if since is None else None)):
             if _matches(event, types, schedule_id, job_id, since):
@@ -209,23 +191,8 @@ class EventService(BaseService):
                 yield found, event
             sequence = found + 1
 
-    async def _flush_for_ever(self) -> None:
-        while True:
-            await self._signal.wait()
-            await self.clock.sleep(FLUSH_EVERY)
-            self._signal.clear()
-            try:
-                await self._flush()
-            except StoreUnavailable:
-                await self.clock.sleep(0.2)
-                self._signal.set()
-
-    async def _flush(self) -> None:
-        while self._buffer:
-            group = [self._buffer[position] for position in range(min(GROUP, len(self._buffer)))]
-            await self.connection.client.send(encode_publish(self.names.events_subject, _encoder.encode(group)))
-            for _ in group:
-                self._buffer.popleft()
+    def _messages(self, group: Sequence[Event]) -> list[Message]:
+        return [Message(self.names.events_subject, "", _encoder.encode(group))]
 
     def _on_state(self, state: ConnectionState) -> None:
         kind = {

@@ -1,13 +1,11 @@
 """The history of schedules: written without waiting, in groups; read newest first.
 
 One subject for each schedule, so that the server itself keeps the last so many of each. What cannot be written while
-the server is away waits, up to `BUFFER_LIMIT` records.
+the server is away waits, up to `LIMIT` records.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,22 +13,21 @@ from typing import Any
 
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
-from naq.exceptions import RecordUnreadable, StoreError, StoreUnavailable
+from naq.exceptions import RecordUnreadable
 from naq.history import HistoryRecord
 from naq.names import Namespace, check_schedule_id
 from naq.services.base import BaseService, ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.direct import DirectReader
-from naq.services.protocol import Message, encode_publish, encode_single
+from naq.services.outbox import Outbox
+from naq.services.protocol import Message
 from naq.services.streams import StreamService
 from naq.wire import decode, encode
 
 __all__ = ["HistoryService"]
 
-BUFFER_LIMIT = 100_000
-GROUP = 500
-GATHER_FOR = 0.02
-"""Seconds for which records gather before they are written."""
+LIMIT = 100_000
+"""Records that wait for the server at most."""
 
 log = logging.getLogger("naq.history")
 
@@ -65,14 +62,10 @@ class HistoryService(BaseService):
         self.connection = connection_service
         self.streams = stream_service
         self.clock: Clock = clock or SystemClock()
-        self.dropped = 0
-        """Records given up because the server was away for too long."""
         self._names = Namespace(self.settings.namespace)
         self._reader = DirectReader(connection_service, _HistoryNames(self._names))
-        self._buffer: deque[HistoryRecord] = deque()
-        self._signal = asyncio.Event()
-        self._writing = asyncio.Lock()
-        self._flusher: asyncio.Task[None] | None = None
+        self.outbox: Outbox[HistoryRecord] = Outbox("history", connection_service, self.clock, self._messages, LIMIT)
+        """What waits to be written."""
 
     async def _do_initialize(self) -> None:
         await self.connection.initialize()
@@ -90,27 +83,14 @@ class HistoryService(BaseService):
                 "allow_direct": True,
             }
         )
-        self._flusher = asyncio.create_task(self._flush_for_ever(), name="naq history")
+        self.outbox.start()
 
     async def _do_cleanup(self) -> None:
-        if self._flusher is not None:
-            self._flusher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._flusher
-            self._flusher = None
-        if self._buffer and self.connection.is_connected:
-            with contextlib.suppress(StoreError):
-                await self.flush()
-                await self.connection.client.flush(5)
+        await self.outbox.stop()
 
     def record(self, records: Iterable[HistoryRecord]) -> None:
         """Take over records. Never waits, never fails."""
-        self._buffer.extend(records)
-        while len(self._buffer) > BUFFER_LIMIT:
-            self._buffer.popleft()
-            self.dropped += 1
-        if self._buffer:
-            self._signal.set()
+        self.outbox.put(records)
 
     async def history(self, schedule_id: str, limit: int = 100) -> list[HistoryRecord]:
         """What became of a schedule's nominal times, newest first; also of one that was deleted since.
@@ -136,42 +116,10 @@ class HistoryService(BaseService):
 
     async def flush(self) -> None:
         """Write what waits; on return it is stored. Raises `StoreUnavailable` when not connected; nothing is lost then."""
-        async with self._writing:
-            while self._buffer:
-                group = [self._buffer.popleft() for _ in range(min(GROUP, len(self._buffer)))]
-                try:
-                    await self._write(group)
-                except StoreUnavailable:
-                    self._buffer.extendleft(reversed(group))
-                    raise
+        await self.outbox.flush()
 
-    async def _write(self, group: Sequence[HistoryRecord]) -> None:
-        """Send a group; only its last message asks for an answer, which tells of all before it."""
-        reply, answer = self.connection.expect_answer()
-        try:
-            messages = [
-                Message(self._names.history_subject(record.schedule_id), "", encode(record)) for record in group
-            ]
-            limit = self.connection.client.max_payload
-            lines = [encode_publish(message.subject, message.payload) for message in messages[:-1]]
-            lines.append(encode_single(messages[-1], reply, limit))
-            await self.connection.client.send(b"".join(lines))
-            with contextlib.suppress(TimeoutError, StoreUnavailable):  # it may be stored: not to be sent twice
-                async with asyncio.timeout(self.settings.request_timeout):
-                    await answer
-        finally:
-            self.connection.forget_answer(reply)
-
-    async def _flush_for_ever(self) -> None:
-        while True:
-            await self._signal.wait()
-            await self.clock.sleep(GATHER_FOR)
-            self._signal.clear()
-            try:
-                await self.flush()
-            except StoreUnavailable:
-                await self.clock.sleep(0.2)
-                self._signal.set()
+    def _messages(self, group: Sequence[HistoryRecord]) -> list[Message]:
+        return [Message(self._names.history_subject(record.schedule_id), "", encode(record)) for record in group]
 
 
 ServiceManager.register_service("history", HistoryService)
