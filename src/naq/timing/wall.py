@@ -110,11 +110,15 @@ class WallClock:
             low, high = self._bounds(segment)
             first = max(low, second + segment.offset)
             last = min(high, end + segment.offset)
-            if first < last:
-                total += self.rule.count_walls(first, last)
+            found = self.rule.count_walls(first, last) if first < last else 0
+            total += found
             if second == segment.start and self._falls_in_gap(segment):
                 total += self.rule.count_walls(low, low + 1) == 0
             second = segment.end
+            if not found and second < end and segment.after >= segment.offset:
+                # As in `_next_second`: a sparse rule leaps over the segments that have nothing.
+                wall = self.rule.next_wall(first)
+                second = end if wall is None else max(second, wall - MARGIN)
         return total
 
     def mark(self, instant: datetime) -> DstMark | None:

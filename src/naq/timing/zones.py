@@ -39,6 +39,9 @@ CHUNK = 31_557_600
 """Seconds that are searched for changes in one go: a year of 365.25 days."""
 MARGIN = 2 * DAY
 """No gap or overlap is longer than a day (Samoa left out one): two days around a chunk are enough to see it whole."""
+_UNCHANGING = frozenset(("UTC", "UCT", "GMT", "Zulu", "Universal", "Greenwich"))
+"""With all of ``Etc/``: the zones whose offset is part of their definition."""
+_FAR = 1 << 60
 _SECOND = timedelta(seconds=1)
 _EARLIEST = (date.min.toordinal() - date(1970, 1, 1).toordinal() + 2) * DAY
 _LATEST = (date.max.toordinal() - date(1970, 1, 1).toordinal() - 2) * DAY
@@ -96,19 +99,25 @@ class Transition(NamedTuple):
 class Zone:
     """An IANA zone with its changes of offset; get one by `get_zone`."""
 
-    __slots__ = ("_chunks", "info", "name")
+    __slots__ = ("_chunks", "_whole", "info", "name")
 
     def __init__(self, name: str, info: zoneinfo.ZoneInfo) -> None:
         self.name = name
         self.info = info
         self._chunks: dict[int, tuple[Segment, ...]] = {}
+        self._whole: Segment | None = None
+        if name.startswith("Etc/") or name in _UNCHANGING:
+            offset = self.offset_at(0)
+            self._whole = Segment(-_FAR, _FAR, offset, offset, offset)
 
     def segment(self, second: int) -> Segment:
         """The stretch of constant offset that ``second`` (UTC) lies in.
 
-        A long stretch is handed out in pieces of about a year; a piece that begins or ends without a change has
-        ``before`` or ``after`` equal to ``offset``.
+        A long stretch is handed out in pieces of about a year (of UTC and its like, whole); a piece that begins or ends
+        without a change has ``before`` or ``after`` equal to ``offset``.
         """
+        if self._whole is not None:
+            return self._whole
         number = second // CHUNK
         for segment in self._chunks.get(number) or self._load(number):
             if second < segment.end:
@@ -181,14 +190,15 @@ def resolve(
     second = (whole - EPOCH) // _SECOND
     found: list[int] = []
     gap_end: int | None = None
-    segment = known.segment(second - MARGIN)
-    while segment.start <= second + MARGIN:
+    at = second - MARGIN
+    while at <= second + MARGIN:
+        segment = known.segment(at)
         instant = second - segment.offset
         if segment.start <= instant < segment.end and instant not in found:
             found.append(instant)
         if segment.start + segment.before <= second < segment.start + segment.offset:
             gap_end = segment.start
-        segment = known.segment(segment.end)
+        at = segment.end
     if not found and gap_end is not None:
         return () if gap == DstGap.SKIP else (EPOCH + timedelta(seconds=gap_end),)
     chosen = {DstOverlap.FIRST: found[:1], DstOverlap.LAST: found[-1:], DstOverlap.BOTH: found}[overlap]
