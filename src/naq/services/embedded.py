@@ -283,7 +283,7 @@ class EmbeddedServer:
         while True:
             since = self._clock.monotonic()
             try:
-                await _ended(self._directory, self._clock)
+                await _ended(self._directory, self._record, self._clock)
                 nap = 0.0 if self._clock.monotonic() - since > CALM else nap
                 await self._clock.sleep(nap)
                 nap = min(LONGEST_NAP, 2 * nap + ROUND)
@@ -385,9 +385,10 @@ async def _end(directory: ServerDirectory, clock: Clock) -> None:
     )
 
 
-async def _ended(directory: ServerDirectory, clock: Clock) -> None:
-    """Return when no server runs: at once where the kernel tells of a process's end, else within `ROUND`."""
-    while directory.server_runs():
+async def _ended(directory: ServerDirectory, known: ServerRecord | None, clock: Clock) -> None:
+    """Return when the server that is ``known`` does not run any more, be it that another member has started it anew: at
+    once where the kernel tells of a process's end, else within `ROUND`."""
+    while directory.server_runs() and directory.record() == known:
         pid = directory.server_pid()
         told = pid is not None and await process_ended(pid)
         await clock.sleep(GLANCE if told else ROUND)
