@@ -13,7 +13,7 @@ eras (`naq.eras`), by schedule and nominal time:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -214,9 +214,10 @@ class _Case:
             if job.is_scheduled and job.nominal_at is not None:
                 self._judge_fire(name, job, job.nominal_at, era, fired[born])
                 fired[born].append(job.nominal_at)
+        known = {nominal for nominals in fired.values() for nominal in nominals}
         for era in self.eras:
             if era.fires and era.is_predictable:
-                self._judge_era(era, fired[era.born], as_of, patience, since)
+                self._judge_era(era, known, as_of, patience, since)
 
     def _era_at(self, sequence: int) -> Era | None:
         for era in reversed(self.eras):
@@ -237,11 +238,12 @@ class _Case:
             self.lateness.append((job.stored_at - era.nominals.due_at(nominal)).total_seconds())
 
     def _judge_era(
-        self, era: Era, fired: Sequence[datetime], as_of: datetime, patience: timedelta, since: datetime | None
+        self, era: Era, known: Set[datetime], as_of: datetime, patience: timedelta, since: datetime | None
     ) -> None:
-        known = set(fired)
-        limit = era.policy.max_runs
-        last_run = sorted(known)[limit - 1] if limit is not None and len(known) >= limit else None
+        if era.first_at is None:
+            return
+        limit, runs = era.policy.max_runs, [run for run in sorted(known) if run >= self._first_of(era.born)]
+        last_run = runs[limit - 1] if limit is not None and len(runs) >= limit else None
         left = {excuse: excuse.count for excuse in self.excuses if excuse.schedule_id == era.schedule_id}
         until = as_of - patience
         if era.ended_at is not None:
@@ -256,6 +258,11 @@ class _Case:
                 self.excused += 1
             else:
                 self._find(Fault.LOST, era.schedule_id, target, None, "no job was enqueued")
+
+    def _first_of(self, born: int) -> datetime:
+        """The first target of one life of the schedule."""
+        firsts = [era.first_at for era in self.eras if era.born == born and era.first_at is not None]
+        return min(firsts)
 
     def _find(self, fault: Fault, name: str, nominal: datetime | None, job: StoredJob | None, reason: str) -> None:
         self.findings.append(Finding(fault, name, nominal, None if job is None else job.sequence, reason))

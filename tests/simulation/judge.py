@@ -10,6 +10,7 @@ from naq.engine.schedules import Changed
 from naq.eras import Era, RecordWritten, read_records
 from naq.job import QueuedJob
 from naq.policy import Coalesce, Overlap
+from naq.ports import Entry
 from naq.schedule import Schedule
 from naq.verify import EpochWritten, StoredJob, verify
 from naq.wire import decode
@@ -41,9 +42,11 @@ def judge(world: World) -> Verdict:
     complaints += _unexcusable(eras, records)
     complaints += _acknowledged(world, records, jobs)
     complaints += _deferred(world, jobs)
+    complaints += _created_twice(records)
     complaints += _steady(world)
-    if world.history.is_calm and report.lateness is not None and report.lateness.max > 0.5 and not _looks_back(world):
-        complaints.append(f"nothing went wrong, and a fire was {report.lateness.max} s late")
+    late = report.lateness
+    if world.history.steps and world.history.is_calm and late is not None and late.max > 0.5 and not _looks_back(world):
+        complaints.append(f"nothing went wrong, and a fire was {late.max} s late")
     return Verdict(
         world.history,
         complaints,
@@ -139,18 +142,33 @@ def _deferred(world: World, jobs: list[StoredJob]) -> Iterator[str]:
                 yield f"{entry.key} was enqueued, and still waits"
 
 
-def _known(world: World) -> dict[str, tuple[int, int]]:
-    """For each key that a mirror holds: the revision that it must know at least, and the newest; 0 when it is gone.
+def _created_twice(records: list[RecordWritten]) -> Iterator[str]:
+    """What was asked for once is done once: a schedule that was created and deleted does not come back by itself."""
+    there: set[str] = set()
+    made: set[tuple[str, str | None]] = set()
+    for written in records:
+        if written.record is None:
+            there.discard(written.schedule_id)
+        elif written.schedule_id not in there:
+            there.add(written.schedule_id)
+            creation = written.schedule_id, written.record.change_id
+            if creation in made:
+                yield f"{written.schedule_id} was created, deleted, and is back at {written.sequence} by itself"
+            made.add(creation)
+
+
+def _known(world: World) -> dict[str, tuple[int, Entry]]:
+    """For each key that a mirror holds: the revision that it must know at least, and the newest entry.
 
     A watch that died is not made anew; a resync brings in what it missed.
     """
     latest = world.clock.now() - timedelta(seconds=world.nodes[0].rhythm.resync + 3)
-    known: dict[str, tuple[int, int]] = {}
+    known: dict[str, tuple[int, Entry]] = {}
     for written in world.log:
         entry = written.entry
         if entry.key.startswith(("schedule.", "deferred.")):
-            oldest = entry.revision if written.at <= latest else known.get(entry.key, (0, 0))[0]
-            known[entry.key] = (oldest, 0 if entry.value is None and written.at <= latest else entry.revision)
+            oldest = entry.revision if written.at <= latest else known.get(entry.key, (0, entry))[0]
+            known[entry.key] = (oldest, entry)
     return known
 
 
@@ -167,9 +185,10 @@ def _steady(world: World) -> Iterator[str]:
         mirror = node.partition.mirror
         for key, (oldest, newest) in known.items():
             held = mirror.get(key)
-            if held is None and newest == 0:
-                continue
-            if held is None or not oldest <= held[0] <= (newest or held[0]):
-                yield f"{node.name} holds {held} at {key}, and the store has revisions {oldest} to {newest}"
+            is_gone = newest.value is None
+            if (held is None and not is_gone) or (
+                held is not None and not oldest <= held[0] <= newest.revision - is_gone
+            ):
+                yield f"{node.name} holds {held} at {key}, and must know at least {oldest} of {newest}"
         for key, reason in mirror.quarantined.items():
             yield f"{node.name} put {key} into quarantine: {reason}"

@@ -31,6 +31,8 @@ class Process:
         """Before which step ``on_stop`` is called."""
         self.on_stop: Callable[[], None] = lambda: None
         self.paused = False
+        self.resumed_at = 0.0
+        """Monotonic second of the last SIGCONT."""
         self.dead = False
         self.tasks: dict[asyncio.Task[Any], None] = {}
         self.held: deque[asyncio.Handle] = deque()
@@ -48,7 +50,7 @@ class Process:
 
     def resume(self) -> None:
         """SIGCONT."""
-        self.paused = False
+        self.paused, self.resumed_at = False, self._loop.time()
         held, self.held = self.held, deque()
         self._loop.requeue(held)
 

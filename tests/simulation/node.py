@@ -35,6 +35,8 @@ class Rhythm:
     """How long a client waits for the store's answer."""
 
 
+ABOUT_TO = 0.05
+"""Seconds between deciding to fire and sending it, at most."""
 DELAY = (0.0002, 0.002)
 LAG = (0.0002, 0.003)
 
@@ -120,10 +122,12 @@ class Node:
         self.on_start(self.process)
         self.process.run(self._live(self.partition), name=instance)
 
-    def kill(self) -> None:
-        """SIGKILL: nothing of it is heard of any more, but what it sent is on its way."""
+    def kill(self, *, power: bool = False) -> None:
+        """SIGKILL: nothing of it is heard of any more, but what it sent is on its way; with ``power`` that is lost too."""
         if self.process is None or self.client is None or self.process.dead:
             return
+        if power:
+            self.client.drop()
         was, self.link = self.link, Link(random=self.link.random, delay=self.link.delay, lag=self.link.lag)
         self.link.sends, self.link.hears, self.link.connected = was.sends, was.hears, was.connected
         self.client.disconnect()
@@ -155,13 +159,16 @@ class Node:
             self.kill()
 
     def _on_send(self, writes: Sequence[Write]) -> None:
-        """A fire transaction must never be begun by a leader that does not trust its term any more."""
-        first = writes[0]
-        if not isinstance(first, Check) or self.partition is None:
+        """A leader that does not trust its term any more must not begin a fire transaction.
+
+        One that was about to is let pass: it may have been frozen between its look at the clock and its sending, and
+        only the fence can help then.
+        """
+        first, process = writes[0], self.process
+        if not isinstance(first, Check) or self.partition is None or process is None or process.dead:
             return
-        term = self.partition.elector.term
-        trusted = term is not None and self.clock.monotonic() < term.renewed + term.ttl * (1 - MARGIN)
-        if not trusted and self.process is not None and not self.process.dead:
+        term, now = self.partition.elector.term, self.clock.monotonic()
+        if term is not None and now > max(term.renewed + term.ttl * (1 - MARGIN), process.resumed_at) + ABOUT_TO:
             self.complaints.append(f"{self.name} began a transaction without a term that it trusts")
 
 

@@ -254,8 +254,13 @@ class Listener(logging.Handler):
             self._world.complaints.append(f"{record.name}: {text}")
 
 
-def live(history: History, on_word: Callable[[str], None] | None = None, rhythm: Rhythm | None = None) -> Verdict:
-    """Let a history happen in a world of its own, and judge what became of it."""
+def live(
+    history: History,
+    on_word: Callable[[str], None] | None = None,
+    rhythm: Rhythm | None = None,
+    prepare: Callable[[World], None] = lambda world: None,
+) -> Verdict:
+    """Let a history happen in a world of its own, which ``prepare`` may change first, and judge what became of it."""
     from tests.simulation.judge import judge
 
     loop = SimulatedLoop()
@@ -270,6 +275,7 @@ def live(history: History, on_word: Callable[[str], None] | None = None, rhythm:
 
     async def main() -> Verdict:
         try:
+            prepare(world)
             await world.run()
             return judge(world)
         finally:

@@ -65,6 +65,7 @@ class MemoryClient:
         """Called with each transaction when the client hands it over."""
         self._pending: dict[asyncio.Future[Any], None] = {}
         self._watches: list[weakref.ref[Watch]] = []
+        self._under_way = 0
         self._sent = 0.0
         self._answered = 0.0
         self._told = 0.0
@@ -82,6 +83,10 @@ class MemoryClient:
         for answer in waiting:
             if not answer.done():
                 answer.set_exception(StoreUnavailable(f"{self.name} lost its connection"))
+
+    def drop(self) -> None:
+        """What was sent and has not arrived yet never arrives, as when a machine loses its power."""
+        self._under_way += 1
 
     def restore(self) -> None:
         """The connection is as it was; watches go on where they stopped. What was lost stays lost."""
@@ -162,7 +167,7 @@ class MemoryClient:
         link = self.link
         if link.sends and not _strikes(link, link.lost_requests):
             self._sent = max(self._sent, loop.time() + link.random.uniform(*link.delay))
-            loop.call_at(self._sent, self._arrive, work, answer, context=self.store.context)
+            loop.call_at(self._sent, self._arrive, self._under_way, work, answer, context=self.store.context)
         self._pending[answer] = None
         try:
             async with asyncio.timeout(self.patience):
@@ -172,8 +177,10 @@ class MemoryClient:
         finally:
             self._pending.pop(answer, None)
 
-    def _arrive(self, work: Callable[[], T], answer: asyncio.Future[T]) -> None:
+    def _arrive(self, convoy: int, work: Callable[[], T], answer: asyncio.Future[T]) -> None:
         """The request is there, whatever became of who sent it."""
+        if convoy != self._under_way:
+            return
         result: T | NaqError
         try:
             result = work()
