@@ -8,8 +8,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import typer
 
 from naq.cli.root import app
@@ -67,7 +67,7 @@ def command_line() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+def commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Every command that does something, with its full name."""
     subcommands = getattr(command, "commands", None)
     if subcommands is None:
@@ -77,7 +77,7 @@ def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Com
         yield from commands(subcommands[name], f"{path} {name}")
 
 
-def _section(path: str, command: click.Command) -> list[str]:
+def _section(path: str, command: Any) -> list[str]:
     arguments = [each for each in command.params if each.param_type_name == "argument"]
     options = [each for each in command.params if each.param_type_name == "option" and each.name != "help"]
     usage = " ".join([path, *(_metavar(each) for each in arguments), *(["[OPTIONS]"] if options else [])])
@@ -98,7 +98,7 @@ def _section(path: str, command: click.Command) -> list[str]:
     return lines
 
 
-def _metavar(argument: click.Parameter) -> str:
+def _metavar(argument: Any) -> str:
     return str(argument.metavar or (argument.name or "").upper())
 
 
