@@ -1,0 +1,84 @@
+"""Histories that once broke a promise, shrunk; each stands for a defect that the simulation found."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.history import History, Kind, Step
+from tests.simulation.world import live
+
+STRICT = {"catch_up": None, "coalesce": "all"}
+GRID = {"type": "interval", "interval": 1, "anchor": "epoch", **STRICT}
+
+LAPSED = History(
+    seed=1349,
+    nodes=2,
+    people=2,
+    length=7.235,
+    steps=(
+        Step(0.939, Kind.REPLACE, "p0", ("s2", GRID)),
+        Step(1.113, Kind.STEP_CLOCK, "n0", (-0.5,)),
+        Step(1.534, Kind.CREATE, "p1", ("s0", {"type": "interval", "interval": 2, **STRICT})),
+        Step(5.547, Kind.TERMINATE, "n0", (0.2,)),
+        Step(5.864, Kind.SLOW, "n1", (12.0, 4.0)),
+        Step(6.735, Kind.PAUSE, "p0", ("s0",)),
+    ),
+)
+"""A renewal came so late that the leader had stopped to trust its lease, and then made it trust it again."""
+
+CLOCK_MENDED = History(
+    seed=7320,
+    nodes=3,
+    people=1,
+    length=7.889,
+    steps=(
+        Step(2.453, Kind.CREATE, "p0", ("s3", GRID)),
+        Step(6.179, Kind.FULL, "store", (3.0,)),
+        Step(7.389, Kind.STEP_CLOCK, "n2", (30,)),
+    ),
+)
+"""A fire that was refused by the store waited for its next try, by a wall clock that was set back meanwhile."""
+
+BETWEEN_SCANS = History(
+    seed=5238,
+    nodes=2,
+    people=2,
+    length=9.222,
+    steps=(
+        Step(2.373, Kind.FREEZE, "n0", (12.0,)),
+        Step(2.433, Kind.CRASH, "n1", (6, 12.0)),
+        Step(4.349, Kind.CREATE, "p1", ("s0", {"type": "once", "run_at": 1893456008.2768264, "max_runs": 1, **STRICT})),
+        Step(8.722, Kind.DEFER, "p1", ("job1", 0.3133943031099067)),
+    ),
+)
+"""A schedule was written after a mirror had read the schedules, and before it had read the deferred jobs."""
+
+CREATED_TWICE = History(
+    seed=2654,
+    nodes=1,
+    people=1,
+    length=5.629,
+    steps=(
+        Step(4.074, Kind.CUT, "p0", (1.0, "answers")),
+        Step(4.518, Kind.CREATE, "p0", ("s1", {"type": "cron", "cron": "*/5 * * * * *", "max_runs": 1})),
+        Step(5.129, Kind.DELETE, "p0", ("s1",)),
+    ),
+)
+"""The answer to a creation was lost, the schedule was deleted, and the creation tried again."""
+
+
+OPEN = "reported; the engine is not mended yet"
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        pytest.param(LAPSED, id="a trust that came back", marks=pytest.mark.xfail(reason=OPEN, strict=True)),
+        pytest.param(CLOCK_MENDED, id="a clock set back", marks=pytest.mark.xfail(reason=OPEN, strict=True)),
+        pytest.param(BETWEEN_SCANS, id="between two scans", marks=pytest.mark.xfail(reason=OPEN, strict=True)),
+        pytest.param(CREATED_TWICE, id="created twice", marks=pytest.mark.xfail(reason=OPEN, strict=True)),
+    ],
+)
+def test_what_was_found_stays_mended(history: History) -> None:
+    verdict = live(history)
+    assert verdict.clean, "\n".join(verdict.complaints)
