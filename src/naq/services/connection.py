@@ -44,6 +44,9 @@ OLDEST_SERVER = (2, 12, 1)
 LONGEST_BACKOFF = 2.0
 """Seconds between two attempts to restore the connection, at most; the first ones come faster."""
 
+CLOSE_PATIENCE = 5.0
+"""Seconds that closing the connection may take."""
+
 log = logging.getLogger("naq.connection")
 
 
@@ -222,7 +225,9 @@ class ConnectionService(BaseService):
     async def _do_cleanup(self) -> None:
         client, self._client = self._client, None
         if client is not None and not client.is_closed:
-            await client.close()
+            with contextlib.suppress(TimeoutError):  # a peer that does not let go must not keep the process from ending
+                async with asyncio.timeout(CLOSE_PATIENCE):
+                    await client.close()
         self._lose_answers("the connection is closed")
         embedded, self._embedded = self._embedded, None
         if embedded is not None:
