@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -168,10 +169,10 @@ def test_when_nobody_advances_the_clock_it_says_so() -> None:
         run_in_manual_time(stuck())
 
 
-def test_a_loop_that_jumps_needs_nobody() -> None:
-    def jumping() -> ManualLoop:
+def test_a_loop_that_is_free_needs_nobody() -> None:
+    def free() -> ManualLoop:
         loop = ManualLoop()
-        loop.jumps = True
+        loop.free_until = math.inf
         return loop
 
     async def main() -> float:
@@ -179,7 +180,7 @@ def test_a_loop_that_jumps_needs_nobody() -> None:
         await asyncio.sleep(HOUR)
         return seconds_after(clock)
 
-    assert run_in_manual_time(main(), jumping) == HOUR
+    assert run_in_manual_time(main(), free) == HOUR
 
 
 def test_a_clock_outside_of_a_loop_shows_its_start() -> None:

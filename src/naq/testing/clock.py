@@ -54,8 +54,8 @@ class ManualLoop(asyncio.BaseEventLoop):
 
     def __init__(self) -> None:
         super().__init__()
-        self.jumps = False
-        """Whether time moves by itself when everything waits: to the next timer, whenever it is."""
+        self.free_until = 0.0
+        """The monotonic second up to which time moves by itself when everything waits: to the next timer."""
         self._micros = round(FIRST_SECOND * 1_000_000)
         self._waiting: deque[asyncio.Handle] = deque()
         self._timers: list[tuple[int, int, asyncio.TimerHandle]] = []
@@ -151,7 +151,7 @@ class ManualLoop(asyncio.BaseEventLoop):
             self._cancelled -= 1
         while goals and goals[0][2].done():
             heapq.heappop(goals)
-        if timers and (timers[0][0] <= goals[0][0] if goals else self.jumps):
+        if timers and timers[0][0] <= (goals[0][0] if goals else self.free_until * 1_000_000):
             when, _, timer = heapq.heappop(timers)
             self._micros = max(self._micros, when)
             self._waiting.append(timer)

@@ -1,0 +1,134 @@
+"""A worker without threads, processes or a server: queued jobs are run one after the other, where they stand.
+
+What becomes of an attempt is decided by the same rules as on a real worker (`naq.engine.ending`): results, retries with
+their backoff, dead letters, the ends of runs that a schedule waits for. What a real worker has besides is left out:
+timeouts of functions that are not async, limits of queues, dependencies, cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from naq.clock import Clock
+from naq.engine.context import JobContext, bind_context
+from naq.engine.ending import Ending, Facts, decide
+from naq.engine.execute import returned
+from naq.engine.outcome import Dropped, Outcome, Stopped, Unrunnable, raised
+from naq.engine.registry import Registry
+from naq.exceptions import InvalidJob, UnknownFunction
+from naq.job import JobStatus, QueuedJob
+from naq.job_records import DeadReason
+from naq.names import deferred_key, job_key, schedule_key
+from naq.ports import Put
+from naq.run_end import run_ended
+from naq.schedule import Schedule
+from naq.testing.store import MemoryStore
+from naq.wire import decode, encode
+
+__all__ = ["InlineWorker", "Ran"]
+
+NAME = "inline"
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """One attempt of a job, and how it ended."""
+
+    job: QueuedJob
+    status: JobStatus
+    """``deferred`` or ``queued`` when another attempt follows."""
+    value: Any = None
+    """What the function returned, as JSON brings it back."""
+    error_type: str | None = None
+    error: str | None = None
+
+
+class InlineWorker:
+    """Runs what is in the queue of a `MemoryStore`."""
+
+    def __init__(self, store: MemoryStore, clock: Clock, registry: Registry) -> None:
+        self._store = store
+        self._clock = clock
+        self._registry = registry
+
+    async def run(self, queue: str) -> list[Ran]:
+        """Run the jobs that are in a queue now, the oldest first; a retry that is due later is left for later."""
+        done = []
+        for entry in self._store.entries(f"job.{queue}.>"):
+            if entry.value is not None:
+                queued = decode(QueuedJob, entry.key, entry.value)
+                done.append(await asyncio.create_task(self._attempt(queued), name=f"job {queued.job_id}"))
+                self._store.purge(entry.key)
+        return done
+
+    async def _attempt(self, queued: QueuedJob) -> Ran:
+        started_at = self._clock.now()
+        if queued.start_by is not None and started_at > queued.start_by:
+            outcome: Outcome = Dropped("missed")
+        else:
+            outcome = await self._outcome(queued)
+        facts = Facts(NAME, self._clock.now(), started_at, self._clock.now())
+        ending = decide(queued, outcome, facts)
+        self._settle(ending)
+        return _ran(ending, outcome)
+
+    async def _outcome(self, queued: QueuedJob) -> Outcome:
+        try:
+            target = self._registry.target(queued.spec.func, queued.job_id)
+            args, kwargs = target.arguments(queued.spec, allow_pickle=True)
+        except UnknownFunction as error:
+            return Unrunnable(DeadReason.UNKNOWN_FUNCTION, "UnknownFunction", str(error))
+        except InvalidJob as error:
+            return Unrunnable(DeadReason.BAD_ARGUMENTS, "BadArguments", str(error))
+        context = JobContext(queued, worker_id=NAME, started_at=self._clock.now())
+        bind_context(context)
+        if target.takes_context:
+            args = [context, *args]
+        return await self._call(queued, lambda: target.func(*args, **kwargs))
+
+    async def _call(self, queued: QueuedJob, call: Callable[[], Any]) -> Outcome:
+        limit, began = queued.spec.timeout, self._clock.monotonic()
+        try:
+            async with asyncio.timeout(None if limit is None else limit.total_seconds()) as timeout:
+                value = call()
+                return returned(await value if inspect.isawaitable(value) else value)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's function: nothing it raises ends the worker
+            if timeout.expired():
+                return Stopped("timeout", self._clock.monotonic() - began)
+            return raised(error)
+
+    def _settle(self, ending: Ending) -> None:
+        """Write what follows: another attempt, or the end of a run that its schedule waits for."""
+        following, result = ending.next_attempt, ending.result
+        if following is not None:
+            if following.due_at is not None:
+                key = deferred_key(following.job_id, following.attempt)
+            else:
+                key = job_key(following.spec.queue, following.job_id, following.attempt)
+            self._store.commit([Put(key, encode(following), 0)])
+        if result is None or result.schedule_id is None:
+            return
+        key = schedule_key(result.schedule_id)
+        entry = self._store.peek(key)
+        if entry is None or entry.value is None:
+            return
+        after = run_ended(decode(Schedule, key, entry.value), result.job_id, result.status, self._clock.now())
+        if after is not None:
+            self._store.commit([Put(key, encode(after), entry.revision)])
+
+
+def _ran(ending: Ending, outcome: Outcome) -> Ran:
+    result, following = ending.result, ending.next_attempt
+    if result is not None:
+        value = msgspec.json.decode(result.value)
+        return Ran(ending.queued, result.status, value, result.error_type, result.error)
+    error = following.error if following is not None else None
+    waits = following is not None and following.due_at is not None
+    kind = getattr(outcome, "error_type", "JobTimeout")
+    return Ran(ending.queued, JobStatus.DEFERRED if waits else JobStatus.QUEUED, None, kind, error)
