@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from naq.engine.mirror import Mirror
+from naq.job import JobSpec
+from naq.policy import Policy
+from naq.ports import Delete, Put
+from naq.schedule import new_schedule
+from naq.testing.clock import ManualClock, manual_time
+from naq.testing.store import MemoryStore
+from naq.timing.triggers import Once
+from naq.wire import encode
 from tests.simulation.history import History, Kind, Step
+from tests.simulation.node import Silence
 from tests.simulation.world import live
 
 STRICT = {"catch_up": None, "coalesce": "all"}
@@ -67,18 +79,34 @@ CREATED_TWICE = History(
 """The answer to a creation was lost, the schedule was deleted, and the creation tried again."""
 
 
-OPEN = "reported; the engine is not mended yet"
-
-
 @pytest.mark.parametrize(
     "history",
     [
-        pytest.param(LAPSED, id="a trust that came back", marks=pytest.mark.xfail(reason=OPEN, strict=True)),
-        pytest.param(CLOCK_MENDED, id="a clock set back", marks=pytest.mark.xfail(reason=OPEN, strict=True)),
-        pytest.param(BETWEEN_SCANS, id="between two scans", marks=pytest.mark.xfail(reason=OPEN, strict=True)),
-        pytest.param(CREATED_TWICE, id="created twice", marks=pytest.mark.xfail(reason=OPEN, strict=True)),
+        pytest.param(LAPSED, id="a trust that came back"),
+        pytest.param(CLOCK_MENDED, id="a clock set back"),
+        pytest.param(BETWEEN_SCANS, id="between two scans"),
+        pytest.param(CREATED_TWICE, id="created twice"),
     ],
 )
 def test_what_was_found_stays_mended(history: History) -> None:
     verdict = live(history)
     assert verdict.clean, "\n".join(verdict.complaints)
+
+
+@manual_time
+async def test_a_late_answer_does_not_bring_back_what_was_deleted() -> None:
+    """Seed 10775: the record of a schedule was read, the schedule was deleted, and then the answer came."""
+    clock = ManualClock()
+    store = MemoryStore(clock)
+    mirror = Mirror(store, clock, Silence(), "n0")
+    await mirror.load()
+    watching = asyncio.create_task(mirror.follow())
+    record = new_schedule("s", JobSpec(func="reports:send"), Once(clock.now()), Policy(), clock.now())
+    store.commit([Put("schedule.s", encode(record), 0)])
+    late = store.peek("schedule.s")
+    assert late is not None
+    store.commit([Delete("schedule.s", late.revision)])
+    await clock.settle()
+    mirror.apply(late)
+    watching.cancel()
+    assert mirror.get("schedule.s") is None

@@ -22,13 +22,12 @@ def test_what_is_not_exported_is_an_attribute_error() -> None:
         naq.testing.NatsSever  # noqa: B018
 
 
-def test_the_example_of_the_page_passes() -> None:
+def test_the_examples_of_the_page_pass() -> None:
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 1
-    namespace: dict[str, object] = {}
-    exec(compile(blocks[0], PAGE.name, "exec"), namespace)
-    tests = [value for name, value in namespace.items() if name.startswith("test_")]
-    assert len(tests) == 1
-    for test in tests:
+    assert len(blocks) == 4
+    for block in blocks:
+        namespace: dict[str, object] = {}
+        exec(compile(block, PAGE.name, "exec"), namespace)
+        (test,) = (value for name, value in namespace.items() if name.startswith("test_"))
         assert callable(test)
         test()

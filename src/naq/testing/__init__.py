@@ -12,16 +12,19 @@ if TYPE_CHECKING:
     from naq.testing.clock import ManualClock, manual_time
     from naq.testing.link import Link
     from naq.testing.presence import MemoryPresence, Switchboard
+    from naq.testing.scheduler import ManualScheduler, Ran
     from naq.testing.server import NatsCluster, NatsServer
     from naq.testing.store import MemoryStore
 
 __all__ = [
     "Link",
     "ManualClock",
+    "ManualScheduler",
     "MemoryPresence",
     "MemoryStore",
     "NatsCluster",
     "NatsServer",
+    "Ran",
     "Switchboard",
     "manual_time",
 ]
@@ -29,10 +32,12 @@ __all__ = [
 _ROOMS = {
     "Link": "link",
     "ManualClock": "clock",
+    "ManualScheduler": "scheduler",
     "MemoryPresence": "presence",
     "MemoryStore": "store",
     "NatsCluster": "server",
     "NatsServer": "server",
+    "Ran": "scheduler",
     "Switchboard": "presence",
     "manual_time": "clock",
 }

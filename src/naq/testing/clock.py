@@ -245,6 +245,10 @@ class ManualClock:
     def step_wall(self, seconds: float) -> None:
         """Move the wall clock by ``seconds`` (back when negative), and nothing else."""
         self._base += timedelta(seconds=seconds)
+        if self._alarms and self._loop is not None:
+            self._loop.call_soon(self._look_again)
+
+    def _look_again(self) -> None:
         for alarm, until in self._alarms.items():
             if not alarm.expired():
                 alarm.reschedule(self.monotonic() + max(0.0, (until - self.now()).total_seconds()))
