@@ -46,7 +46,7 @@ class Elector:
     ) -> None:
         self.term: Term | None = None
         self.on_change: Callable[[], None] = lambda: None
-        """Called when ``term`` begins or ends."""
+        """Called when ``term`` begins or ends, or is trusted again."""
         self.seen = LeaseSeen(None, 0, clock.monotonic())
         self._store = store
         self._presence = presence
@@ -236,8 +236,11 @@ class Elector:
                 self.term = replace(term, revision=self.seen.revision)
                 return
             revision = self.seen.revision
+        lapsed = not term.trusted(self._clock.monotonic())
         self.seen = LeaseSeen(renewed, revision, started)
         self.term = replace(term, revision=revision, renewed=started)
+        if lapsed:
+            self.on_change()  # whoever stopped acting meanwhile may act again
 
     async def _give_up_lease(self, successor: str | None) -> None:
         term = self.term

@@ -14,12 +14,13 @@ value, and each has one answer:
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from naq.clock import Clock
 from naq.engine.mirror import Mirror
@@ -38,8 +39,8 @@ __all__ = ["Firing", "Intent"]
 
 MESSAGES_AT_ONCE = 990
 """Writes in one transaction: below the server's limit of 1000, with room for the fence."""
-RETRY_AFTER = timedelta(milliseconds=200)
-"""How long a key waits when the store rejected or could not be asked, before it is planned again."""
+RETRY_AFTER = 0.2
+"""Seconds for which a key waits when the store rejected or could not be asked, before it is planned again."""
 
 MISSING_LIMIT = 5
 """Times in a row that a record may be missing from the store before it is forgotten."""
@@ -108,7 +109,9 @@ class Firing:
         self._in_flight: set[str] = set()
         self._enqueued_already: set[str] = set()
         """Keys of jobs that the store held already when they were to be enqueued: their schedules advance without them."""
-        self._not_before: dict[str, datetime] = {}
+        self._resting: set[str] = set()
+        """Keys that wait for their next try, by the monotonic clock: the wall clock may be set back meanwhile."""
+        self._rests: set[asyncio.Task[None]] = set()
         self._missing: Counter[str] = Counter()
 
     def collect(self, term: Term, lane: int, now: datetime, limit: int) -> list[Intent]:
@@ -158,7 +161,8 @@ class Firing:
         finally:
             for intent in intents:
                 self._in_flight.discard(intent.key)
-                self._mirror.requeue(intent.key, self._not_before.pop(intent.key, None))
+                if intent.key not in self._resting:
+                    self._mirror.requeue(intent.key)
         return done, holds
 
     async def _commit_part(
@@ -227,7 +231,7 @@ class Firing:
         also not have it *yet*, so only a record that stays away is forgotten."""
         self._missing[key] += 1
         if self._missing[key] < MISSING_LIMIT:
-            self._not_before[key] = self._clock.now() + RETRY_AFTER
+            self._rest([key])
         else:
             del self._missing[key]
             self._mirror.remove(key)
@@ -271,9 +275,28 @@ class Firing:
 
     def _delay(self, intents: Sequence[Intent], error: StoreError) -> None:
         log.warning("%d due records wait: %s", len(intents), error)
-        not_before = self._clock.now() + RETRY_AFTER
-        for intent in intents:
-            self._not_before[intent.key] = not_before
+        self._rest([intent.key for intent in intents])
+
+    def _rest(self, keys: Sequence[str]) -> None:
+        """Put keys back into the due-queue after a while."""
+        self._resting.update(keys)
+
+        async def wake() -> None:
+            await self._clock.sleep(RETRY_AFTER)
+            self._resting.difference_update(keys)
+            for key in keys:
+                self._mirror.requeue(key)
+
+        rest = asyncio.create_task(wake(), name="naq retry")
+        self._rests.add(rest)
+        rest.add_done_callback(self._rests.discard)
+
+    async def stop(self) -> None:
+        """Nothing that waits for its next try is tried any more by this instance. Idempotent."""
+        for rest in tuple(self._rests):
+            rest.cancel()
+        if self._rests:
+            await asyncio.wait(self._rests)
 
     def _intent(self, key: str, epoch: int, now: datetime) -> Intent | None:
         held = self._mirror.get(key)

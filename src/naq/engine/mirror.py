@@ -119,13 +119,15 @@ class Mirror:
                 log.warning("the schedules cannot be checked: %s", error)
 
     async def _catch_up(self) -> None:
-        start, newest = self.revision, self.revision
+        # What is written after a pattern was read may have a lower revision than what the next one brings: only what was
+        # there before the first one is known to have been seen.
+        start = self.revision
+        there = max([await self._store.last_revision(pattern) for pattern in PATTERNS])
         for pattern in PATTERNS:
             async for entries in self._store.scan(pattern, start):
                 for entry in entries:
                     self.apply(entry)
-                newest = max(newest, entries[-1].revision)
-        self._seen(newest)
+        self._seen(there)
 
     def _seen(self, revision: int) -> None:
         self.revision = max(self.revision, revision)
@@ -136,7 +138,8 @@ class Mirror:
         """Take over one entry; one that is older than what is held is ignored."""
         key, value, revision = entry.key, entry.value, entry.revision
         held = self._held.get(key)
-        known = held[0] if held is not None else self._gone.get(key, 0)
+        # A key that is not held has nothing up to the revision that has been seen: an older answer comes too late.
+        known = held[0] if held is not None else max(self.revision, self._gone.get(key, 0))
         if revision <= known:
             return
         if value is None:
@@ -172,14 +175,14 @@ class Mirror:
         )
         self._sink.emit([event])
 
-    def requeue(self, key: str, not_before: datetime | None = None) -> None:
-        """Put a key back into the due-queue as its record says, but no earlier than ``not_before``."""
+    def requeue(self, key: str) -> None:
+        """Put a key back into the due-queue as its record says."""
         held = self._held.get(key)
         if held is None or key in self.quarantined:
             return
         due_at = self._head(key, held[1])[1]
         if due_at is not None:
-            self._queue(key, due_at if not_before is None else max(due_at, not_before))
+            self._queue(key, due_at)
 
     def _hold(self, key: str, held: Held, due_at: datetime | None) -> None:
         before = self._held.get(key)

@@ -66,3 +66,4 @@ class Partition:
         await self.elector.resign()
         await self._tasks.stop()
         await self.loop.settle()
+        await self.firing.stop()

@@ -29,7 +29,7 @@ from naq.job import QueuedJob
 from naq.manual import trigger_now
 from naq.names import job_key, manual_job_id, schedule_key
 from naq.policy import IfExists, Overlap
-from naq.ports import Committed, Delete, Entry, EventSink, Put, Refused, Store
+from naq.ports import Committed, Delete, Entry, EventSink, Outcome, Put, Refused, Store
 from naq.schedule import Schedule
 from naq.wire import decode, encode, plain
 
@@ -100,8 +100,11 @@ class Schedules:
                 self._created([schedule], actor)
                 return True
             entry = await self._entry(schedule.schedule_id)
+            if entry is None and isinstance(outcome, Refused):
+                continue  # deleted in between
             if entry is None:
-                continue
+                # Not created, not yet, or created and deleted by somebody: to create it again would undo that.
+                raise _unknown(f"schedule {schedule.schedule_id!r} was created", outcome)
             if _has_change(entry, schedule.change_id):
                 self._created([schedule], actor)
                 return True
@@ -234,6 +237,9 @@ class Schedules:
                 done = isinstance(outcome, Committed)
                 if not done and not isinstance(outcome, Refused):
                     done = await self._store.get(key) is not None
+            if not done and not isinstance(outcome, Refused):
+                # Not enqueued, not yet, or run and trimmed already: to enqueue it again might run it twice.
+                raise _unknown(f"a job of schedule {schedule_id!r} was enqueued", outcome)
             if done:
                 self._emit(
                     EventType.SCHEDULED_JOB_TRIGGERED, schedule_id, actor, "triggered by hand", {}, job_id=identity
@@ -296,6 +302,10 @@ def _asking(what: str) -> Iterator[None]:
         ) from error
     except StoreError as error:
         raise SchedulerError(f"could not {what}: {error}") from error
+
+
+def _unknown(what: str, outcome: Outcome) -> SchedulerError:
+    return SchedulerError(f"whether {what} is not known, because the answer was lost ({outcome}): look, and try again")
 
 
 def _schedule(entry: Entry) -> Schedule:
