@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from rich import box
@@ -102,10 +102,10 @@ def instant(value: float | datetime | None) -> datetime | None:
     return datetime.fromtimestamp(value, UTC) if isinstance(value, int | float) else value
 
 
-def local(value: float | datetime | None) -> str:
-    """Local time, to the second, with its zone; ``-`` for none."""
+def local(value: float | datetime | None, zone: tzinfo | None = None) -> str:
+    """The time in a zone (this machine's by default), to the second, with the zone's abbreviation; ``-`` for none."""
     found = instant(value)
-    return "-" if found is None else found.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+    return "-" if found is None else found.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def utc(value: float | datetime | None) -> str:

@@ -20,6 +20,7 @@ from naq.services.history import HistoryService
 from naq.services.schedules import ScheduleService
 from naq.specification import parse_schedule
 from naq.timing.triggers import Trigger, dst_mark
+from naq.timing.zones import get_zone
 
 __all__ = ["NO_SCHEDULE", "IdArgument", "app"]
 
@@ -143,6 +144,9 @@ class Coming:
         return None if found is None else str(found)
 
     def show(self) -> None:
+        """In the schedule's own zone, where it has one: that is where its times are plain."""
+        name = getattr(self.trigger, "tz", None)
+        zone = get_zone(name).info if name else None
         rows = []
         for each in self.times:
             why = "" if each.reason is None else f"will not fire: {each.reason}"
@@ -150,8 +154,8 @@ class Coming:
             late = each.due_at - each.nominal_at
             jitter = f"due {late.total_seconds():.1f} s later" if late else ""
             remark = "; ".join(filter(None, (why, moved, jitter)))
-            rows.append((render.local(each.nominal_at), render.utc(each.nominal_at), remark))
-        render.show_table("next times", ("local", "UTC", ""), rows, "no next time")
+            rows.append((render.local(each.nominal_at, zone), render.utc(each.nominal_at), remark))
+        render.show_table("next times", (name or "local", "UTC", ""), rows, "no next time")
 
 
 @app.command(epilog=examples("naq schedule show daily-report", "naq schedule show daily-report --json"))
