@@ -42,6 +42,8 @@ class Kind(StrEnum):
     """Its requests and answers take up to so many seconds."""
     LAG = "lag"
     """Its watches lag by up to so many seconds."""
+    STALE = "stale"
+    """Half of its reads are answered by a replica that is up to so many seconds behind."""
     DEAFEN = "deafen"
     """Its watches die, and nobody is told."""
     STEP_CLOCK = "step clock"
@@ -197,6 +199,7 @@ class _Writer:
             (3, lambda: self.add(Kind.DISCONNECT, anybody, soon)),
             (4, lambda: self.add(Kind.LOSE, anybody, soon, random.choice((0.1, 0.3, 0.7)))),
             (3, lambda: self.add(Kind.SLOW, anybody, soon, random.choice((0.05, 0.5, 1.5, 4.0)))),
+            (3, lambda: self.add(Kind.STALE, anybody, 2 * soon, random.choice((0.01, 0.3, 2.0)))),
             (2, lambda: self.add(Kind.LAG, anybody, soon, random.choice((0.1, 1.0, 5.0)))),
             (3, lambda: self.add(Kind.DEAFEN, node)),
             (3, lambda: self.add(Kind.STEP_CLOCK, anybody, random.choice((-30, -3, -0.5, 0.5, 3, 30)))),

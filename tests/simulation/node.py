@@ -58,7 +58,7 @@ def make_link(seed: str) -> Link:
 def mend(link: Link) -> None:
     """Make a link an ordinary one again."""
     link.delay, link.lag = DELAY, LAG
-    link.lost_requests = link.lost_answers = 0.0
+    link.lost_requests = link.lost_answers = link.stale = 0.0
     link.sends = link.hears = link.connected = True
 
 

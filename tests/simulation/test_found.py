@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
 from naq.engine.mirror import Mirror
 from naq.job import JobSpec
 from naq.policy import Policy
-from naq.ports import Delete, Put
+from naq.ports import Delete, Entry, Put
 from naq.schedule import new_schedule
 from naq.testing.clock import ManualClock, manual_time
+from naq.testing.replica import Replica
 from naq.testing.store import MemoryStore
 from naq.timing.triggers import Once
 from naq.wire import encode
@@ -110,3 +112,34 @@ async def test_a_late_answer_does_not_bring_back_what_was_deleted() -> None:
     mirror.apply(late)
     watching.cancel()
     assert mirror.get("schedule.s") is None
+
+
+class HalfBehind(MemoryStore):
+    """A clustered store: its scans are answered by a replica that is behind, its other reads by one that is not."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock)
+        self.replica = Replica(self, clock)
+
+    async def scan(self, pattern: str, after: int = 0) -> AsyncIterator[list[Entry]]:
+        if page := self.replica.behind(10.0).page(pattern, after):
+            yield page
+
+
+@pytest.mark.xfail(reason="reported; the engine is not mended yet", strict=True)
+@manual_time
+async def test_a_replica_that_is_behind_hides_nothing_for_ever() -> None:
+    """Seed 1659: a mirror asked one replica how far the store is, and read the schedules from another one."""
+    clock = ManualClock()
+    store = HalfBehind(clock)
+    record = new_schedule("s", JobSpec(func="reports:send"), Once(clock.now()), Policy(), clock.now())
+    store.commit([Put("schedule.old", encode(record))])
+    await clock.advance(20)
+    store.commit([Put("schedule.new", encode(record))])
+    mirror = Mirror(store, clock, Silence(), "n0")
+    await mirror.load()
+    watching = asyncio.create_task(mirror.follow())
+    await clock.settle()
+    watching.cancel()
+    assert mirror.get("schedule.old") is not None
+    assert mirror.get("schedule.new") is not None

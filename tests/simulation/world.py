@@ -13,6 +13,7 @@ from naq.exceptions import InvalidInput, SchedulerError, StoreError
 from naq.ports import Entry
 from naq.testing.clock import ManualClock
 from naq.testing.presence import Switchboard
+from naq.testing.replica import Replica
 from naq.testing.store import MemoryStore
 from tests.simulation.acts import ACTS, Acknowledged
 from tests.simulation.history import History, Kind, Step
@@ -63,6 +64,7 @@ class World:
         self.clock = ManualClock(START, loop=loop)
         """True time."""
         self.store = MemoryStore(self.clock)
+        self.replica = Replica(self.store, self.clock)
         self.board = Switchboard()
         self.log: list[Written] = []
         self.acknowledged: list[Acknowledged] = []
@@ -187,6 +189,9 @@ class World:
                 self.later(seconds, place.mend_link)
             case Kind.LAG, (seconds, slowest):
                 link.lag = (0.0002, slowest)
+                self.later(seconds, place.mend_link)
+            case Kind.STALE, (seconds, most):
+                link.replica, link.stale, link.behind = self.replica, 0.5, (0.0, most)
                 self.later(seconds, place.mend_link)
             case Kind.STEP_CLOCK, (jump,):
                 place.clock.step_wall(jump)

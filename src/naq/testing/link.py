@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from naq.exceptions import NaqError, StoreUnavailable
 from naq.ports import Check, Committed, Entry, Outcome, Unknown, Write
+from naq.testing.replica import Replica, View
 from naq.testing.store import MemoryStore, Watch, checked_key
 
 __all__ = ["Link", "MemoryClient"]
@@ -40,6 +41,12 @@ class Link:
     """The share of requests that never arrive."""
     lost_answers: float = 0.0
     """The share of answers that never arrive, though the request was carried out."""
+    replica: Replica | None = None
+    """Who answers questions besides the store itself."""
+    stale: float = 0.0
+    """The share of questions that the replica answers."""
+    behind: tuple[float, float] = (0.0, 0.0)
+    """How many seconds the replica is behind."""
     sends: bool = True
     """Whether requests arrive at all."""
     hears: bool = True
@@ -104,12 +111,13 @@ class MemoryClient:
 
     async def get(self, key: str) -> Entry | None:
         """The key's entry; see `Store.get`."""
-        entry = await self._ask(lambda: self.store.peek(checked_key(key)))
+        checked_key(key)
+        entry = await self._ask(lambda: self._source().peek(key))
         return None if entry is None or entry.value is None else entry
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
         """The entries of those keys that exist; see `Store.get_many`."""
-        found = await self._ask(lambda: [self.store.peek(key) for key in keys])
+        found = await self._ask(lambda: [source.peek(key) for source in (self._source(),) for key in keys])
         return {entry.key: entry for entry in found if entry is not None and entry.value is not None}
 
     async def scan(self, pattern: str, after: int = 0) -> AsyncIterator[list[Entry]]:
@@ -119,7 +127,7 @@ class MemoryClient:
             after = page[-1].revision
 
     async def _page(self, pattern: str, after: int) -> list[Entry]:
-        return await self._ask(lambda: self.store.page(pattern, after))
+        return await self._ask(lambda: self._source().page(pattern, after))
 
     def watch(self, patterns: Sequence[str] | str, after: int = 0) -> AsyncIterator[list[Entry]]:
         """Changes behind a revision, for ever; see `Store.watch`."""
@@ -133,7 +141,7 @@ class MemoryClient:
 
     async def last_revision(self, pattern: str) -> int:
         """The highest revision under a pattern; see `Store.last_revision`."""
-        return await self._ask(lambda: self.store.newest(pattern))
+        return await self._ask(lambda: self._source().newest(pattern))
 
     async def transact(self, writes: Sequence[Write]) -> Outcome:
         """Commit all writes or none of them; see `Store.transact`."""
@@ -154,6 +162,13 @@ class MemoryClient:
         self._require_connection()
 
     # --- inside
+
+    def _source(self) -> MemoryStore | View:
+        """Who answers a question that has arrived."""
+        link = self.link
+        if link.replica is None or not _strikes(link, link.stale):
+            return self.store
+        return link.replica.behind(link.random.uniform(*link.behind))
 
     def _require_connection(self) -> None:
         if not self.link.connected:
