@@ -24,6 +24,12 @@ READY = 60.0
 """Seconds a process may take until it says that it is ready."""
 
 
+def _as_in_a_terminal() -> None:
+    """Signals as a terminal's processes have them: one that runs in the background inherits that they are ignored."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Process:
     """One ``naq`` process; its standard output is read line by line."""
 
@@ -59,6 +65,7 @@ class Process:
             *self.arguments,
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, **self.environment},
+            preexec_fn=_as_in_a_terminal,
         )
         self._reader = asyncio.create_task(self._read(self._process))
 
