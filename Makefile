@@ -1,5 +1,5 @@
 # The same commands for those who think in make; ./dev does the work.
-.PHONY: demo test check bench simulation faults soak
+.PHONY: demo test check bench simulation faults
 
 demo:
 	./dev demo
@@ -9,3 +9,7 @@ check:
 	./dev check
 bench:
 	./dev bench
+simulation:
+	./dev run python -m pytest -n auto -m soak tests/simulation
+faults:
+	./dev slow tests/faults

@@ -28,7 +28,7 @@ def test_histories(first: int) -> None:
     run(range(first, first + SHORT // 3))
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("first", range(SHORT, SHORT + LONG, PORTION))
 def test_many_histories(first: int) -> None:
     run(range(first, first + PORTION))
