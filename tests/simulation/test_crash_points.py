@@ -98,7 +98,7 @@ SCENES = (
     pytest.param(Scene(schedules=4, nodes=1, batch=50), id="alone"),
     pytest.param(Scene(schedules=4, nodes=2, batch=50), id="with a standby"),
     pytest.param(Scene(schedules=4, nodes=2, batch=1), id="one a transaction"),
-    pytest.param(Scene(schedules=140, nodes=2, batch=64), id="several lanes", marks=pytest.mark.slow),
+    pytest.param(Scene(schedules=140, nodes=2, batch=64), id="several lanes", marks=pytest.mark.soak),
 )
 
 
