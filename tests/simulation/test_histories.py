@@ -46,10 +46,20 @@ def test_the_histories_hold_every_kind_of_step() -> None:
     assert seen == set(Kind)
 
 
-@pytest.mark.parametrize("name", MUTATIONS)
+RARE = "no_fence"
+"""The fence only matters where a stale leader meets a schedule that nobody else has touched: few histories show it."""
+
+
+@pytest.mark.parametrize("name", [name for name in MUTATIONS if name != RARE])
 def test_a_missing_safeguard_is_noticed(name: str) -> None:
     with MUTATIONS[name]():
         assert any(fails(draw(seed)) for seed in range(SHORT))
+
+
+@pytest.mark.soak
+def test_a_missing_fence_is_noticed() -> None:
+    with MUTATIONS[RARE]():
+        assert any(fails(draw(seed)) for seed in range(LONG))
 
 
 def test_a_failing_history_is_shrunk_and_replayed(capsys: pytest.CaptureFixture[str]) -> None:
