@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import pytest
 
 from tests.simulation.__main__ import explain, fails, main
-from tests.simulation.history import Kind, draw
+from tests.simulation.history import History, Kind, draw
 from tests.simulation.mutations import MUTATIONS
 from tests.simulation.shrink import shrink
+from tests.simulation.sweep import two_leaders
 from tests.simulation.world import live
 
 SHORT = 300
@@ -34,6 +37,12 @@ def test_many_histories(first: int) -> None:
     run(range(first, first + PORTION))
 
 
+@pytest.mark.parametrize("history", two_leaders(), ids=lambda history: f"{history.seed}")
+def test_a_leader_that_comes_back_beside_its_successor(history: History) -> None:
+    verdict = live(history)
+    assert verdict.clean, verdict.complaints
+
+
 def test_a_history_is_the_same_each_time() -> None:
     for seed in range(0, 60, 3):
         first, second = live(draw(seed)), live(draw(seed))
@@ -53,7 +62,7 @@ RARE = "no_fence"
 @pytest.mark.parametrize("name", [name for name in MUTATIONS if name != RARE])
 def test_a_missing_safeguard_is_noticed(name: str) -> None:
     with MUTATIONS[name]():
-        assert any(fails(draw(seed)) for seed in range(SHORT))
+        assert any(fails(history) for history in chain(two_leaders(), map(draw, range(SHORT))))
 
 
 @pytest.mark.soak
