@@ -37,7 +37,7 @@ def test_many_histories(first: int) -> None:
     run(range(first, first + PORTION))
 
 
-@pytest.mark.parametrize("history", two_leaders(), ids=lambda history: f"{history.seed}")
+@pytest.mark.parametrize("history", tuple(two_leaders()), ids=lambda history: f"{history.seed}")
 def test_a_leader_that_comes_back_beside_its_successor(history: History) -> None:
     verdict = live(history)
     assert verdict.clean, verdict.complaints
