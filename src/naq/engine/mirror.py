@@ -23,9 +23,10 @@ from naq.schedule import ScheduleStatus
 from naq.timing.due_queue import DueQueue
 from naq.wire import decode
 
-__all__ = ["Mirror"]
+__all__ = ["PATTERNS", "Mirror"]
 
 PATTERNS = ("schedule.>", "deferred.>")
+"""What is mirrored; each has a watch and a position of its own."""
 RETRY_AFTER = 0.5
 """Seconds before the store is asked again after it could not be."""
 
@@ -63,14 +64,14 @@ class Mirror:
         """Set when something may be due earlier than before."""
         self.loaded = asyncio.Event()
         """Set once everything that was there at the start is here."""
-        self.revision = 0
-        """Everything up to this revision has been seen."""
         self._store = store
         self._clock = clock
         self._sink = sink
         self._instance_id = instance_id
         self._held: dict[str, Held] = {}
         self._gone: dict[str, int] = {}
+        self._seen_to = dict.fromkeys(PATTERNS, 0)
+        """Pattern -> the revision up to which all of it has been seen."""
 
     def __len__(self) -> int:
         return len(self._held)
@@ -89,7 +90,8 @@ class Mirror:
         """Read everything; waits and tries again while the store cannot be asked."""
         while not self.loaded.is_set():
             try:
-                await self._catch_up()
+                for pattern in PATTERNS:
+                    await self._catch_up(pattern)
             except StoreError as error:
                 log.warning("the schedules cannot be read yet: %s", error)
                 await self._clock.sleep(RETRY_AFTER)
@@ -97,49 +99,49 @@ class Mirror:
                 self.loaded.set()
                 self.changed.set()
 
-    async def follow(self) -> None:
-        """Apply every change, for ever."""
-        async for entries in self._store.watch(PATTERNS, self.revision):
-            for entry in entries:
-                self.apply(entry)
-            self._seen(entries[-1].revision)
+    async def follow(self, pattern: str) -> None:
+        """Apply every change under one of `PATTERNS`, for ever."""
+        async for entries in self._store.watch((pattern,), self._seen_to[pattern]):
+            self._take(pattern, entries)
 
     async def resync(self, interval: float) -> None:
-        """Every ``interval`` seconds bring in what the watch missed, for ever."""
+        """Every ``interval`` seconds bring in what the watches missed, for ever."""
         while True:
             await self._clock.sleep(interval)
-            before = self.revision
-            try:
-                newest = max([await self._store.last_revision(pattern) for pattern in PATTERNS])
-                await self._clock.sleep(RETRY_AFTER)
-                if newest > self.revision:
-                    log.warning("the watch on the schedules is behind (at %d, store at %d)", before, newest)
-                    await self._catch_up()
-            except StoreError as error:
-                log.warning("the schedules cannot be checked: %s", error)
+            for pattern in PATTERNS:
+                try:
+                    newest = await self._store.last_revision(pattern)
+                    await self._clock.sleep(RETRY_AFTER)
+                    if newest > self._seen_to[pattern]:
+                        log.warning(
+                            "the watch on %s is behind (at %d, store at %d)", pattern, self._seen_to[pattern], newest
+                        )
+                        await self._catch_up(pattern)
+                except StoreError as error:
+                    log.warning("%s cannot be checked: %s", pattern, error)
 
-    async def _catch_up(self) -> None:
-        # What is written after a pattern was read may have a lower revision than what the next one brings: only what was
-        # there before the first one is known to have been seen.
-        start = self.revision
-        there = max([await self._store.last_revision(pattern) for pattern in PATTERNS])
-        for pattern in PATTERNS:
-            async for entries in self._store.scan(pattern, start):
-                for entry in entries:
-                    self.apply(entry)
-        self._seen(there)
+    async def _catch_up(self, pattern: str) -> None:
+        async for entries in self._store.scan(pattern, self._seen_to[pattern]):
+            self._take(pattern, entries)
 
-    def _seen(self, revision: int) -> None:
-        self.revision = max(self.revision, revision)
+    def _take(self, pattern: str, entries: list[Entry]) -> None:
+        """Apply what a watch or a scan brought, in its order, and remember how far that was.
+
+        Each pattern has its own position, and it moves only by what was delivered: replicas that answer may be behind, and
+        what one of them says of the store's end is no proof that another has shown everything up to there.
+        """
+        for entry in entries:
+            self.apply(entry)
+        self._seen_to[pattern] = max(self._seen_to[pattern], entries[-1].revision)
         if self._gone:
-            self._gone = {key: gone for key, gone in self._gone.items() if gone > self.revision}
+            self._gone = {key: gone for key, gone in self._gone.items() if gone > self._seen_to[_pattern(key)]}
 
     def apply(self, entry: Entry) -> None:
         """Take over one entry; one that is older than what is held is ignored."""
         key, value, revision = entry.key, entry.value, entry.revision
         held = self._held.get(key)
         # A key that is not held has nothing up to the revision that has been seen: an older answer comes too late.
-        known = held[0] if held is not None else max(self.revision, self._gone.get(key, 0))
+        known = held[0] if held is not None else max(self._seen_to[_pattern(key)], self._gone.get(key, 0))
         if revision <= known:
             return
         if value is None:
@@ -216,3 +218,8 @@ class Mirror:
             head = decode(_ScheduleHead, key, value)
             return head.status, head.next_run_at if head.status is ScheduleStatus.ACTIVE else None
         return None, decode(_DeferredHead, key, value).due_at
+
+
+def _pattern(key: str) -> str:
+    """The pattern that a key falls under."""
+    return PATTERNS[0] if key.startswith("schedule.") else PATTERNS[1]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from naq.clock import Clock
 from naq.engine.elector import Elector, ElectorSettings
 from naq.engine.firing import Firing
 from naq.engine.loop import FireLoop
-from naq.engine.mirror import Mirror
+from naq.engine.mirror import PATTERNS, Mirror
 from naq.engine.tasks import Tasks
 from naq.history import HistorySink
 from naq.ports import EventSink, JobStopper, Presence, Store
@@ -55,7 +57,8 @@ class Partition:
         await self.mirror.load()
         await self.elector.look()
         await self.elector.step()
-        self._tasks.start("naq mirror", self.mirror.follow)
+        for pattern in PATTERNS:
+            self._tasks.start(f"naq mirror {pattern}", partial(self.mirror.follow, pattern))
         self._tasks.start("naq resync", lambda: self.mirror.resync(self._resync_interval))
         self._tasks.start("naq fire loop", self.loop.run)
         self._tasks.start("naq lease watch", self.elector.follow)

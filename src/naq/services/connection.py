@@ -225,7 +225,9 @@ class ConnectionService(BaseService):
     async def _do_cleanup(self) -> None:
         client, self._client = self._client, None
         if client is not None and not client.is_closed:
-            with contextlib.suppress(TimeoutError):  # a peer that does not let go must not keep the process from ending
+            with contextlib.suppress(
+                TimeoutError, OSError
+            ):  # a peer that is gone, or does not let go, must not keep the process from ending
                 async with asyncio.timeout(CLOSE_PATIENCE):
                     await client.close()
         self._lose_answers("the connection is closed")
