@@ -10,6 +10,6 @@ check:
 bench:
 	./dev bench
 simulation:
-	./dev run python -m pytest -n auto -m soak tests/simulation
+	./dev simulation
 faults:
 	./dev slow tests/faults
