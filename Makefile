@@ -12,4 +12,4 @@ bench:
 simulation:
 	./dev simulation
 faults:
-	./dev slow tests/faults
+	./dev run python -m pytest -q -m slow tests/faults
