@@ -26,8 +26,10 @@ TICK = timedelta(microseconds=1)
 LOOKAHEAD = 500
 """Stretches of exclusion that one search passes over at most; see `Nominals.allowed_from`."""
 
-_CHUNKS = (3_600, 86_400, 40 * 86_400)
+_CHUNKS = (60, 3_600, 86_400, 40 * 86_400)
 """Seconds that a search for the end of an exclusion looks ahead: far only if the near is all excluded."""
+_JOINTS = 16
+"""Exclusions that touch one another are taken for one stretch this often: a bound on the cost, not on the answer."""
 _SECOND = timedelta(seconds=1)
 
 
@@ -141,29 +143,52 @@ def _second(instant: datetime) -> int:
 
 
 def _stretch_end(exclusions: Sequence[Exclusion], instant: datetime) -> datetime:
-    """Until when everything from the excluded ``instant`` on is excluded, to the second; some weeks ahead at most."""
-    start = _second(instant)
-    reach = start + 1
-    for chunk in _CHUNKS:
-        end = start + chunk
-        for low, high in sorted(span for exclusion in exclusions for span in exclusion.spans(start, end)):
-            if low <= reach:
-                reach = max(reach, min(high, end))
-        if reach < end:
+    """Until when everything from the excluded ``instant`` on is excluded, to the second, as far as a few joints reach."""
+    reach = _second(instant) + 1
+    for _ in range(_JOINTS):
+        further = max(_covered_until(exclusion, reach) for exclusion in exclusions)
+        if further == reach:
             break
+        reach = further
     return EPOCH + timedelta(seconds=reach)
 
 
 def _stretch_start(exclusions: Sequence[Exclusion], instant: datetime) -> datetime:
-    """Since when everything up to the excluded ``instant`` is excluded, to the second; some weeks back at most."""
-    end = _second(instant) + 1
-    reach = end - 1
+    """Since when everything up to the excluded ``instant`` is excluded, to the second, as far as a few joints reach."""
+    reach = _second(instant)
+    for _ in range(_JOINTS):
+        further = min(_covered_since(exclusion, reach) for exclusion in exclusions)
+        if further == reach:
+            break
+        reach = further
+    return EPOCH + timedelta(seconds=reach)
+
+
+def _covered_until(exclusion: Exclusion, second: int) -> int:
+    """The end of what one exclusion covers from ``second`` on, some weeks ahead at most; ``second`` if it does not."""
+    reach = second
     for chunk in _CHUNKS:
-        start = end - chunk
-        spans = (span for exclusion in exclusions for span in exclusion.spans(start, end))
-        for low, high in sorted(spans, key=lambda span: -span[1]):
-            if high >= reach:
-                reach = min(reach, max(low, start))
+        end = second + chunk
+        reach = second
+        for low, high in sorted(exclusion.spans(second, end)):
+            if low > reach:
+                break
+            reach = max(reach, min(high, end))
+        if reach < end:
+            break
+    return reach
+
+
+def _covered_since(exclusion: Exclusion, second: int) -> int:
+    """The start of what one exclusion covers up to ``second``, some weeks back at most; ``second`` if it does not."""
+    reach = second
+    for chunk in _CHUNKS:
+        start = second - chunk
+        reach = second
+        for low, high in sorted(exclusion.spans(start, second), key=lambda span: -span[1]):
+            if high < reach:
+                break
+            reach = min(reach, max(low, start))
         if reach > start:
             break
-    return EPOCH + timedelta(seconds=reach)
+    return reach
