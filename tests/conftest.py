@@ -7,10 +7,12 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from naq.services.base import ServiceManager
 from naq.testing.server import NatsServer
+from tests.faults.report import FaultRun, table
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +37,19 @@ async def services(config: dict[str, Any]) -> AsyncIterator[ServiceManager]:
     """A manager whose services are stopped after the test."""
     async with ServiceManager(config) as manager:
         yield manager
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of what the fault tests did (`tests/faults/report.py`)."""
+    told = [
+        told
+        for of_one_kind in terminalreporter.stats.values()
+        for report in of_one_kind
+        if getattr(report, "when", None) == "call"
+        for told in report.user_properties
+    ]
+    if runs := [msgspec.json.decode(text, type=FaultRun) for name, text in told if name == "fault_run"]:
+        directories = sorted({text for name, text in told if name == "fault_reports"})
+        terminalreporter.section("faults")
+        terminalreporter.write_line(table(runs))
+        terminalreporter.write_line(f"written to {', '.join(directories)}")

@@ -12,6 +12,7 @@ from naq.job import JobSpec
 from naq.policy import Coalesce, IfExists, Policy
 from naq.schedule import Schedule
 from naq.timing.triggers import Interval
+from tests.faults.report import Reports
 from tests.faults.test_leader import scheduler
 from tests.faults.world import judge, recording
 
@@ -21,7 +22,9 @@ KILLS = 3
 
 
 @pytest.mark.slow
-async def test_a_crash_in_the_middle_of_a_catch_up_loses_and_repeats_none(config: dict[str, Any]) -> None:
+async def test_a_crash_in_the_middle_of_a_catch_up_loses_and_repeats_none(
+    config: dict[str, Any], reports: Reports
+) -> None:
     anchor = datetime.now(UTC).replace(microsecond=0) - MISSED * EVERY
     late = Schedule(
         schedule_id="late",
@@ -51,5 +54,6 @@ async def test_a_crash_in_the_middle_of_a_catch_up_loses_and_repeats_none(config
             finally:
                 await process.kill()
         verdict = judge({"late": (anchor, EVERY)}, anchor + MISSED * EVERY, recorder)
+    reports.write(f"kill -9 in the middle of a catch-up of {MISSED:,} fires", verdict, recorder, kills=KILLS)
     assert middle[0] < MISSED, "the catch-up was over before the leader was killed"
     assert verdict.clean, verdict

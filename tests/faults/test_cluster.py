@@ -17,6 +17,7 @@ from naq.services.scheduler import SchedulerService
 from naq.services.schedules import ScheduleService
 from naq.specification import once
 from naq.testing.server import NatsCluster
+from tests.faults.report import Reports
 from tests.faults.world import Process, every_second, judge, recording
 
 COUNT = 100
@@ -43,9 +44,7 @@ async def stream_leader(schedules: ScheduleService) -> str:
 
 
 @pytest.mark.slow
-async def test_kill_9_of_the_streams_leader_and_a_rolling_restart(
-    cluster: NatsCluster, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_kill_9_of_the_streams_leader_and_a_rolling_restart(cluster: NatsCluster, reports: Reports) -> None:
     processes = [Process(["scheduler"], environment(cluster, name)) for name in ("one", "two")]
     try:
         async with recording(settings(cluster)) as (recorder, schedules):
@@ -68,8 +67,8 @@ async def test_kill_9_of_the_streams_leader_and_a_rolling_restart(
             verdict = judge(made, until, recorder)
     finally:
         await asyncio.gather(*(process.kill() for process in processes))
-    with capsys.disabled():
-        print(f"\nfires again {outage.total_seconds() + 0.2:.2f} s after the stream's leader was killed")
+    fault = "cluster: kill -9 of the node that leads the stream, then all nodes rolled"
+    reports.write(fault, verdict, recorder, failover=[outage + timedelta(seconds=0.2)])
     assert verdict.clean, verdict
 
 

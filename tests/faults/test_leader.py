@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.faults.report import Reports
 from tests.faults.world import Process, every_second, judge, recording
 
 COUNT = 200
@@ -45,7 +46,7 @@ async def leader_of(schedules: Any) -> str:
 
 @pytest.mark.slow
 async def test_kill_9_three_times_and_sigterm_once(
-    config: dict[str, Any], world: dict[str, Process], capsys: pytest.CaptureFixture[str]
+    config: dict[str, Any], world: dict[str, Process], reports: Reports
 ) -> None:
     async with recording(config) as (recorder, schedules):
         made = await every_second(schedules, COUNT, "tests.faults.jobs:tick")
@@ -64,14 +65,15 @@ async def test_kill_9_three_times_and_sigterm_once(
         until = datetime.now(UTC) + timedelta(seconds=2)
         await recorder.until_nominal(until + timedelta(seconds=1))
         verdict = judge(made, until, recorder)
-    with capsys.disabled():
-        print("\ntakeover:", ", ".join(f"{name} {taken.total_seconds():.3f} s" for name, taken in takeovers))
+    for kind in ("SIGKILL", "SIGTERM"):
+        taken = [taken for name, taken in takeovers if name == kind]
+        reports.write(f"{kind} of the leader", verdict, recorder, failover=taken)
     assert verdict.clean, verdict
 
 
 @pytest.mark.slow
 async def test_a_frozen_leader_is_replaced_within_the_lease_and_harmless_when_it_wakes(
-    config: dict[str, Any], world: dict[str, Process], capsys: pytest.CaptureFixture[str]
+    config: dict[str, Any], world: dict[str, Process], reports: Reports
 ) -> None:
     async with recording(config) as (recorder, schedules):
         made = await every_second(schedules, COUNT, "tests.faults.jobs:tick")
@@ -85,6 +87,5 @@ async def test_a_frozen_leader_is_replaced_within_the_lease_and_harmless_when_it
         await recorder.until_nominal(until + timedelta(seconds=1))
         verdict = judge(made, until, recorder)
         assert await leader_of(schedules) != name
-    with capsys.disabled():
-        print(f"\ntakeover: SIGSTOP {taken.total_seconds():.3f} s")
+    reports.write("SIGSTOP of the leader, then CONT", verdict, recorder, failover=[taken])
     assert verdict.clean, verdict

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from naq.services.embedded import describe
+from tests.faults.report import Reports
 from tests.faults.world import Process, every_second, judge, recording
 
 COUNT = 200
@@ -39,7 +40,7 @@ async def embedded(tmp_path: Path) -> AsyncIterator[dict[str, str]]:
 
 @pytest.mark.slow
 async def test_kill_9_of_the_embedded_server_under_load(
-    embedded: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    embedded: dict[str, str], tmp_path: Path, reports: Reports
 ) -> None:
     async with recording({"data_dir": str(tmp_path)}) as (recorder, schedules):
         made = await every_second(schedules, COUNT, "tests.faults.jobs:tick")
@@ -56,6 +57,5 @@ async def test_kill_9_of_the_embedded_server_under_load(
         until = datetime.now(UTC) + timedelta(seconds=2)
         await recorder.until_nominal(until + timedelta(seconds=1))
         verdict = judge(made, until, recorder)
-    with capsys.disabled():
-        print("\nfires again after:", ", ".join(f"{outage.total_seconds():.3f} s" for outage in outages))
+    reports.write("kill -9 of the embedded server", verdict, recorder, failover=outages)
     assert verdict.clean, verdict

@@ -18,6 +18,7 @@ from naq.ports import Entry
 from naq.services.base import ServiceManager
 from naq.services.kv_stores import KVStoreService
 from naq.services.schedules import ScheduleService
+from naq.verify import Lateness
 from naq.wire import decode
 
 READY = 60.0
@@ -145,6 +146,21 @@ class Recorder:
                     return min(late)
                 self.changed.clear()
                 await self.changed.wait()
+
+    def lateness(self) -> Lateness | None:
+        """Fired time against nominal time of all fires; ``None`` without one."""
+        return Lateness.of(
+            (job.enqueued_at - job.nominal_at).total_seconds() for _, job in self.fires if job.nominal_at is not None
+        )
+
+    def steady_after(self, healed_at: datetime, late: timedelta = timedelta(seconds=1)) -> timedelta:
+        """How long after ``healed_at`` the last fire was made that was more than ``late`` behind its nominal time."""
+        made = [
+            job.enqueued_at - healed_at
+            for _, job in self.fires
+            if job.nominal_at is not None and job.enqueued_at > healed_at and job.enqueued_at - job.nominal_at > late
+        ]
+        return max(made, default=timedelta())
 
 
 @dataclass(frozen=True)
