@@ -7,13 +7,14 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from naq.job import Job, QueuedJob
+from naq.lease import Lease
 from naq.ports import Entry
 from naq.services.base import ServiceManager
 from naq.services.kv_stores import KVStoreService
@@ -32,7 +33,7 @@ def _as_in_a_terminal() -> None:
 
 
 class Process:
-    """One ``naq`` process; its standard output is read line by line."""
+    """One ``naq`` process; what it prints and logs is read line by line."""
 
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         """``arguments`` of ``naq``; ``environment`` on top of this process's own."""
@@ -65,16 +66,17 @@ class Process:
             "naq",
             *self.arguments,
             stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
             env={**os.environ, **self.environment},
             preexec_fn=_as_in_a_terminal,
         )
         self._reader = asyncio.create_task(self._read(self._process))
 
-    async def line(self, part: str) -> str:
-        """The first line that contains ``part``; waits for it."""
+    async def line(self, part: str, after: int = 0) -> str:
+        """The first line behind the first ``after`` ones that contains ``part``; waits for it."""
         async with asyncio.timeout(READY):
             while True:
-                for line in self.lines:
+                for line in self.lines[after:]:
                     if part in line:
                         return line
                 assert self.running or self._reader is None or not self._reader.done(), f"ended: {self.lines}"
@@ -115,37 +117,54 @@ class Recorder:
 
     fires: list[tuple[int, QueuedJob]] = field(default_factory=list)
     """Revision (stream sequence) and job, in the order of the stream."""
+    terms: list[Lease] = field(default_factory=list)
+    """Everybody who took office, as they did."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def take(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
-            if entry.value is not None:
+            if entry.value is None:
+                continue
+            if entry.key.startswith("lease."):
+                lease = decode(Lease, entry.key, entry.value)
+                if lease.held and lease.term not in {each.term for each in self.terms}:
+                    self.terms.append(lease)
+            else:
                 self.fires.append((entry.revision, decode(QueuedJob, entry.key, entry.value)))
         self.changed.set()
 
-    async def until_nominal(self, instant: datetime) -> None:
-        """Wait until a fire with a nominal time at or behind ``instant`` is in the stream."""
-        async with asyncio.timeout(120):
-            while not any(job.nominal_at is not None and job.nominal_at >= instant for _, job in self.fires):
+    @property
+    def leader(self) -> str:
+        """Who took office last."""
+        return self.terms[-1].instance_id
+
+    async def until(self, question: Callable[[], bool], patience: float = 120) -> None:
+        """Wait until the answer is yes; it is asked after each change."""
+        async with asyncio.timeout(patience):
+            while not question():
                 self.changed.clear()
                 await self.changed.wait()
+
+    async def until_nominal(self, instant: datetime) -> None:
+        """Wait until a fire with a nominal time at or behind ``instant`` is in the stream."""
+        await self.until(lambda: any(job.nominal_at is not None and job.nominal_at >= instant for _, job in self.fires))
 
     async def until_count(self, count: int) -> None:
         """Wait until so many fires are in the stream."""
-        async with asyncio.timeout(120):
-            while len(self.fires) < count:
-                self.changed.clear()
-                await self.changed.wait()
+        await self.until(lambda: len(self.fires) >= count)
+
+    async def until_fired(self, schedule_id: str) -> None:
+        """Wait until a schedule has fired."""
+        await self.until(lambda: any(job.schedule_id == schedule_id for _, job in self.fires))
 
     async def until_fire_after(self, instant: datetime) -> timedelta:
         """Wait until something was fired later than ``instant``; how much later the first one was."""
-        async with asyncio.timeout(120):
-            while True:
-                late = [job.enqueued_at - instant for _, job in self.fires if job.enqueued_at > instant]
-                if late:
-                    return min(late)
-                self.changed.clear()
-                await self.changed.wait()
+
+        def late() -> list[timedelta]:
+            return [job.enqueued_at - instant for _, job in self.fires if job.enqueued_at > instant]
+
+        await self.until(lambda: bool(late()))
+        return min(late())
 
     def lateness(self) -> Lateness | None:
         """Fired time against nominal time of all fires; ``None`` without one."""
@@ -216,7 +235,7 @@ async def recording(config: Mapping[str, Any]) -> AsyncIterator[tuple[Recorder, 
         recorder = Recorder()
 
         async def watch() -> None:
-            async for entries in store.watch("job.>"):
+            async for entries in store.watch(("job.>", "lease.>")):
                 recorder.take(entries)
 
         task = asyncio.create_task(watch())

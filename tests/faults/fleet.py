@@ -1,0 +1,106 @@
+"""Schedulers in processes of their own, each behind a network of its own, and a recorder that sees all from the side."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from naq.job import Job
+from naq.services.schedules import ScheduleService
+from naq.specification import once
+from naq.testing.server import NatsServer
+from tests.faults.proxy import Proxy
+from tests.faults.world import Process, Recorder, Verdict, every_second, judge, recording
+
+__all__ = ["Fleet", "fleet"]
+
+TICK = "tests.faults.jobs:tick"
+APP = "tests.faults.jobs:app"
+GRACE = timedelta(milliseconds=50)
+"""What was under way when a blow fell may still arrive; a takeover is counted from later fires."""
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class Fleet:
+    """A server, and the processes that use it."""
+
+    server: NatsServer
+    recorder: Recorder
+    schedules: ScheduleService
+    environment: dict[str, str]
+    proxies: dict[str, Proxy]
+    schedulers: dict[str, Process] = field(default_factory=dict)
+    workers: dict[str, Process] = field(default_factory=dict)
+    targets: dict[str, tuple[datetime, timedelta]] = field(default_factory=dict)
+    """What `judge` needs to know of the schedules."""
+
+    async def start_scheduler(self, name: str) -> Process:
+        """Start the scheduler of that name, behind its proxy; returns when it is ready."""
+        process = Process(["scheduler"], self._own(name))
+        self.schedulers[name] = process
+        await process.start()
+        return process
+
+    async def start_worker(self, name: str, **environment: str) -> Process:
+        """Start a worker of that name, with no proxy; returns when it is ready."""
+        process = Process(["worker", APP], self._own(name) | {"NAQ_NATS_URL": self.server.url} | environment)
+        self.workers[name] = process
+        await process.start()
+        return process
+
+    async def load(self, count: int, func: str = TICK) -> None:
+        """Store ``count`` schedules that fire once a second each, and return when they do."""
+        self.targets |= await every_second(self.schedules, count, func, catch_up=None)
+        await self.recorder.until_nominal(now() + timedelta(seconds=2))
+
+    async def goes_on(self, struck_at: datetime, grace: timedelta = GRACE) -> timedelta:
+        """Wait until fires go on after a blow; how long that took."""
+        return grace + await self.recorder.until_fire_after(struck_at + grace)
+
+    async def sees_changes(self, name: str) -> None:
+        """Store a schedule that is due in a moment, and wait until it fires: the leader hears of changes."""
+        await self.schedules.schedule_job(Job(func=TICK), once(now() + timedelta(seconds=0.5)), schedule_id=name)
+        await self.recorder.until_fired(name)
+
+    async def settled(self) -> Verdict:
+        """Wait until all that is due by now is in the stream, and judge it."""
+        until = now() + timedelta(seconds=1)
+        await self.recorder.until_nominal(until + timedelta(seconds=1))
+        return judge(self.targets, until, self.recorder)
+
+    async def kill(self) -> None:
+        """End all processes but the server."""
+        await asyncio.gather(*(process.kill() for process in (*self.schedulers.values(), *self.workers.values())))
+
+    def _own(self, name: str) -> dict[str, str]:
+        url = self.proxies[name].url if name in self.proxies else self.server.url
+        return {**self.environment, "NAQ_NATS_URL": url, "NAQ_INSTANCE_ID": name}
+
+
+@asynccontextmanager
+async def fleet(directory: Path, names: Sequence[str] = ("one", "two"), **settings: float) -> AsyncIterator[Fleet]:
+    """A fleet with a server of its own; the first of its schedulers leads when it is there. ``settings`` of them all."""
+    environment = {f"NAQ_{name.upper()}": str(value) for name, value in settings.items()}
+    async with NatsServer(directory / "nats") as server, AsyncExitStack() as stack:
+        proxies = {name: await stack.enter_async_context(Proxy(server.port)) for name in names}
+        config = {"nats_url": server.url, "connect_timeout": 10, "request_timeout": 10}
+        async with recording(config) as (recorder, schedules):
+            made = Fleet(server, recorder, schedules, environment, proxies)
+            try:
+                for name in names:
+                    await made.start_scheduler(name)
+                yield made
+            finally:
+                for proxy in proxies.values():
+                    proxy.heal()
+                await made.kill()
+    gc.collect()  # nats-py leaves transports of failed reconnects behind, which must be closed while there is a loop
