@@ -24,6 +24,9 @@ APP = "tests.faults.jobs:app"
 GRACE = timedelta(milliseconds=50)
 """What was under way when a blow fell may still arrive; a takeover is counted from later fires."""
 
+ONCE = timedelta(days=36500)
+"""The interval of what fires once, for `judge`."""
+
 
 def now() -> datetime:
     return datetime.now(UTC)
@@ -68,7 +71,9 @@ class Fleet:
 
     async def sees_changes(self, name: str) -> None:
         """Store a schedule that is due in a moment, and wait until it fires: the leader hears of changes."""
-        await self.schedules.schedule_job(Job(func=TICK), once(now() + timedelta(seconds=0.5)), schedule_id=name)
+        due_at = now() + timedelta(seconds=0.5)
+        await self.schedules.schedule_job(Job(func=TICK), once(due_at), schedule_id=name)
+        self.targets[name] = (due_at, ONCE)
         await self.recorder.until_fired(name)
 
     async def settled(self) -> Verdict:

@@ -99,7 +99,7 @@ class Reports:
             lateness=recorder.lateness(),
             failover=tuple(taken.total_seconds() for taken in failover),
             healing=tuple(taken.total_seconds() for taken in healing),
-            notes={name: str(note) for name, note in notes.items()},
+            notes={name.replace("_", " "): str(note) for name, note in notes.items()},
             seed=seed,
             commit=_commit(),
             at=datetime.now(UTC),
