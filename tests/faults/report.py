@@ -84,9 +84,13 @@ class Reports:
         healing: Iterable[timedelta] = (),
         repeated: int | None = None,
         seed: int | None = None,
+        timed: bool = True,
         **notes: object,
     ) -> FaultRun:
-        """Add a run to the file of this process. To be called before the test's assertions: a broken promise is reported."""
+        """Add a run to the file of this process. To be called before the test's assertions: a broken promise is reported.
+
+        ``timed``: whether the leaders' clocks were right, so that lateness means something.
+        """
         run = FaultRun(
             fault=fault,
             test=self._test,
@@ -96,7 +100,7 @@ class Reports:
             untargeted=len(verdict.untargeted),
             stale=len(verdict.stale),
             repeated=repeated,
-            lateness=recorder.lateness(),
+            lateness=recorder.lateness() if timed else None,
             failover=tuple(taken.total_seconds() for taken in failover),
             healing=tuple(taken.total_seconds() for taken in healing),
             notes={name.replace("_", " "): str(note) for name, note in notes.items()},
