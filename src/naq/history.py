@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-__all__ = ["HistoryRecord", "HistorySink", "RunOutcome"]
+__all__ = ["HistoryRecord", "HistorySink", "HistorySource", "RunOutcome"]
 
 
 class RunOutcome(StrEnum):
@@ -68,6 +68,12 @@ class HistoryRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
     error: str | None = None
 
     @property
+    def succeeded_for(self) -> datetime | None:
+        """The time that a run which succeeded stands for: its nominal time, else when it was enqueued; ``None`` if it
+        did not succeed."""
+        return self.nominal_at or self.fired_at if self.outcome is RunOutcome.COMPLETED else None
+
+    @property
     def duration(self) -> timedelta | None:
         """How long the attempt ran; ``None`` when it did not."""
         if self.started_at is None or self.ended_at is None:
@@ -92,4 +98,13 @@ class HistorySink(Protocol):
 
     def record(self, records: Iterable[HistoryRecord]) -> None:
         """Hand over records; they are stored soon after, in this order."""
+        ...
+
+
+class HistorySource(Protocol):
+    """What a worker asks the history."""
+
+    async def previous_success_at(self, schedule_id: str) -> datetime | None:
+        """The nominal time of the schedule's last run that succeeded (`HistoryRecord.succeeded_for`); ``None``: there is
+        none in the history. Raises `StoreError` when it cannot be asked."""
         ...

@@ -201,3 +201,11 @@ async def append_and_wait(path: str, line: str) -> None:
 
 private = add
 from os import getcwd  # noqa: E402, F401 - an allowed pattern must not reach it
+
+
+async def told_previous_success(context: JobContext) -> datetime | None:
+    return context.previous_success_at
+
+
+def told_previous_success_in_thread(context: JobContext) -> datetime | None:
+    return context.previous_success_at

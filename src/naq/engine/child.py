@@ -89,7 +89,12 @@ class _Child:
                 )
             target = make_target(order.queued.spec.func, func)
             args, kwargs = target.arguments(order.queued.spec, allow_pickle=order.allow_pickle)
-            context = JobContext(order.queued, worker_id=order.worker_id, on_progress=self._progress)
+            context = JobContext(
+                order.queued,
+                worker_id=order.worker_id,
+                on_progress=self._progress,
+                previous_success_at=order.previous_success_at,
+            )
             bind_context(context)
             if target.takes_context:
                 args = [context, *args]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from naq.job import QueuedJob
@@ -18,6 +20,7 @@ class Order(msgspec.Struct, frozen=True):
     allow_pickle: bool
     path: tuple[str, ...]
     """The worker's ``sys.path``, so that both import the same modules."""
+    previous_success_at: datetime | None = None
 
 
 class Said(msgspec.Struct, frozen=True, tag=True):

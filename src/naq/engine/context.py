@@ -44,6 +44,7 @@ class JobContext:
         worker_id: str = "",
         started_at: datetime | None = None,
         on_progress: Callable[[JobContext], None] | None = None,
+        previous_success_at: datetime | None = None,
     ) -> None:
         self.job_id: str = queued.job_id
         self.schedule_id: str | None = queued.schedule_id
@@ -54,7 +55,11 @@ class JobContext:
         self.attempt: int = queued.attempt
         self.retries: int = queued.spec.retries
         self.previous_at: datetime | None = queued.previous_at
-        """The nominal time of the fire before this one."""
+        """The nominal time of the fire before this one, whatever became of it."""
+        self.previous_success_at: datetime | None = previous_success_at
+        """The nominal time of the schedule's last run that succeeded, as its history knew when this attempt began; for
+        a run triggered by hand, when it was enqueued. ``None``: there is none in the history. Looked up only for
+        functions that take the context as their first parameter."""
         self.next_at: datetime | None = queued.next_at
         """The schedule's next nominal time as it was known at the fire."""
         self.queue: str = queued.spec.queue

@@ -25,7 +25,8 @@ from naq.engine.processes import Child, Processes
 from naq.engine.registry import Registry
 from naq.engine.target import Target
 from naq.engine.threads import SyncCall, Threads
-from naq.exceptions import InvalidJob, JobCancelled, JobTimeout, UnknownFunction
+from naq.exceptions import InvalidJob, JobCancelled, JobTimeout, StoreError, UnknownFunction
+from naq.history import HistorySource
 from naq.job import QueuedJob
 from naq.job_records import DeadReason
 from naq.wire import encode_json
@@ -34,6 +35,8 @@ __all__ = ["Attempt", "Middleware", "Runner", "returned"]
 
 GRACE = 5.0
 """Seconds an attempt has to end after it was stopped, before it is given up."""
+LOOK_AGAIN_AFTER = 0.5
+"""Seconds before the history is asked again after it could not be."""
 POLITE_FOR = 0.5
 """Seconds a sync job has to see by itself that it is to stop, before an exception is raised in it."""
 NULL = msgspec.Raw(b"null")
@@ -81,6 +84,7 @@ class Runner:
         registry: Registry,
         clock: Clock,
         worker_id: str,
+        history: HistorySource,
         *,
         middleware: Sequence[Middleware] = (),
         allow_pickle: bool = False,
@@ -93,6 +97,7 @@ class Runner:
         self._registry = registry
         self._clock = clock
         self._worker_id = worker_id
+        self._history = history
         self._middleware = tuple(middleware)
         self._allow_pickle = allow_pickle
         self._on_progress = on_progress
@@ -153,8 +158,6 @@ class Runner:
 
     async def _outcome(self, attempt: Attempt) -> Outcome:
         queued = attempt.queued
-        if attempt.stop_reason is not None:
-            return HandedBack() if attempt.stop_reason == "drain" else Dropped(attempt.stop_reason)
         try:
             target = self._registry.target(queued.spec.func, queued.job_id)
             args, kwargs = target.arguments(queued.spec, allow_pickle=self._allow_pickle)
@@ -162,6 +165,10 @@ class Runner:
             return Unrunnable(DeadReason.UNKNOWN_FUNCTION, "UnknownFunction", str(error))
         except InvalidJob as error:
             return Unrunnable(DeadReason.BAD_ARGUMENTS, "BadArguments", str(error))
+        if target.takes_context and queued.schedule_id is not None:
+            await self._learn_previous_success(attempt, queued.schedule_id)
+        if attempt.stop_reason is not None:
+            return HandedBack() if attempt.stop_reason == "drain" else Dropped(attempt.stop_reason)
         attempt.calling = True
         try:
             bind_context(attempt.context)
@@ -177,6 +184,17 @@ class Runner:
         for middleware in reversed(self._middleware):
             await _guarded(middleware.after(attempt.context, value))
         return returned(value)
+
+    async def _learn_previous_success(self, attempt: Attempt, schedule_id: str) -> None:
+        """Put it into the context; asked until there is an answer, for "none" is not "could not ask"."""
+        while attempt.stop_reason is None:
+            try:
+                attempt.context.previous_success_at = await self._history.previous_success_at(schedule_id)
+            except StoreError as error:
+                log.warning("job %s waits for its schedule's history: %s", attempt.queued.job_id, error)
+                await self._clock.sleep(LOOK_AGAIN_AFTER)
+            else:
+                return
 
     async def _call(self, attempt: Attempt, target: Target, args: list[Any], kwargs: dict[str, Any]) -> Any:
         if attempt.queued.spec.executor == "process":

@@ -60,7 +60,7 @@ class Child:
         self.jobs += 1
         self._busy = True
         try:
-            order = Order(queued, context.worker_id, allow_pickle, tuple(sys.path))
+            order = Order(queued, context.worker_id, allow_pickle, tuple(sys.path), context.previous_success_at)
             if self._stopping is not None:
                 raise _Died("it was stopped before it began")
             await self._send(order)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from naq.clock import Clock, SystemClock
@@ -16,6 +17,7 @@ from naq.config import Settings
 from naq.exceptions import RecordUnreadable
 from naq.history import HistoryRecord
 from naq.names import Namespace, check_schedule_id
+from naq.ports import Entry
 from naq.services.base import BaseService, ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.direct import DirectReader
@@ -102,12 +104,24 @@ class HistoryService(BaseService):
             await self.flush()
         found: deque[HistoryRecord] = deque(maxlen=limit)
         async for entries in self._reader.scan(schedule_id, 0):
-            for entry in entries:
-                try:
-                    found.append(decode(HistoryRecord, entry.key, entry.value or b""))
-                except RecordUnreadable as error:
-                    log.warning("%s", error)
+            found.extend(_readable(entries))
         return list(reversed(found))
+
+    async def previous_success_at(self, schedule_id: str) -> datetime | None:
+        """The nominal time of the schedule's last run that succeeded; ``None``: there is none in the history.
+
+        One question when the newest record is a success, as it is most of the time. Raises `StoreUnavailable` when the
+        store cannot be asked.
+        """
+        await self.flush()
+        newest = await self._reader.get(schedule_id)
+        if newest is None:
+            return None
+        for record in _readable([newest]):
+            if record.succeeded_for is not None:
+                return record.succeeded_for
+        runs = await self.history(schedule_id, self.settings.history_length)
+        return next((run.succeeded_for for run in runs if run.succeeded_for is not None), None)
 
     async def forget(self, schedule_id: str) -> None:
         """Remove a schedule's history."""
@@ -120,6 +134,15 @@ class HistoryService(BaseService):
 
     def _messages(self, group: Sequence[HistoryRecord]) -> list[Message]:
         return [Message(self._names.history_subject(record.schedule_id), "", encode(record)) for record in group]
+
+
+def _readable(entries: Iterable[Entry]) -> Iterator[HistoryRecord]:
+    """Their records, but for those that cannot be read: they are told in the log."""
+    for entry in entries:
+        try:
+            yield decode(HistoryRecord, entry.key, entry.value or b"")
+        except RecordUnreadable as error:
+            log.warning("%s", error)
 
 
 ServiceManager.register_service("history", HistoryService)

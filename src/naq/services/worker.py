@@ -128,6 +128,7 @@ class WorkerService(BaseService):
             self.registry,
             clock,
             self.worker_id,
+            self._history,
             middleware=self._middleware,
             allow_pickle=settings.allow_pickle,
             on_progress=self._announcer.touch,

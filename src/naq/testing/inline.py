@@ -11,6 +11,7 @@ import asyncio
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -56,6 +57,8 @@ class InlineWorker:
         self._store = store
         self._clock = clock
         self._registry = registry
+        self._succeeded_for: dict[str, datetime] = {}
+        """Schedule -> the nominal time of its last run here that succeeded."""
 
     async def run(self, queue: str) -> list[Ran]:
         """Run the jobs that are in a queue now, the oldest first; a retry that is due later is left for later."""
@@ -86,7 +89,8 @@ class InlineWorker:
             return Unrunnable(DeadReason.UNKNOWN_FUNCTION, "UnknownFunction", str(error))
         except InvalidJob as error:
             return Unrunnable(DeadReason.BAD_ARGUMENTS, "BadArguments", str(error))
-        context = JobContext(queued, worker_id=NAME, started_at=self._clock.now())
+        previous = self._succeeded_for.get(queued.schedule_id or "")
+        context = JobContext(queued, worker_id=NAME, started_at=self._clock.now(), previous_success_at=previous)
         bind_context(context)
         if target.takes_context:
             args = [context, *args]
@@ -114,6 +118,8 @@ class InlineWorker:
             self._store.commit([Put(key, encode(following), 0)])
         if result is None or result.schedule_id is None:
             return
+        if result.status is JobStatus.COMPLETED:
+            self._succeeded_for[result.schedule_id] = ending.queued.nominal_at or ending.queued.enqueued_at
         key = schedule_key(result.schedule_id)
         entry = self._store.peek(key)
         if entry is None or entry.value is None:
