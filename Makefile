@@ -1,5 +1,5 @@
 # The same commands for those who think in make; ./dev does the work.
-.PHONY: demo test check bench simulation faults
+.PHONY: demo test check bench simulation faults soak
 
 demo:
 	./dev demo
@@ -13,3 +13,5 @@ simulation:
 	./dev simulation
 faults:
 	./dev run python -m pytest -q -m slow tests/faults
+soak:
+	./dev soak $(or $(DURATION),10m)

@@ -80,8 +80,20 @@ class Fleet:
         """Wait until all that is due by now is in the stream, and judge it, ``but`` for some schedules."""
         until = now() + timedelta(seconds=1)
         await self.recorder.until_nominal(until + timedelta(seconds=1))
-        judged = Recorder([(revision, job) for revision, job in self.recorder.fires if job.schedule_id not in but])
-        return judge(self.targets, until, judged)
+        return self.judged(until, but)
+
+    def judged(self, until: datetime, but: Collection[str] = ()) -> Verdict:
+        """What is in the stream against what was due by then."""
+        fires = [(revision, job) for revision, job in self.recorder.fires if job.schedule_id not in but]
+        return judge(self.targets, until, Recorder(fires, newest_epoch=self.recorder.newest_epoch))
+
+    def forget(self, until: datetime) -> None:
+        """What was due by then was judged, and is judged no more."""
+        self.recorder.forget(until)
+        self.targets = {
+            name: (anchor + max(0, (until - anchor) // every + 1) * every, every)
+            for name, (anchor, every) in self.targets.items()
+        }
 
     async def kill(self) -> None:
         """End all processes but the server."""

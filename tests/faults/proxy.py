@@ -119,6 +119,10 @@ class Proxy:
         self._to_lose += count
         self._then_break = then_break
 
+    def keep_answers(self) -> None:
+        """Lose no more answers, whatever was asked before."""
+        self._to_lose = 0
+
     async def until_lost(self, count: int) -> None:
         """Wait until so many answers were lost in all."""
         while self.lost < count:

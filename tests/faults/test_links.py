@@ -35,7 +35,6 @@ async def test_a_leader_that_is_cut_off_is_replaced_and_comes_back_as_a_standby(
         cut, terms = recorder.leader, len(recorder.terms)
         struck_at = now()
         world.proxies[cut].cut(*WAYS[which])
-        taken = asyncio.create_task(world.goes_on(struck_at))
         await recorder.until(lambda: recorder.leader != cut, patience=seconds)
         await world.schedulers[cut].line(f"{cut} stops leading")
         await asyncio.sleep(seconds - (now() - struck_at).total_seconds())
@@ -51,7 +50,7 @@ async def test_a_leader_that_is_cut_off_is_replaced_and_comes_back_as_a_standby(
             f"leader cut off {which} for {seconds} s (lease 3 s)",
             verdict,
             recorder,
-            failover=[await taken],
+            failover=[await world.goes_on(struck_at)],
             healing=[recorder.steady_after(healed_at)],
             terms=changes_of_leader,
         )

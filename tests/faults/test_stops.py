@@ -30,7 +30,6 @@ async def test_a_leader_that_wakes_up_too_late_steps_down(tmp_path: Path, report
         terms, said = len(recorder.terms), len(process.lines)
         struck_at = now()
         process.signal(signal.SIGSTOP)
-        taken = asyncio.create_task(world.goes_on(struck_at))
         await asyncio.sleep(LEASE * leases)
         woken_at = now()
         process.signal(signal.SIGCONT)
@@ -44,7 +43,7 @@ async def test_a_leader_that_wakes_up_too_late_steps_down(tmp_path: Path, report
             f"SIGSTOP of the leader for {leases:g} leases of {LEASE:g} s, then CONT",
             verdict,
             recorder,
-            failover=[await taken],
+            failover=[await world.goes_on(struck_at)],
             healing=[recorder.steady_after(woken_at)],
             terms=changes_of_leader,
             stepped_down=stepped_down,

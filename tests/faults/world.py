@@ -32,6 +32,10 @@ def _as_in_a_terminal() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
+class ProcessEnded(AssertionError):
+    """A process ended before it said what was waited for."""
+
+
 class Process:
     """One ``naq`` process; what it prints and logs is read line by line."""
 
@@ -79,7 +83,8 @@ class Process:
                 for line in self.lines[after:]:
                     if part in line:
                         return line
-                assert self.running or self._reader is None or not self._reader.done(), f"ended: {self.lines}"
+                if not self.running and self._reader is not None and self._reader.done():
+                    raise ProcessEnded("\n".join([f"naq {' '.join(self.arguments)} ended:", *self.lines]))
                 self._changed.clear()
                 await self._changed.wait()
 
@@ -120,6 +125,12 @@ class Recorder:
     terms: list[Lease] = field(default_factory=list)
     """Everybody who took office, as they did."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    newest_epoch: int = 0
+    """Of the fires that were forgotten and lie in front of all others."""
+    _newest: datetime = datetime.min.replace(tzinfo=UTC)
+    """The latest nominal time so far."""
+    _last: datetime = datetime.min.replace(tzinfo=UTC)
+    """When the last fire was made."""
 
     def take(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
@@ -130,7 +141,10 @@ class Recorder:
                 if lease.held and lease.term not in {each.term for each in self.terms}:
                     self.terms.append(lease)
             else:
-                self.fires.append((entry.revision, decode(QueuedJob, entry.key, entry.value)))
+                job = decode(QueuedJob, entry.key, entry.value)
+                self.fires.append((entry.revision, job))
+                self._newest = max(self._newest, job.nominal_at or self._newest)
+                self._last = max(self._last, job.enqueued_at)
         self.changed.set()
 
     @property
@@ -147,7 +161,7 @@ class Recorder:
 
     async def until_nominal(self, instant: datetime) -> None:
         """Wait until a fire with a nominal time at or behind ``instant`` is in the stream."""
-        await self.until(lambda: any(job.nominal_at is not None and job.nominal_at >= instant for _, job in self.fires))
+        await self.until(lambda: self._newest >= instant)
 
     async def until_count(self, count: int) -> None:
         """Wait until so many fires are in the stream."""
@@ -159,12 +173,16 @@ class Recorder:
 
     async def until_fire_after(self, instant: datetime) -> timedelta:
         """Wait until something was fired later than ``instant``; how much later the first one was."""
+        await self.until(lambda: self._last > instant)
+        return min(job.enqueued_at - instant for _, job in self.fires if job.enqueued_at > instant)
 
-        def late() -> list[timedelta]:
-            return [job.enqueued_at - instant for _, job in self.fires if job.enqueued_at > instant]
-
-        await self.until(lambda: bool(late()))
-        return min(late())
+    def forget(self, until: datetime) -> None:
+        """Drop the fires with nominal times up to ``until``, after they were judged."""
+        known = list(self.fires)
+        self.fires = [fire for fire in known if fire[1].nominal_at is None or fire[1].nominal_at > until]
+        # Those in front of the first that is kept: what stands behind it in the stream says nothing about it.
+        dropped = known[: known.index(self.fires[0])] if self.fires else known
+        self.newest_epoch = max((job.epoch for _, job in dropped), default=self.newest_epoch)
 
     def lateness(self) -> Lateness | None:
         """Fired time against nominal time of all fires; ``None`` without one."""
@@ -208,7 +226,7 @@ def judge(schedules: Mapping[str, tuple[datetime, timedelta]], until: datetime, 
         for _, job in recorder.fires
         if job.nominal_at is not None and job.nominal_at <= until
     )
-    newest = 0
+    newest = recorder.newest_epoch
     stale: list[str] = []
     for _, job in recorder.fires:
         if job.epoch and job.epoch + EPOCH_SPREAD < newest:
