@@ -121,19 +121,25 @@ class Firing:
         """
         intents: list[Intent] = []
         size = 0
-        for key in self._mirror.due.pop_due(now, limit):
+        keys = iter(self._mirror.due.pop_due(now, limit))
+        for key in keys:
             if key in self._in_flight:
                 continue  # requeued from its record when the transaction that has it is through
             intent = self._intent(key, term.epochs[lane], now)
             if intent is None:
                 continue
             if size + intent.size > MESSAGES_AT_ONCE and intents:
-                self._mirror.requeue(key)
-                continue
+                self._put_back([key, *keys])  # full: whatever would be planned now is planned again for the next one
+                break
             size += intent.size
             self._in_flight.add(key)
             intents.append(intent)
         return intents
+
+    def _put_back(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            if key not in self._in_flight:
+                self._mirror.requeue(key)
 
     async def prepare(self, term: Term, lane: int) -> None:
         """Tell the store that a transaction in this lane comes soon. Failing to is harmless."""

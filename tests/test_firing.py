@@ -1,0 +1,55 @@
+"""How due schedules are packed into transactions."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from naq.engine import firing
+from naq.engine.firing import MESSAGES_AT_ONCE, Firing
+from naq.engine.mirror import Mirror
+from naq.job import JobSpec
+from naq.lease import Term
+from naq.plan import FIRES_AT_ONCE, Plan, plan
+from naq.policy import Coalesce, Policy
+from naq.ports import Put
+from naq.schedule import new_schedule
+from naq.testing.clock import ManualClock, manual_time
+from naq.testing.store import MemoryStore
+from naq.timing.triggers import Interval
+from naq.wire import encode
+from tests.simulation.node import Silence
+
+SCHEDULES = 40
+TERM = Term("t", 1, (2,), 0.0, 5.0, ManualClock().now())
+
+
+@manual_time
+async def test_a_transaction_that_is_full_ends_the_planning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an outage of minutes each schedule has a hundred fires due: planned in vain for every transaction that has no
+    room for them, they made catching up cost the square of the schedules."""
+    clock = ManualClock()
+    store = MemoryStore(clock)
+    mirror = Mirror(store, clock, Silence(), "n0")
+    policy = Policy(coalesce=Coalesce.ALL, catch_up=None)
+    for number in range(SCHEDULES):
+        trigger = Interval(timedelta(seconds=1), clock.now())
+        record = new_schedule(f"s{number}", JobSpec(func="reports:send"), trigger, policy, clock.now())
+        store.commit([Put(f"schedule.s{number}", encode(record), 0)])
+    await mirror.load()
+    await clock.advance(FIRES_AT_ONCE)
+    planned: list[str] = []
+
+    def counted(*arguments: object) -> Plan:
+        planned.append(arguments[0].schedule_id)  # type: ignore[attr-defined]
+        return plan(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(firing, "plan", counted)
+    firer = Firing(store, mirror, clock, Silence(), "n0")
+    taken: list[str] = []
+    while intents := firer.collect(TERM, 0, clock.now(), 400):
+        assert sum(intent.size for intent in intents) <= MESSAGES_AT_ONCE
+        taken += [intent.key for intent in intents]
+    assert sorted(taken) == sorted(f"schedule.s{number}" for number in range(SCHEDULES))
+    assert len(planned) <= SCHEDULES + SCHEDULES * (FIRES_AT_ONCE + 1) // MESSAGES_AT_ONCE + 1
