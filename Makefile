@@ -12,6 +12,6 @@ bench:
 simulation:
 	./dev simulation
 faults:
-	./dev run python -m pytest -q -m slow tests/faults
+	./dev faults
 soak:
 	./dev soak $(or $(DURATION),10m)

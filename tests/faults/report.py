@@ -128,7 +128,8 @@ def table(runs: Sequence[FaultRun]) -> str:
     for run in runs:
         faults.setdefault(run.fault, []).append(run)
     head = ["fault", "test", "LF", "DF", "XF", "SW", "DE", "fires", "LAT p50 / p99 / max", "FO", "HT", "notes"]
-    rows = [head, ["---"] * len(head), *(_row(fault, of_one) for fault, of_one in sorted(faults.items()))]
+    ordered = sorted(faults.items(), key=lambda item: (item[1][0].test, item[0]))
+    rows = [head, ["---"] * len(head), *(_row(fault, of_one) for fault, of_one in ordered)]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([*lines, "", *_circumstances(runs)])
 
