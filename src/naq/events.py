@@ -55,6 +55,9 @@ class EventType(StrEnum):
     """A job blocks the worker's event loop."""
     WORKER_MEMORY = "worker_memory"
     """A worker holds more memory than it was told is fine."""
+    STORE_TROUBLE = "store_trouble"
+    """The store refuses, or does not answer: the reason says what to do. Tried again until it works."""
+    STORE_RECOVERED = "store_recovered"
     CONNECTION_LOST = "connection_lost"
     CONNECTION_RESTORED = "connection_restored"
 

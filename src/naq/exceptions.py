@@ -13,6 +13,7 @@
     │   ├── StoreUnavailable    no answer: the connection is down or the server too slow
     │   ├── StoreUnsuitable     the server or bucket cannot do what naq needs; says what to do
     │   ├── StoreRejected       the server answered with an error (full, no permission, ...)
+    │   │   └── StoreForbidden  the user may not write or read there; says which permission is missing
     │   └── TransactionTooLarge more messages or bytes than one batch may have; nothing was sent
     ├── RecordUnreadable        bytes in the store that are no record of ours, or a newer one
     ├── SchedulerError          the scheduler could not do what was asked; the cause is attached
@@ -54,6 +55,7 @@ __all__ = [
     "SchedulerError",
     "ServiceError",
     "StoreError",
+    "StoreForbidden",
     "StoreRejected",
     "StoreUnavailable",
     "StoreUnsuitable",
@@ -142,6 +144,10 @@ class StoreRejected(StoreError):
     def __init__(self, message: str, code: int = 0) -> None:
         super().__init__(message)
         self.code = code
+
+
+class StoreForbidden(StoreRejected):
+    """This user may not publish to a subject that the request needs. Nothing was written. The message names the subject."""
 
 
 class TransactionTooLarge(StoreError):

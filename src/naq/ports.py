@@ -102,6 +102,16 @@ class Store(Protocol):
     """One namespace's store. Every method raises `StoreUnavailable` when it could not ask, `StoreRejected` when the
     server answered with an error of its own."""
 
+    @property
+    def life(self) -> int:
+        """Which life of the store this is, as far as is known here. It grows when the store turns out to be another one under
+        the same name: deleted and made anew, or restored. What was read in one life says nothing in another."""
+        ...
+
+    async def next_life(self, life: int) -> None:
+        """Return when `life` is another than this one."""
+        ...
+
     async def get(self, key: str) -> Entry | None:
         """The key's entry; ``None`` when it does not exist or was deleted."""
         ...
@@ -118,7 +128,8 @@ class Store(Protocol):
 
     def watch(self, patterns: Sequence[str], after: int) -> AsyncIterator[list[Entry]]:
         """Entries under the patterns behind revision ``after``, as they are written, for ever, in groups ordered by
-        revision. A key written twice may be delivered only with its last revision. It survives lost connections."""
+        revision. A key written twice may be delivered only with its last revision. It survives lost connections. In
+        another life of the store it begins anew, with all that is there."""
         ...
 
     async def last_revision(self, pattern: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ import pytest
 from naq.exceptions import StoreUnavailable
 from naq.ports import Committed, Outcome, Put, Store, Unknown
 from naq.services.base import ServiceManager
-from naq.services.kv_stores import KVStoreService
-from naq.testing.link import Link
+from naq.services.kv_stores import KVStoreService, bucket_config
+from naq.testing.link import Link, MemoryClient
 from naq.testing.server import NatsServer
 from naq.testing.store import MemoryStore
 
@@ -86,6 +87,17 @@ async def _until(store: Store, *, available: bool) -> None:
                 assert isinstance(outcome, Unknown) or available
                 if isinstance(outcome, Committed):
                     return
+
+
+async def make_anew(store: Store) -> None:
+    """Delete a store with all that it holds, and have an empty one there under the same name."""
+    if isinstance(store, KVStoreService):
+        streams = store.connection.stream_service
+        assert await streams.delete(store.names.stream)
+        await streams.ensure(bucket_config(store.names, 1, datetime.now(UTC)))
+    else:
+        assert isinstance(store, MemoryStore | MemoryClient)
+        (store if isinstance(store, MemoryStore) else store.store).replace()
 
 
 def revisions(outcome: Outcome) -> tuple[int, ...]:

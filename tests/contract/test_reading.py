@@ -10,7 +10,7 @@ import pytest
 
 from naq.exceptions import StoreUnavailable
 from naq.ports import Check, Delete, Entry, Put, Store
-from tests.contract.conftest import HANG, put, revisions
+from tests.contract.conftest import HANG, make_anew, put, revisions
 
 
 async def keys_of(pages: AsyncIterator[list[Entry]]) -> list[str]:
@@ -108,6 +108,22 @@ async def test_a_watch_hands_over_what_is_behind_a_revision_and_then_what_is_wri
     await put(store, "elsewhere.x")
     after = await put(store, "w.a", b"2")
     assert await collect(news, after) == [Entry("w.a", b"2", after)]
+    await close(news)
+
+
+async def test_a_store_that_was_made_anew_is_another_life_and_its_watches_begin_anew(store: Store) -> None:
+    last = revisions(await store.transact([Put("w.a", b"1"), Put("w.b", b"1")]))[-1]
+    news = store.watch(["w.>"], 0)
+    await collect(news, last)
+    life = store.life
+    await make_anew(store)
+    first = await put(store, "w.c", b"2")
+    assert first > last, "a revision of the old life must mean nothing in the new one"
+    assert await collect(news, first) == [Entry("w.c", b"2", first)]
+    async with asyncio.timeout(HANG):
+        await store.next_life(life)
+    assert store.life > life
+    assert await store.get("w.a") is None
     await close(news)
 
 

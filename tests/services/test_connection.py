@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ async def test_a_bucket_without_atomic_publish_says_what_to_do(config: dict[str,
     async with ServiceManager(config) as services:
         connection = await services.get_service(ConnectionService)
         store = KVStoreService(config, connection)
-        plain = {**bucket_config(store.names, 1), "allow_atomic": False}
+        plain = {**bucket_config(store.names, 1, datetime.now(UTC)), "allow_atomic": False}
         await connection.stream_service.ensure(plain)
         with pytest.raises(StoreUnsuitable, match=r"atomic publish is off.*nats stream edit"):
             await services.get_service(KVStoreService)

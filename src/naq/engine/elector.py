@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from naq.clock import Clock
+from naq.engine.trouble import Trouble
 from naq.events import Event, EventType
 from naq.exceptions import RecordUnreadable, StoreError
 from naq.lease import Decision, Lease, LeaseSeen, Term, decide
@@ -53,6 +54,7 @@ class Elector:
         self._clock = clock
         self._sink = sink
         self._settings = settings
+        self._trouble = Trouble("the lease cannot be had or kept", clock, sink, settings.instance_id)
         self._key = lease_key(settings.partition)
         self._withdraw: Callable[[], Awaitable[None]] | None = None
         self._handover_to: str | None = None
@@ -114,7 +116,10 @@ class Elector:
             try:
                 await self._carry_out(decision)
             except StoreError as error:
-                log.warning("%s was not possible: %s", decision.value, error)
+                self._trouble.met(error)
+            else:
+                if decision in (Decision.ACQUIRE, Decision.RENEW):
+                    self._trouble.over()
             return decision
 
     async def resign(self) -> None:
@@ -123,6 +128,13 @@ class Elector:
             self._resigned = True
             if self.term is not None:
                 await self._give_up_lease(successor=None)
+
+    async def forget(self) -> None:
+        """The store is another one: what was seen of the lease says nothing any more, and neither does a term of mine."""
+        async with self._turn:
+            await self.step_down("the store is another one under the same name")
+            self._handover_to = self._asked_for = None
+            self.seen = LeaseSeen(None, 0, self._clock.monotonic())
 
     async def step_down(self, reason: str, level: int = logging.WARNING) -> None:
         """Stop leading now; the lease is left to run out or is somebody else's already. ``level``: how loud that is."""

@@ -9,12 +9,13 @@ value, and each has one answer:
   did not move is planned again; a transaction that is refused though nothing moved is halved, so that one bad record
   never holds up the others;
 - unknown: the same reading tells whether it was done. It is never guessed;
-- too large: halved; a single intent that is too large is quarantined.
+- too large: halved; a single intent that is too large is quarantined;
+- forbidden: halved, for it may concern one queue only; a single intent waits for its next try;
+- rejected, or nobody answers: the store takes nothing now, so everything waits (`naq.engine.rest`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections import Counter
@@ -24,8 +25,17 @@ from datetime import datetime
 
 from naq.clock import Clock
 from naq.engine.mirror import Mirror
+from naq.engine.rest import Rest
 from naq.events import Event, EventType
-from naq.exceptions import NaqError, RecordUnreadable, StoreError, StoreRejected, TransactionTooLarge
+from naq.exceptions import (
+    NaqError,
+    RecordUnreadable,
+    StoreError,
+    StoreForbidden,
+    StoreRejected,
+    StoreUnavailable,
+    TransactionTooLarge,
+)
 from naq.history import HistoryRecord, HistorySink, RunOutcome
 from naq.job import QueuedJob
 from naq.lease import Term
@@ -39,9 +49,8 @@ __all__ = ["Firing", "Intent"]
 
 MESSAGES_AT_ONCE = 990
 """Writes in one transaction: below the server's limit of 1000, with room for the fence."""
-RETRY_AFTER = 0.2
-"""Seconds for which a key waits when the store rejected or could not be asked, before it is planned again."""
-
+MISSING_AGAIN = 0.2
+"""Seconds for which a key waits that the store says it does not hold, or holds as it was before."""
 MISSING_LIMIT = 5
 """Times in a row that a record may be missing from the store before it is forgotten."""
 
@@ -109,9 +118,8 @@ class Firing:
         self._in_flight: set[str] = set()
         self._enqueued_already: set[str] = set()
         """Keys of jobs that the store held already when they were to be enqueued: their schedules advance without them."""
-        self._resting: set[str] = set()
-        """Keys that wait for their next try, by the monotonic clock: the wall clock may be set back meanwhile."""
-        self._rests: set[asyncio.Task[None]] = set()
+        self.rest = Rest(clock, sink, instance_id, mirror.requeue, mirror.changed.set)
+        """What waits for its next try."""
         self._missing: Counter[str] = Counter()
 
     def collect(self, term: Term, lane: int, now: datetime, limit: int) -> list[Intent]:
@@ -167,7 +175,7 @@ class Firing:
         finally:
             for intent in intents:
                 self._in_flight.discard(intent.key)
-                if intent.key not in self._resting:
+                if intent.key not in self.rest.keys:
                     self._mirror.requeue(intent.key)
         return done, holds
 
@@ -186,8 +194,13 @@ class Firing:
                 return _halves(intents), True
             self._mirror.quarantine(intents[0].key, str(error))
             return [], True
+        except StoreForbidden as error:
+            if len(intents) > 1:
+                return _halves(intents), True
+            self.rest.refuse(intents[0].key, error)
+            return [], True
         except StoreError as error:
-            self._delay(intents, error)
+            self.rest.close(error)
             return [], True
         if isinstance(outcome, Committed):
             self._took_effect(intents, outcome.revisions[1:], done)
@@ -203,7 +216,7 @@ class Firing:
         try:
             entries = await self._store.get_many(keys)
         except StoreError as error:
-            self._delay(intents, error)
+            self.rest.close(error)
             return [], True
         epoch = entries.get(fence.key)
         holds = epoch is not None and epoch.revision == fence.revision
@@ -216,6 +229,9 @@ class Firing:
                     self._mirror.remove(intent.key)
             if entry is None:
                 self._missing_again(intent.key)
+            elif entry.revision < intent.revision:
+                # A replica that lags, or another store under the same name: not to be asked again without a pause.
+                self.rest.put([intent.key], MISSING_AGAIN)
             elif entry.revision != intent.revision:
                 self._mirror.apply(entry)
             elif taken := [key for key, _ in intent.jobs if key in entries]:
@@ -229,7 +245,9 @@ class Firing:
         if refused and len(unmoved) == len(intents):
             if len(intents) > 1:
                 return _halves(intents), True
-            self._delay(intents, StoreRejected(reason))
+            self.rest.refuse(intents[0].key, StoreRejected(reason))
+        elif not refused and len(unmoved) == len(intents):
+            self.rest.close(StoreUnavailable(reason))
         return [], True
 
     def _missing_again(self, key: str) -> None:
@@ -237,7 +255,7 @@ class Firing:
         also not have it *yet*, so only a record that stays away is forgotten."""
         self._missing[key] += 1
         if self._missing[key] < MISSING_LIMIT:
-            self._rest([key])
+            self.rest.put([key], MISSING_AGAIN)
         else:
             del self._missing[key]
             self._mirror.remove(key)
@@ -247,6 +265,7 @@ class Firing:
         for intent in intents:
             self._mirror.apply(Entry(intent.key, intent.value, revisions[position]))
             position += intent.size
+        self.rest.succeeded(intent.key for intent in intents)
         self._facts(intents, done)
 
     def _facts(self, intents: Sequence[Intent], done: list[str]) -> None:
@@ -279,30 +298,11 @@ class Firing:
         if overdue:
             self._stopper.stop(overdue, f"schedule {schedule_id!r} is due again (overlap policy)")
 
-    def _delay(self, intents: Sequence[Intent], error: StoreError) -> None:
-        log.warning("%d due records wait: %s", len(intents), error)
-        self._rest([intent.key for intent in intents])
-
-    def _rest(self, keys: Sequence[str]) -> None:
-        """Put keys back into the due-queue after a while."""
-        self._resting.update(keys)
-
-        async def wake() -> None:
-            await self._clock.sleep(RETRY_AFTER)
-            self._resting.difference_update(keys)
-            for key in keys:
-                self._mirror.requeue(key)
-
-        rest = asyncio.create_task(wake(), name="naq retry")
-        self._rests.add(rest)
-        rest.add_done_callback(self._rests.discard)
-
-    async def stop(self) -> None:
-        """Nothing that waits for its next try is tried any more by this instance. Idempotent."""
-        for rest in tuple(self._rests):
-            rest.cancel()
-        if self._rests:
-            await asyncio.wait(self._rests)
+    async def forget(self) -> None:
+        """The store is another one: what was learned about keys says nothing any more, and nobody waits."""
+        await self.rest.stop()
+        self._enqueued_already.clear()
+        self._missing.clear()
 
     def _intent(self, key: str, epoch: int, now: datetime) -> Intent | None:
         held = self._mirror.get(key)

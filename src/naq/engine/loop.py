@@ -87,7 +87,9 @@ class FireLoop:
         self._wake.set()
 
     def _may_launch(self) -> bool:
-        return self._elector.leads and bool(self._free)
+        if not (self._elector.leads and self._free and self._firing.rest.open):
+            return False
+        return not (self._firing.rest.probing and self._flights)
 
     def _launch(self) -> list[asyncio.Task[list[str]]]:
         """Send what is due, as far as lanes are free and worth it."""

@@ -3,7 +3,7 @@
 The bytes of a record are kept, not the record: a million schedules fit, and a record is decoded when it is due. The
 mirror is a cache and may be behind. Nothing depends on its being right: a fire planned from an old record is refused by
 the store. It does depend on being *woken*: so besides the watch there is a periodic look at the store's last revision,
-which brings in whatever a silently dead watch missed.
+which brings in whatever a silently dead watch missed, and has the watch made anew.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from datetime import datetime
 import msgspec
 
 from naq.clock import Clock
+from naq.engine.trouble import Trouble
 from naq.events import Event, EventType
 from naq.exceptions import RecordUnreadable, StoreError
 from naq.ports import Entry, EventSink, Store
@@ -27,8 +28,8 @@ __all__ = ["PATTERNS", "Mirror"]
 
 PATTERNS = ("schedule.>", "deferred.>")
 """What is mirrored; each has a watch and a position of its own."""
-RETRY_AFTER = 0.5
-"""Seconds before the store is asked again after it could not be."""
+SECOND_LOOK = 0.5
+"""Seconds that a watch has to bring what the store says it holds, before it is taken for dead."""
 
 log = logging.getLogger("naq.mirror")
 
@@ -68,6 +69,8 @@ class Mirror:
         self._clock = clock
         self._sink = sink
         self._instance_id = instance_id
+        self._trouble = Trouble("schedules cannot be read", clock, sink, instance_id)
+        self._readers: dict[str, asyncio.Task[None]] = {}
         self._held: dict[str, Held] = {}
         self._gone: dict[str, int] = {}
         self._seen_to = dict.fromkeys(PATTERNS, 0)
@@ -93,32 +96,56 @@ class Mirror:
                 for pattern in PATTERNS:
                     await self._catch_up(pattern)
             except StoreError as error:
-                log.warning("the schedules cannot be read yet: %s", error)
-                await self._clock.sleep(RETRY_AFTER)
+                await self._clock.sleep(self._trouble.met(error))
             else:
+                self._trouble.over()
                 self.loaded.set()
                 self.changed.set()
 
     async def follow(self, pattern: str) -> None:
-        """Apply every change under one of `PATTERNS`, for ever."""
+        """Apply every change under one of `PATTERNS`, for ever. A watch that `resync` finds dead is made anew."""
+        while True:
+            reader = self._readers[pattern] = asyncio.create_task(self._read(pattern), name=f"naq watch {pattern}")
+            try:
+                await asyncio.wait((reader,))
+            finally:
+                reader.cancel()
+                await asyncio.wait((reader,))
+            if not reader.cancelled():
+                reader.result()
+
+    async def _read(self, pattern: str) -> None:
         async for entries in self._store.watch((pattern,), self._seen_to[pattern]):
             self._take(pattern, entries)
 
     async def resync(self, interval: float) -> None:
-        """Every ``interval`` seconds bring in what the watches missed, for ever."""
+        """Every ``interval`` seconds bring in what the watches missed, and have those made anew that missed it; for ever."""
         while True:
             await self._clock.sleep(interval)
             for pattern in PATTERNS:
                 try:
                     newest = await self._store.last_revision(pattern)
-                    await self._clock.sleep(RETRY_AFTER)
+                    await self._clock.sleep(SECOND_LOOK)
                     if newest > self._seen_to[pattern]:
                         log.warning(
                             "the watch on %s is behind (at %d, store at %d)", pattern, self._seen_to[pattern], newest
                         )
                         await self._catch_up(pattern)
+                        if pattern in self._readers:
+                            self._readers[pattern].cancel()
+                    self._trouble.over()
                 except StoreError as error:
-                    log.warning("%s cannot be checked: %s", pattern, error)
+                    self._trouble.met(error)
+
+    def forget(self) -> None:
+        """The store is another one: nothing that is held says anything any more, and all is to be loaded anew."""
+        self._held.clear()
+        self._gone.clear()
+        self._seen_to = dict.fromkeys(PATTERNS, 0)
+        self.quarantined.clear()
+        self.counts.clear()
+        self.due.clear()
+        self.loaded.clear()
 
     async def _catch_up(self, pattern: str) -> None:
         async for entries in self._store.scan(pattern, self._seen_to[pattern]):

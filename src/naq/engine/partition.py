@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
 from naq.clock import Clock
@@ -10,10 +11,14 @@ from naq.engine.firing import Firing
 from naq.engine.loop import FireLoop
 from naq.engine.mirror import PATTERNS, Mirror
 from naq.engine.tasks import Tasks
+from naq.engine.trouble import Trouble
+from naq.exceptions import StoreError
 from naq.history import HistorySink
 from naq.ports import EventSink, JobStopper, Presence, Store
 
 __all__ = ["Partition"]
+
+log = logging.getLogger("naq.partition")
 
 
 class Partition:
@@ -45,8 +50,13 @@ class Partition:
             stopper=stopper,
         )
         self.loop = FireLoop(self.elector, self.mirror, self.firing, clock, batch)
-        self.elector.on_change = self.loop.wake
+        self.elector.on_change = self._on_change
+        self._store = store
+        self._clock = clock
+        self._life = store.life
         self._tasks = Tasks(clock)
+        self._keeper = Tasks(clock)
+        self._trouble = Trouble("the store cannot be read anew", clock, sink, settings.instance_id)
         self._resync_interval = resync_interval
 
     async def start(self) -> None:
@@ -54,6 +64,11 @@ class Partition:
 
         Raises `StoreError` when the store cannot be asked for the lease.
         """
+        await self._enter()
+        self._keeper.start("naq store life", self._keep)
+
+    async def _enter(self) -> None:
+        self._life = self._store.life
         await self.mirror.load()
         await self.elector.look()
         await self.elector.step()
@@ -66,7 +81,38 @@ class Partition:
 
     async def stop(self) -> None:
         """Hand the lease back, so that another instance leads at once, and end. Idempotent."""
+        await self._keeper.stop()
         await self.elector.resign()
         await self._tasks.stop()
         await self.loop.settle()
-        await self.firing.stop()
+        await self.firing.rest.stop()
+
+    async def _keep(self) -> None:
+        """Begin anew whenever the store is another one: its bucket was deleted and made anew, or restored.
+
+        Revisions of two stores cannot be compared: the schedules are read again, leadership is won again, and
+        nothing that was planned for the old store is sent to the new one.
+        """
+        while True:
+            await self._store.next_life(self._life)
+            log.error("the store is another one under the same name: everything is read anew")
+            await self._tasks.stop()
+            await self.elector.forget()
+            await self.loop.settle()
+            await self._enter_again()
+
+    async def _enter_again(self) -> None:
+        while True:
+            await self.firing.forget()
+            self.mirror.forget()
+            try:
+                await self._enter()
+            except StoreError as error:
+                await self._clock.sleep(self._trouble.met(error))
+            else:
+                self._trouble.over()
+                return
+
+    def _on_change(self) -> None:
+        self.firing.rest.reopen()
+        self.loop.wake()

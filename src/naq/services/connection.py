@@ -11,9 +11,12 @@ import contextlib
 import json
 import logging
 import random
+import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -26,6 +29,8 @@ from naq.exceptions import (
     ConfigError,
     EmbeddedServerError,
     Problem,
+    StoreError,
+    StoreForbidden,
     StoreRejected,
     StoreUnavailable,
     StoreUnsuitable,
@@ -43,6 +48,11 @@ __all__ = ["ConnectionService", "ConnectionState"]
 OLDEST_SERVER = (2, 12, 1)
 LONGEST_BACKOFF = 2.0
 """Seconds between two attempts to restore the connection, at most; the first ones come faster."""
+
+DENIED = re.compile(r'permissions violation for (publish|subscription) to "([^"]*)"')
+"""The server's words, as nats-py passes them on: in lower case."""
+SAY_AGAIN_AFTER = 60.0
+"""Seconds after which a missing permission is said again."""
 
 CLOSE_PATIENCE = 5.0
 """Seconds that closing the connection may take."""
@@ -68,7 +78,8 @@ class ConnectionService(BaseService):
         self._address: ServerAddress | None = None
         self._streams: StreamService | None = None
         self._listeners: list[Callable[[ConnectionState], None]] = []
-        self._answers: dict[str, asyncio.Future[tuple[bytes, bytes]]] = {}
+        self._answers: dict[str, _Asked] = {}
+        self._forbidden: dict[str, float] = {}
         self._answer_prefix = ""
         self._answer_subscription: RawSubscription | None = None
         self._answer_count = 0
@@ -137,9 +148,10 @@ class ConnectionService(BaseService):
     async def ask(self, subject: str, payload: bytes, timeout: float | None = None) -> tuple[bytes, bytes]:
         """Send a request; its raw answer as header block and payload.
 
-        Raises `StoreUnavailable` when nobody listens on the subject, nothing came in time, or the connection is down.
+        Raises `StoreUnavailable` when nobody listens on the subject, nothing came in time, or the connection is down, and
+        `StoreForbidden` when the user may not ask this.
         """
-        reply, answer = self.expect_answer()
+        reply, answer = self.expect_answer((subject,))
         line = f"PUB {subject} {reply} {len(payload)}\r\n".encode()
         try:
             await self.client.send(line + payload + b"\r\n")
@@ -156,22 +168,23 @@ class ConnectionService(BaseService):
             )
         return headers, data
 
-    def expect_answer(self) -> tuple[str, asyncio.Future[tuple[bytes, bytes]]]:
+    def expect_answer(self, subjects: Sequence[str] = ()) -> tuple[str, asyncio.Future[tuple[bytes, bytes]]]:
         """A fresh reply subject and the future of its answer: header block and payload.
 
-        When the connection is lost first, the future gets `StoreUnavailable`. Whoever asked calls `forget_answer`.
+        When the connection is lost first, the future gets `StoreUnavailable`; when the server says that the user may not
+        publish to one of ``subjects``, on which the question is sent, `StoreForbidden`. Whoever asked calls `forget_answer`.
         """
         self._answer_count += 1
         token = str(self._answer_count)
         future: asyncio.Future[tuple[bytes, bytes]] = asyncio.get_running_loop().create_future()
-        self._answers[token] = future
+        self._answers[token] = _Asked(future, subjects)
         return self._answer_prefix + token, future
 
     def forget_answer(self, reply: str) -> None:
         """Nobody waits for this answer any more."""
-        future = self._answers.pop(reply[len(self._answer_prefix) :], None)
-        if future is not None and not future.done():
-            future.cancel()
+        asked = self._answers.pop(reply[len(self._answer_prefix) :], None)
+        if asked is not None and not asked.answer.done():
+            asked.answer.cancel()
 
     async def _do_initialize(self) -> None:
         options = self._authentication()
@@ -278,6 +291,20 @@ class ConnectionService(BaseService):
     async def _on_error(self, error: Exception) -> None:
         self._last_error = error
         log.debug("NATS: %s", error)
+        denied = DENIED.search(str(error))
+        if denied is not None:
+            self._on_denied(*denied.groups())
+
+    def _on_denied(self, doing: str, subject: str) -> None:
+        """The user may not do this: it is said, once in a while, and nobody waits for an answer that cannot come."""
+        now = asyncio.get_running_loop().time()
+        if now - self._forbidden.get(subject, -inf) >= SAY_AGAIN_AFTER:
+            self._forbidden[subject] = now
+            log.error("NATS at %s forbids this user %s %r: give it that permission", self.where, doing, subject)
+        for asked in self._answers.values():
+            if not asked.answer.done() and subject in map(str.lower, asked.subjects):
+                reason = f"NATS at {self.where} forbids this user {doing} {subject!r}: give it that permission"
+                asked.fail(StoreForbidden(reason))
 
     async def _on_lost(self) -> None:
         if self._client is None:
@@ -316,16 +343,28 @@ class ConnectionService(BaseService):
             listener(state)
 
     def _on_answer(self, subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
-        future = self._answers.pop(subject[len(self._answer_prefix) :].decode(), None)
-        if future is not None and not future.done():
-            future.set_result((headers, data))
+        asked = self._answers.pop(subject[len(self._answer_prefix) :].decode(), None)
+        if asked is not None and not asked.answer.done():
+            asked.answer.set_result((headers, data))
 
     def _lose_answers(self, reason: str) -> None:
         answers, self._answers = self._answers, {}
-        for future in answers.values():
-            if not future.done():
-                future.set_exception(StoreUnavailable(reason))
-                future.exception()  # marked as seen: whoever asked may have gone
+        for asked in answers.values():
+            if not asked.answer.done():
+                asked.fail(StoreUnavailable(reason))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question that waits for its answer, and the subjects on which it was sent."""
+
+    answer: asyncio.Future[tuple[bytes, bytes]]
+    subjects: Sequence[str]
+
+    def fail(self, error: StoreError) -> None:
+        """There will be no answer."""
+        self.answer.set_exception(error)
+        self.answer.exception()  # marked as seen: whoever asked may have gone
 
 
 def _without_secrets(url: str) -> str:

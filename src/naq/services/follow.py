@@ -3,6 +3,7 @@
 An ordered push consumer of our own. The server numbers what it delivers; a number that is missing, a heartbeat that does
 not come, or a connection that was restored, and the consumer is made anew behind the last revision that was handed
 over. Since a bucket keeps the last value of each key, that loses nothing but values that were overwritten meanwhile.
+A bucket that is another one by then (`naq.services.lives`) is followed from its beginning.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from naq.ports import Entry
 from naq.services.client import RawSubscription
 from naq.services.connection import ConnectionService, ConnectionState
 from naq.services.direct import entry_value
+from naq.services.lives import Lives
 from naq.services.protocol import parse_delivery, status_code
 
 __all__ = ["follow"]
@@ -67,17 +69,21 @@ class _Feed:
 
 
 async def follow(
-    connection: ConnectionService, names: Namespace, patterns: Sequence[str], after: int
+    connection: ConnectionService, names: Namespace, lives: Lives, patterns: Sequence[str], after: int
 ) -> AsyncIterator[list[Entry]]:
     """Groups of entries under the patterns, behind revision ``after``, as they are written. Never ends by itself."""
+    life = lives.number
     while True:
         feed = _Feed(names, after)
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(connection.on_state(feed.on_state))
             try:
                 await _consume(connection, names, patterns, after, feed, stack)
+                if life != await lives.look(after):
+                    life, after = lives.number, 0
+                    continue
             except StoreError as error:
-                log.info("a watch on %s cannot be set up yet: %s", names.stream, error)
+                log.debug("a watch on %s cannot be set up yet: %s", names.stream, error)
                 await asyncio.sleep(RETRY_AFTER)
                 continue
             while not feed.broken:

@@ -276,10 +276,11 @@ class Intake:
     def _on_frame(self, pull: Pull, subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
         delivery = parse_delivery(reply)
         known = self._held.get(delivery.stream_seq)
-        if known is not None:
-            known.reply = reply  # handed out again, though it is still here: a heartbeat was lost
-            return
         key = self._names.key(subject.decode())
+        if known is not None:
+            if known.key == key:
+                known.reply = reply  # handed out again, though it is still here: a heartbeat was lost
+            return  # of another life of the bucket: it comes again when the one that has its number is through
         value = entry_value(headers, data)
         if value is None:
             self._burial.acknowledge(reply)  # what was queued there was removed before anybody had it

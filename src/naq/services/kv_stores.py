@@ -12,11 +12,19 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self
 
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
-from naq.exceptions import InvalidInput, RecordUnreadable, StoreRejected, StoreUnavailable, StoreUnsuitable
+from naq.exceptions import (
+    InvalidInput,
+    RecordUnreadable,
+    StoreRejected,
+    StoreUnavailable,
+    StoreUnsuitable,
+    TransactionTooLarge,
+)
 from naq.lease import Lease
 from naq.names import FENCE, Namespace, lease_key
 from naq.ports import Check, Committed, Delete, Entry, Outcome, Put, Refused, Unknown, Write
@@ -24,6 +32,7 @@ from naq.services.base import BaseService
 from naq.services.connection import ConnectionService
 from naq.services.direct import DirectReader, Stored
 from naq.services.follow import follow
+from naq.services.lives import Lives, first_revision
 from naq.services.protocol import OPENED_FOR, Message, encode_batch, encode_opening, encode_single
 from naq.wire import decode
 
@@ -35,11 +44,17 @@ MARKER_TTL = 3600
 CONDITION_FAILED = frozenset({10071, 10164})
 NOT_COMMITTED = frozenset({10176, 10210})
 """The batch was dropped whole (incomplete after a reconnect, too many open at once): nothing was written."""
+MESSAGE_TOO_LARGE = 10054
+REMEDIES = {
+    10077: ". Raise its limit (nats stream edit {stream} --max-bytes=-1), or remove finished schedules and old jobs",
+    10023: ". Free space on the server's disk, or raise max_file_store in its configuration or the account's limits",
+}
+"""What a person does about it, by the server's error number."""
 KV_KEY_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_/=.")
 
 
-def bucket_config(names: Namespace, replicas: int) -> dict[str, Any]:
-    """The stream behind a bucket, as JetStream wants to hear it."""
+def bucket_config(names: Namespace, replicas: int, now: datetime) -> dict[str, Any]:
+    """The stream behind a bucket that is made ``now``, as JetStream wants to hear it."""
     return {
         "name": names.stream,
         "description": "naq: schedules, queued jobs and leases",
@@ -57,6 +72,7 @@ def bucket_config(names: Namespace, replicas: int) -> dict[str, Any]:
         "allow_msg_ttl": True,
         "allow_rollup_hdrs": True,
         "deny_delete": True,
+        "first_seq": first_revision(round(now.timestamp() * 1_000_000)),
     }
 
 
@@ -83,12 +99,15 @@ class KVStoreService(BaseService):
         self.connection = connection_service
         self.names = Namespace(self.settings.namespace)
         self._reader = DirectReader(connection_service, self.names)
+        self._lives = Lives(connection_service, self.names.stream)
 
     async def _do_initialize(self) -> None:
         await self.connection.initialize()
         await self._require_jetstream()
-        info = await self.connection.stream_service.ensure(bucket_config(self.names, self.settings.replicas))
+        config = bucket_config(self.names, self.settings.replicas, self._clock.now())
+        info = await self.connection.stream_service.ensure(config)
         self._require_suitable(info["config"])
+        self._lives.saw(info)
 
     async def _do_cleanup(self) -> None:
         """Nothing is held: the connection is its own service."""
@@ -143,7 +162,16 @@ class KVStoreService(BaseService):
     def watch(self, patterns: Sequence[str] | str, after: int = 0) -> AsyncIterator[list[Entry]]:
         """Changes behind a revision, for ever; see `Store.watch`."""
         chosen = [patterns] if isinstance(patterns, str) else list(patterns)
-        return follow(self.connection, self.names, chosen, after)
+        return follow(self.connection, self.names, self._lives, chosen, after)
+
+    @property
+    def life(self) -> int:
+        """Which life of the bucket this is; see `Store.life`."""
+        return self._lives.number
+
+    async def next_life(self, life: int) -> None:
+        """Return when `life` is another; see `Store.next_life`."""
+        await self._lives.another(life)
 
     async def last_revision(self, pattern: str) -> int:
         """The highest revision under a pattern; 0 when there is none."""
@@ -209,7 +237,7 @@ class KVStoreService(BaseService):
     async def _send(self, writes: Sequence[Write], opened: str | None) -> Outcome | _Dropped:
         client = self.connection.client
         messages = [self._message(write) for write in writes]
-        reply, answer = self.connection.expect_answer()
+        reply, answer = self.connection.expect_answer([message.subject for message in messages])
         try:
             if len(messages) == 1:
                 buffer = encode_single(messages[0], reply, client.max_payload)
@@ -257,7 +285,10 @@ class KVStoreService(BaseService):
             return Refused(text)
         if code in NOT_COMMITTED:
             return _Dropped(text)
-        raise StoreRejected(f"the bucket {self.settings.namespace!r} refused to write: {text}", code)
+        if code == MESSAGE_TOO_LARGE:
+            raise TransactionTooLarge(f"a record is larger than {self.names.stream} takes (max_msg_size): {text}")
+        remedy = REMEDIES.get(code, "").format(stream=self.names.stream)
+        raise StoreRejected(f"the bucket {self.settings.namespace!r} refused to write: {text}{remedy}", code)
 
     async def read_lease(self, partition: int = 0) -> Lease | None:
         """Who leads a partition, as the store says; ``None`` when there is no lease. Raises `RecordUnreadable`."""

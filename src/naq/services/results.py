@@ -64,7 +64,7 @@ class ResultService(BaseService):
 
     async def _do_initialize(self) -> None:
         await self.connection.initialize()
-        config = bucket_config(self.names, self.settings.replicas)
+        config = bucket_config(self.names, self.settings.replicas, self.clock.now())
         config["description"] = "naq: results of jobs, each with its own lifetime"
         await self.connection.stream_service.ensure(config)
         await self.store.initialize()

@@ -72,6 +72,7 @@ class MemoryClient:
         """Called with each transaction when the client hands it over."""
         self._pending: dict[asyncio.Future[Any], None] = {}
         self._watches: list[weakref.ref[Watch]] = []
+        self._life = store.life
         self._under_way = 0
         self._sent = 0.0
         self._answered = 0.0
@@ -108,6 +109,23 @@ class MemoryClient:
         self._watches.clear()
 
     # --- the Store
+
+    @property
+    def life(self) -> int:
+        """Which life of the store this is, as far as the client knows; see `Store.life`."""
+        return self._life
+
+    async def next_life(self, life: int) -> None:
+        """Return when `life` is another; see `Store.next_life`. The news comes as a watch's does."""
+        while self._life == life:
+            number = self.store.life
+            if number == self._life:
+                await self.store.next_life(number)
+            elif not self.link.hears:
+                await asyncio.sleep(self.patience)
+            else:
+                await asyncio.sleep(self.link.random.uniform(*self.link.lag))
+                self._life = number
 
     async def get(self, key: str) -> Entry | None:
         """The key's entry; see `Store.get`."""

@@ -40,6 +40,8 @@ class MemoryStore:
     def __init__(self, clock: Clock | None = None, *, max_value: int = 1_048_576, page: int = 1000) -> None:
         self.revision = 0
         """The last revision given out."""
+        self.life = 0
+        """Which life of the store this is; see `replace`."""
         self.full: str | None = None
         """Set to a reason, every transaction is answered with `StoreRejected`."""
         self.on_commit: list[Callable[[Sequence[Entry]], None]] = []
@@ -52,6 +54,7 @@ class MemoryStore:
         self._entries: dict[str, Entry] = {}  # in the order of their revisions
         self._expiries: list[tuple[float, int, str]] = []
         self._watches: list[weakref.ref[Watch]] = []
+        self._reborn = asyncio.Event()
 
     # --- the store's own side
 
@@ -120,6 +123,20 @@ class MemoryStore:
             del self._entries[key]
         return len(gone)
 
+    def replace(self, entries: Sequence[Entry] = (), revision: int | None = None) -> None:
+        """The store was deleted and is there again, in another life: with ``entries``, as restored from a backup, or empty.
+
+        ``revision``: the last one given out; without it they go on as they do in a bucket that naq makes anew.
+        """
+        self.life += 1
+        self.revision = self.revision if revision is None else revision
+        self._entries = {entry.key: entry for entry in sorted(entries, key=lambda entry: entry.revision)}
+        self._expiries.clear()
+        for watch in (found for reference in self._watches if (found := reference()) is not None):
+            watch.begin_anew()
+        self._reborn.set()
+        self._reborn = asyncio.Event()
+
     def add_watch(self, watch: Watch) -> None:
         """Have a watch told of every transaction, as long as somebody holds it."""
         self._watches.append(weakref.ref(watch))
@@ -131,6 +148,11 @@ class MemoryStore:
         return [entry for entry in found if entry.revision <= watch.horizon]
 
     # --- the Store
+
+    async def next_life(self, life: int) -> None:
+        """Return when `life` is another; see `Store.next_life`."""
+        while self.life == life:
+            await self._reborn.wait()
 
     async def get(self, key: str) -> Entry | None:
         """The key's entry; see `Store.get`."""
@@ -230,6 +252,11 @@ class Watch(AsyncIterator[list[Entry]]):
     def tell(self, revision: int) -> None:
         """There is something new, up to ``revision``."""
         (self.way or self.see)(revision)
+
+    def begin_anew(self) -> None:
+        """The store is another one: all that is there is news."""
+        self.position = self.horizon = 0
+        self.tell(self._store.revision)
 
     def see(self, revision: int) -> None:
         """Everything up to ``revision`` may be handed over."""
