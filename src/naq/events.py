@@ -58,6 +58,10 @@ class EventType(StrEnum):
     STORE_TROUBLE = "store_trouble"
     """The store refuses, or does not answer: the reason says what to do. Tried again until it works."""
     STORE_RECOVERED = "store_recovered"
+    ALERT_FIRED = "alert_fired"
+    """The condition of an alert's rule began to hold."""
+    ALERT_RESOLVED = "alert_resolved"
+    """It holds no more."""
     CONNECTION_LOST = "connection_lost"
     CONNECTION_RESTORED = "connection_restored"
 
@@ -70,6 +74,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     instance_id: str = ""
     schedule_id: str | None = None
     job_id: str | None = None
+    func: str | None = None
+    """The job's function, as ``module:qualname``."""
     queue: str | None = None
     attempt: int | None = None
     nominal_at: datetime | None = None

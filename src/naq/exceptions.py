@@ -15,6 +15,7 @@
     │   ├── StoreRejected       the server answered with an error (full, no permission, ...)
     │   │   └── StoreForbidden  the user may not write or read there; says which permission is missing
     │   └── TransactionTooLarge more messages or bytes than one batch may have; nothing was sent
+    ├── SinkError               a sink did not take what it was to be told
     ├── RecordUnreadable        bytes in the store that are no record of ours, or a newer one
     ├── SchedulerError          the scheduler could not do what was asked; the cause is attached
     │   └── ScheduleExists      the id is taken and ``if_exists`` is ``raise``
@@ -54,6 +55,7 @@ __all__ = [
     "ScheduleExists",
     "SchedulerError",
     "ServiceError",
+    "SinkError",
     "StoreError",
     "StoreForbidden",
     "StoreRejected",
@@ -165,6 +167,18 @@ class RecordUnreadable(NaqError):
         self.key = key
         self.reason = reason
         self.newer = newer
+
+
+class SinkError(NaqError):
+    """A sink (a user's function, a webhook) did not take what it was to be told.
+
+    ``again``: trying again may help. ``after``: not before so many seconds.
+    """
+
+    def __init__(self, message: str, *, again: bool = True, after: float = 0.0) -> None:
+        super().__init__(message)
+        self.again = again
+        self.after = after
 
 
 class SchedulerError(NaqError):

@@ -17,9 +17,11 @@ from typing import Final
 from naq.exceptions import InvalidInput
 
 __all__ = [
+    "ALERTS",
     "FENCE",
     "LANES",
     "Namespace",
+    "alert_key",
     "backfill_job_id",
     "check_job_id",
     "check_queue",
@@ -35,6 +37,7 @@ __all__ = [
     "parse_job_key",
     "schedule_id_of",
     "schedule_key",
+    "watch_key",
 ]
 
 LANES: Final = 8
@@ -47,6 +50,8 @@ FENCE: Final = "fence"
 SCHEDULES: Final = "schedule"
 DEFERRED: Final = "deferred"
 DEAD: Final = "dead"
+
+ALERTS: Final = "alert"
 
 _ID = re.compile(r"[A-Za-z0-9_=-]{1,128}")
 _JOB_ID = re.compile(r"[A-Za-z0-9_=-]{1,128}(/[A-Za-z0-9_=-]{1,64}){0,2}")
@@ -145,14 +150,30 @@ def dead_key(identity: str) -> str:
     return f"dead.{identity}"
 
 
-def lease_key(partition: int = 0) -> str:
+def lease_key(partition: int | str = 0) -> str:
     """Who leads a partition."""
     return f"lease.{partition}"
 
 
-def epoch_key(lane: int, partition: int = 0) -> str:
+def epoch_key(lane: int, partition: int | str = 0) -> str:
     """The key that fences a lane's fire transactions; it changes only when leadership does."""
     return f"epoch.{partition}.{lane}"
+
+
+def alert_key(application: str, name: str, subject: str) -> str:
+    """How one subject of an alert stands. A function's ``:`` is no character of a key."""
+    return f"{ALERTS}.{key_part(application)}.{name}.{subject.replace(':', '/')}"
+
+
+def watch_key(application: str, name: str | None = None) -> str:
+    """How far an application's alerts have heard of events; with ``name`` what is known of one alert's subjects."""
+    whole = f"watch.{key_part(application)}"
+    return whole if name is None else f"{whole}.{name}"
+
+
+def key_part(name: str) -> str:
+    """A name with dots, such as a module's, as one part of a key."""
+    return name.replace(".", "=")
 
 
 class Namespace:
@@ -193,7 +214,7 @@ class Namespace:
         """Where a schedule's history is published."""
         return f"{self.name}.history.{schedule_id}"
 
-    def leader_subject(self, partition: int, term: str) -> str:
+    def leader_subject(self, partition: int | str, term: str) -> str:
         """Where the leader of a term answers requests; gone with its process."""
         return f"{self.name}.leader.{partition}.{term}"
 

@@ -36,7 +36,7 @@ class ElectorSettings:
     check_interval: float
     heartbeat_interval: float
     ttl: float
-    partition: int = 0
+    partition: int | str = 0
 
 
 class Elector:

@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from naq.clock import Clock
 from naq.engine.mirror import Mirror
@@ -100,7 +101,7 @@ class Firing:
         clock: Clock,
         sink: EventSink,
         instance_id: str,
-        partition: int = 0,
+        partition: int | str = 0,
         *,
         history: HistorySink | None = None,
         stopper: JobStopper | None = None,
@@ -368,6 +369,7 @@ class Firing:
             now,
             schedule_id=waiting.schedule_id,
             job_id=waiting.job_id,
+            func=waiting.spec.func,
             queue=waiting.spec.queue,
             attempt=waiting.attempt,
         )
@@ -382,15 +384,17 @@ class Firing:
                 now,
                 schedule_id=schedule.schedule_id,
                 job_id=identity,
+                func=schedule.job.func,
                 queue=schedule.job.queue,
                 nominal_at=fire.nominal_at,
             )
         for non_fire in decided.non_fires:
-            yield Event(
-                type=EventType.FIRE_MISSED if non_fire.reason.is_missed else EventType.FIRE_SKIPPED,
-                timestamp=now,
-                instance_id=self._instance_id,
+            yield self._event(
+                EventType.FIRE_MISSED if non_fire.reason.is_missed else EventType.FIRE_SKIPPED,
+                now,
                 schedule_id=schedule.schedule_id,
+                func=schedule.job.func,
+                queue=schedule.job.queue,
                 nominal_at=non_fire.last_at,
                 reason=non_fire.reason,
                 details={"count": non_fire.count, "first_at": non_fire.first_at.isoformat()},
@@ -398,27 +402,8 @@ class Firing:
         if schedule.status is ScheduleStatus.COMPLETED:
             yield self._event(EventType.SCHEDULE_COMPLETED, now, schedule_id=schedule.schedule_id)
 
-    def _event(
-        self,
-        kind: EventType,
-        now: datetime,
-        *,
-        schedule_id: str | None = None,
-        job_id: str | None = None,
-        queue: str | None = None,
-        attempt: int | None = None,
-        nominal_at: datetime | None = None,
-    ) -> Event:
-        return Event(
-            type=kind,
-            timestamp=now,
-            instance_id=self._instance_id,
-            schedule_id=schedule_id,
-            job_id=job_id,
-            queue=queue,
-            attempt=attempt,
-            nominal_at=nominal_at,
-        )
+    def _event(self, kind: EventType, now: datetime, **about: Any) -> Event:
+        return Event(type=kind, timestamp=now, instance_id=self._instance_id, **about)
 
 
 class _Nobody:

@@ -89,6 +89,15 @@ class Mirror:
         held = self._held.get(key)
         return None if held is None or key in self.quarantined else (held[0], held[1])
 
+    def schedule_keys(self) -> list[str]:
+        """The keys of all schedules, quarantined ones among them."""
+        return [key for key in self._held if key.startswith("schedule.")]
+
+    def peek(self, key: str) -> bytes | None:
+        """The bytes of a record, also of one that is quarantined; ``None`` when there is none."""
+        held = self._held.get(key)
+        return None if held is None else held[1]
+
     async def load(self) -> None:
         """Read everything; waits and tries again while the store cannot be asked."""
         while not self.loaded.is_set():

@@ -146,6 +146,7 @@ class Enqueuer:
                 timestamp=queued.enqueued_at,
                 instance_id=self._instance_id,
                 job_id=queued.job_id,
+                func=queued.spec.func,
                 queue=queued.spec.queue,
                 attempt=queued.attempt,
                 details={} if queued.due_at is None else {"due_at": queued.due_at.isoformat()},

@@ -122,23 +122,35 @@ class EventService(BaseService):
         ``types``, ``schedule_id`` and ``job_id`` filter. Survives lost connections without a gap.
         """
         sequence = await self._first_sequence(since, since_sequence)
-        fresh = asyncio.Event()
-        subscription = await self.connection.client.subscribe_raw(self.names.events_subject, lambda *_: fresh.set())
-        try:
+        async with self.news() as fresh:
             while True:
                 fresh.clear()
                 try:
-                    async for found, event in self._read(sequence):
+                    async for found, group in self.read_groups(sequence):
                         sequence = found + 1
-                        if _matches(event, types, schedule_id, job_id, since):
-                            yield event
+                        for event in group:
+                            if _matches(event, types, schedule_id, job_id, since):
+                                yield event
                 except StoreUnavailable as error:
                     log.info("streaming events pauses: %s", error)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(1.0):
                         await fresh.wait()
+
+    @contextlib.asynccontextmanager
+    async def news(self) -> AsyncIterator[asyncio.Event]:
+        """An event that is set whenever something was stored; whoever waits for it clears it, and looks now and then
+        all the same: what is stored while the connection is lost sets nothing."""
+        fresh = asyncio.Event()
+        subscription = await self.connection.client.subscribe_raw(self.names.events_subject, lambda *_: fresh.set())
+        try:
+            yield fresh
         finally:
             await subscription.unsubscribe()
+
+    async def next_sequence(self) -> int:
+        """The stream sequence from which on nothing is stored yet. Raises `StoreError` when the server cannot be asked."""
+        return await self._first_sequence(None, None)
 
     async def get_event_history(
         self,
@@ -152,9 +164,8 @@ class EventService(BaseService):
         """The stored events that match, oldest first; of more than ``limit`` the newest."""
         await self.outbox.flush()
         found: deque[Event] = deque(maxlen=limit)
-        async for _, event in self._read(await self._first_sequence(since, 1 if since is None else None)):
-            if _matches(event, types, schedule_id, job_id, since):
-                found.append(event)
+        async for _, group in self.read_groups(await self._first_sequence(since, 1 if since is None else None)):
+            found.extend(event for event in group if _matches(event, types, schedule_id, job_id, since))
         return list(found)
 
     def _from_mapping(self, given: Mapping[str, Any]) -> Event:
@@ -177,8 +188,11 @@ class EventService(BaseService):
         info = await self.connection.api(f"STREAM.INFO.{self.names.events_stream}")
         return 1 if since is not None else int(info["state"]["last_seq"]) + 1
 
-    async def _read(self, sequence: int) -> AsyncIterator[tuple[int, Event]]:
-        """All events stored from a sequence on, with their message's sequence."""
+    async def read_groups(self, sequence: int) -> AsyncIterator[tuple[int, list[Event]]]:
+        """All events that are stored from a sequence on, in the groups in which they are, each with its sequence.
+
+        Raises `StoreUnavailable` when the server cannot be asked.
+        """
         subject = f"$JS.API.DIRECT.GET.{self.names.events_stream}"
         while True:
             headers, data = await self.connection.ask(
@@ -187,8 +201,7 @@ class EventService(BaseService):
             if status_code(headers) == 404:
                 return
             found = int(header_field(headers, b"Nats-Sequence") or 0)
-            for event in _events_of(data):
-                yield found, event
+            yield found, _events_of(data)
             sequence = found + 1
 
     def _messages(self, group: Sequence[Event]) -> list[Message]:

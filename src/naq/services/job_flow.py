@@ -200,6 +200,7 @@ class JobFlow:
             instance_id=self._worker_id,
             schedule_id=queued.schedule_id,
             job_id=queued.job_id,
+            func=queued.spec.func,
             queue=queued.spec.queue,
             attempt=queued.attempt,
             nominal_at=queued.nominal_at,

@@ -35,7 +35,7 @@ _decoder = msgspec.json.Decoder(_Question)
 class NatsPresence:
     """The `Presence` door over NATS."""
 
-    def __init__(self, connection: ConnectionService, names: Namespace, partition: int = 0) -> None:
+    def __init__(self, connection: ConnectionService, names: Namespace, partition: int | str = 0) -> None:
         self._connection = connection
         self._names = names
         self._partition = partition
