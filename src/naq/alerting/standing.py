@@ -1,0 +1,65 @@
+"""What is known of one subject under one rule: facts out of events, no judgement. A frozen record."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from naq.events import Event
+
+__all__ = ["Failure", "Standing", "standing_of"]
+
+LONGEST_TEXT = 500
+"""Characters of an error that are kept."""
+
+
+class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One failed run."""
+
+    job_id: str
+    at: datetime
+    error: str | None = None
+
+
+class Standing(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Where a subject stands. Fields that a rule does not use keep their defaults."""
+
+    subject: str
+    """A schedule's id, a function's name, or a job's id: what the rule gives one alert each."""
+    schedule_id: str | None = None
+    func: str | None = None
+    queue: str | None = None
+    job_id: str | None = None
+    """The job that was heard of last."""
+    attempt: int = 1
+    since: datetime | None = None
+    """From when time counts: the run began, the last success, the first miss."""
+    failures: tuple[Failure, ...] = ()
+    """The last failed runs in a row, oldest first; no more than the rule asks for."""
+    missed: int = 0
+    """Nominal times that were missed in a row."""
+    note: str | None = None
+
+    def evolve(self, **changes: Any) -> Standing:
+        """The same with some fields changed."""
+        return msgspec.structs.replace(self, **changes)
+
+
+def standing_of(subject: str, event: Event, **more: Any) -> Standing:
+    """A subject as an event tells of it."""
+    return Standing(
+        subject=subject,
+        schedule_id=event.schedule_id,
+        func=event.func,
+        queue=event.queue,
+        job_id=event.job_id,
+        attempt=event.attempt or 1,
+        **more,
+    )
+
+
+def shortened(text: str | None) -> str | None:
+    """A text cut at `LONGEST_TEXT` characters."""
+    return text if text is None or len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 3] + "..."
