@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+from naq.alerting.alert import Alert
+from naq.alerting.rules import FailedTimes, Missed, NotRunSince, RunningLongerThan
 from naq.app import Naq
 from naq.exceptions import NaqError, Retry
 from naq.job import Job, JobStatus
+from naq.observe.sinks import LogSink
+from naq.observe.webhook import Webhook
 from naq.specification import cron, every, once
 
-__all__ = ["Job", "JobStatus", "Naq", "NaqError", "Retry", "cron", "every", "once"]
+__all__ = [
+    "Alert",
+    "FailedTimes",
+    "Job",
+    "JobStatus",
+    "LogSink",
+    "Missed",
+    "Naq",
+    "NaqError",
+    "NotRunSince",
+    "Retry",
+    "RunningLongerThan",
+    "Webhook",
+    "cron",
+    "every",
+    "once",
+]

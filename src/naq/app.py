@@ -19,19 +19,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
+from naq.alerting.rules import Pattern, Rule
 from naq.client import Client, JobOptions
 from naq.config import Settings, load_settings
 from naq.declared import Change, ChangeKind, Definition, define
 from naq.engine.registry import Registry
-from naq.events import Event
-from naq.exceptions import InvalidSchedule
+from naq.events import Event, EventType
+from naq.exceptions import InvalidInput, InvalidSchedule
 from naq.job import Job
 from naq.names import check_schedule_id
+from naq.observe.declarations import Observed, To
+from naq.observe.observing import Observing
+from naq.observe.sinks import Sink
 from naq.portal import SyncFace
 from naq.services.base import ServiceManager
 from naq.services.events import EventService
@@ -80,6 +85,8 @@ class Naq(Client):
         """The functions that this application's workers run."""
         self.declared: dict[str, Declared] = {}
         """The schedules that were declared with `schedule`, by id."""
+        self.observed = Observed()
+        """The alerts and sinks that were declared."""
         self.job_options: dict[str, JobOptions] = {}
         super().__init__(self.settings, self.job_options)
         self.sync = SyncFace(lambda: Client(self.settings, self.job_options))
@@ -135,6 +142,53 @@ class Naq(Client):
 
         return declare
 
+    def alert(
+        self,
+        rule: Rule,
+        to: To = (),
+        *,
+        name: str | None = None,
+        repeat: timedelta | float | str | None = None,
+    ) -> str:
+        """Declare an alert: ``app.alert(FailedTimes(3), to=Webhook(...))``. Returns its name.
+
+        ``to``: functions and sinks that are told when it fires and when it is resolved; without any it is shown by
+        ``naq alert ls`` and the events alone. ``repeat``: told again after so long while it fires. ``name``: its name
+        in this application; without one, a name made from the rule. Raises `InvalidInput` at once when something is wrong.
+
+        Alerts are watched by a process that runs this application's scheduler (`run`, ``naq run``, ``naq scheduler``).
+        """
+        return self.observed.add_alert(rule, to, name, repeat)
+
+    def on_alert(
+        self, rule: Rule, *, name: str | None = None, repeat: timedelta | float | str | None = None
+    ) -> Callable[[F], F]:
+        """Declare an alert that calls the decorated function with an `Alert`; otherwise as `alert`."""
+
+        def declare(function: F) -> F:
+            self.observed.add_alert(rule, function, name, repeat)
+            return function
+
+        return declare
+
+    def sink(
+        self,
+        to: Sink | Callable[..., Any],
+        *,
+        types: Collection[EventType | str] | None = None,
+        schedule: str | None = None,
+        func: Pattern | None = None,
+        queue: str | None = None,
+        local: bool = False,
+    ) -> None:
+        """Declare a sink of events: a function that is called with each `Event`, a `Webhook`, a `LogSink`.
+
+        ``types`` and the patterns ``schedule``, ``func`` and ``queue`` choose among events. It is told what all processes
+        emit, by one process that runs this application's scheduler, at least once. ``local``: each process that runs the
+        application, also as a worker, tells what it emits itself. Raises `InvalidInput` at once when something is wrong.
+        """
+        self.observed.add_sink(to, types=types, schedule=schedule, func=func, queue=queue, local=local)
+
     def _declare(self, function: Callable[..., Any], options: JobOptions) -> str:
         reference = self.registry.add(function)
         merged = {**self.job_options.get(reference, {}), **options}
@@ -158,16 +212,23 @@ class Naq(Client):
         emits; neither may raise.
         """
         ended = stop or asyncio.Event()
-        async with ServiceManager(self.settings) as services:
+        application = self._alerts_name() if scheduler and self.observed.needs_watcher else None
+        async with (
+            Observing(self.observed, application) as seen,
+            ServiceManager(self.settings) as services,
+            seen.during(services),
+        ):
             if listen is not None:
                 (await services.get_service(EventService)).listen(listen)
             if scheduler:
-                await self.store_declared(await services.get_service(SchedulerService))
+                service = await services.get_service(SchedulerService)
+                await seen.watch(service)
+                await self.store_declared(service)
             if worker:
-                service = await services.get_service(WorkerService)
+                runner = await services.get_service(WorkerService)
                 for reference in self.registry.references:
-                    service.registry.add(self.registry.resolve(reference), reference)
-                await service.start()
+                    runner.registry.add(self.registry.resolve(reference), reference)
+                await runner.start()
             if ready is not None:
                 ready(services)
             await ended.wait()
@@ -182,6 +243,15 @@ class Naq(Client):
             return self.name
         first = next(iter(self.declared.values())).job.func
         return function_name(first).partition(":")[0]
+
+    def _alerts_name(self) -> str:
+        """The name that the alerts are kept under: the declared set's, or the module of the first job."""
+        name = self.set_name() or next((each.partition(":")[0] for each in self.registry.references), None)
+        if name is None:
+            raise InvalidInput.of(
+                "name", None, "an application with alerts or sinks needs one: Naq(name=...)", "billing"
+            )
+        return name
 
     async def store_declared(self, service: ScheduleService) -> tuple[Change, ...]:
         """Create and change the declared schedules, and remove those of the set that are declared no more.

@@ -7,12 +7,15 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
+from naq.alerting.alert import AlertRecord
 from naq.config import Settings
 from naq.engine.registry import Registry
 from naq.job import Job
+from naq.observe.memory import stored_alerts
 from naq.policy import IfExists
 from naq.services.base import ServiceManager
 from naq.services.jobs import JobService
+from naq.services.kv_stores import KVStoreService
 from naq.services.schedules import ScheduleService
 from naq.specification import Form
 
@@ -136,6 +139,13 @@ class Client:
     async def delete(self, schedule_id: str, *, actor: str | None = None) -> bool:
         """Remove a schedule; ``False`` when there is none."""
         return await (await self._schedules()).delete_schedule(schedule_id, actor=actor)
+
+    # --- alerts
+
+    async def alerts(self, *, everything: bool = False) -> list[AlertRecord]:
+        """The alerts that are firing, of all applications, the newest first; ``everything``: also those of the last week."""
+        store = await self._manager.get_service(KVStoreService)
+        return [record for record in await stored_alerts(store) if everything or record.firing]
 
     async def _schedules(self) -> ScheduleService:
         return await self._manager.get_service(ScheduleService)

@@ -1,1 +1,1 @@
-"""Listeners to events: logs, metrics, health."""
+"""Listeners to events, on top of the services: the watcher of an application's alerts, and the sinks that are told."""

@@ -1,0 +1,87 @@
+"""Observing, as one running process does it: its local sinks, and its part in the watching when it runs a scheduler."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+from naq.clock import Clock, SystemClock
+from naq.events import Event
+from naq.observe.declarations import Observed
+from naq.observe.delivery import Delivery
+from naq.observe.proofs import Proofs
+from naq.observe.watcher import Watcher
+from naq.services.base import ServiceManager
+from naq.services.events import EventService
+from naq.services.history import HistoryService
+from naq.services.jobs import JobService
+from naq.services.kv_stores import KVStoreService
+from naq.services.scheduler import SchedulerService
+
+__all__ = ["Observing"]
+
+PATIENCE = 2.0
+"""Seconds that a stop waits for local sinks."""
+
+
+class Observing:
+    """What a process observes. Entered, its local sinks are told; they hear the last word of services that end meanwhile."""
+
+    def __init__(self, observed: Observed, application: str | None, clock: Clock | None = None) -> None:
+        """``application``: the name that its alerts are kept under; ``None``: this process does not watch."""
+        self._observed = observed
+        self._application = application
+        self._clock: Clock = clock or SystemClock()
+        self._local = [(declared, Delivery(declared.sink, self._clock)) for declared in observed.local]
+        self._services: ServiceManager | None = None
+        self._beginning = 0
+        self.watcher: Watcher | None = None
+
+    async def __aenter__(self) -> Self:
+        for _, delivery in self._local:
+            delivery.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.gather(*(delivery.stop(PATIENCE) for _, delivery in self._local))
+
+    @asynccontextmanager
+    async def during(self, services: ServiceManager) -> AsyncIterator[None]:
+        """Hear what these services do, and watch when `watch` is called; enter it before they do anything."""
+        if self._observed.alerts or self._observed.sinks:
+            events = await services.get_service(EventService)
+            if self._application is not None:
+                self._beginning = await events.next_sequence()
+            events.listen(self._hear)
+        self._services = services
+        try:
+            yield
+        finally:
+            watcher, self.watcher = self.watcher, None
+            if watcher is not None:
+                await watcher.stop()
+
+    async def watch(self, scheduler: SchedulerService) -> None:
+        """Stand for watching the application's alerts, if it declared any. Raises `StoreError`."""
+        if self._application is None or self._services is None:
+            return
+        services = self._services
+        proofs = Proofs(
+            scheduler.partition.mirror,
+            await services.get_service(JobService),
+            await services.get_service(HistoryService),
+        )
+        events = await services.get_service(EventService)
+        store = await services.get_service(KVStoreService)
+        self.watcher = Watcher(self._application, self._observed, events, store, proofs, self._clock, self._beginning)
+        await self.watcher.start()
+
+    def _hear(self, event: Event) -> None:
+        for declared, delivery in self._local:
+            if declared.wants(event):
+                delivery.put(event)
