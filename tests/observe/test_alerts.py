@@ -8,13 +8,13 @@ from typing import Any
 
 from naq import FailedTimes, Job, Missed, Naq, NotRunSince, RunningLongerThan, every
 from naq.clock import SystemClock
-from naq.events import EventType
+from naq.events import Event, EventType
 from naq.services.base import ServiceManager
 from naq.services.events import EventService
 from naq.services.kv_stores import KVStoreService
 from naq.services.schedules import ScheduleService
 from tests.observe import functions
-from tests.observe.conftest import Run, Told
+from tests.observe.conftest import HANG, Run, Told
 
 
 def application(config: dict[str, Any], **more: Any) -> Naq:
@@ -153,3 +153,21 @@ async def test_a_rule_that_changed_and_one_that_is_gone(config: dict[str, Any], 
     assert alerts["goes"].alert.reason == "the alert is not declared any more"
     assert {event.details["alert"] for event in events} == {"stays", "goes"}
     assert facts in ([], ["watch.shop.stays"])
+
+
+async def test_an_end_whose_event_was_lost_is_found_in_the_records(config: dict[str, Any], run: Run) -> None:
+    """Two jobs are said to have started and never to have ended; of one the result tells that it has."""
+    app, told = application(config), Told()
+    app.job(functions.fine)
+    app.alert(RunningLongerThan("300ms"), to=told, name="long")
+    async with run(app) as services:
+        done = await app.enqueue(functions.fine)
+        await app.result(done, timeout=HANG)
+        runs = await app.enqueue(functions.patient)
+        begun = datetime.now(UTC)
+        events = await services.get_service(EventService)
+        events.emit([Event(type=EventType.JOB_STARTED, timestamp=begun, job_id=done, attempt=1)])
+        await told.until("fired", runs)
+        functions.gate.set()
+        await told.until("resolved", runs)
+    assert {alert.subject for alert in told.alerts} == {runs}

@@ -24,8 +24,6 @@ __all__ = ["Board", "Changes", "Key", "Watched", "WatchedRule"]
 
 RECHECK = timedelta(seconds=60)
 """How often a firing condition that depends on time is looked up: an event that ended it may have been lost."""
-MOST_REMEMBERED = 2000
-"""Standings of one rule that are stored; of more, those that have lasted longest."""
 FOREVER = datetime.max.replace(tzinfo=UTC)
 
 Key = tuple[str, str]
@@ -102,9 +100,8 @@ class Board:
         return changes
 
     def standings(self, name: str) -> list[Standing]:
-        """What is worth remembering under one alert's name, the longest lasting first."""
-        found = sorted(self._standings[name].values(), key=_age)
-        return found[:MOST_REMEMBERED]
+        """All that is known under one alert's name, what has lasted longest first."""
+        return sorted(self._standings[name].values(), key=_age)
 
     def hear(self, event: Event) -> None:
         """Take one event in."""
@@ -195,12 +192,13 @@ class Board:
 
     def _put(self, name: str, subject: str, standing: Standing) -> None:
         self._standings[name][subject] = standing
-        self.unsaved.add(name)
+        if self._rules[name].rule.is_stored:
+            self.unsaved.add(name)
         self._plan_look((name, subject))
 
     def _drop(self, key: Key, reason: str, now: datetime) -> None:
         name, subject = key
-        if self._standings.get(name, {}).pop(subject, None) is not None:
+        if self._standings.get(name, {}).pop(subject, None) is not None and self._rules[name].rule.is_stored:
             self.unsaved.add(name)
         self._due.discard(f"{name} {subject}")
         record = self.records.get(key)

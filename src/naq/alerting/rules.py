@@ -59,6 +59,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """The events that can change a standing under this rule."""
     by_time: ClassVar[bool] = False
     """Whether the condition begins to hold by time passing, and not with an event."""
+    is_stored: ClassVar[bool] = True
+    """Whether what is known of subjects has to be stored; otherwise the records tell it again."""
 
     def __post_init__(self) -> None:
         if self.func is not None and not isinstance(self.func, str):
@@ -132,10 +134,10 @@ class FailedTimes(Rule, frozen=True):
         known = () if standing is None else standing.failures
         if any(failure.job_id == event.job_id for failure in known):
             return standing
-        failure = Failure(event.job_id or "", event.timestamp, shortened(event.reason))
+        failure = Failure(event.job_id or "", event.timestamp)
         subject = self.subject(event)
         assert subject is not None
-        return standing_of(subject, event, failures=(*known, failure)[-self.n :])
+        return standing_of(subject, event, failures=(*known, failure)[-self.n :], note=shortened(event.reason))
 
     def holds(self, standing: Standing, firing: bool, now: datetime) -> str | None:
         """Whether the row is long enough, and was when it began to fire."""
@@ -145,8 +147,7 @@ class FailedTimes(Rule, frozen=True):
         in_time = self.within is None or failures[-1].at - failures[0].at <= parse_duration(self.within, "within")
         if not firing and (len(failures) < self.n or not in_time):
             return None
-        last = failures[-1].error
-        return f"the last {_runs(max(self.n, len(failures)))} failed" + (f": {last}" if last else "")
+        return f"the last {_runs(max(self.n, len(failures)))} failed" + (f": {standing.note}" if standing.note else "")
 
     def __str__(self) -> str:
         within = "" if self.within is None else f" within {_length(self.within)}"
@@ -251,6 +252,7 @@ class NotRunSince(Rule, frozen=True):
         EventType.SCHEDULE_COMPLETED,
     }
     by_time: ClassVar[bool] = True
+    is_stored: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         Rule.__post_init__(self)

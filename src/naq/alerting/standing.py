@@ -20,7 +20,6 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
 
     job_id: str
     at: datetime
-    error: str | None = None
 
 
 class Standing(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -41,6 +40,7 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     missed: int = 0
     """Nominal times that were missed in a row."""
     note: str | None = None
+    """The last failure's error, or why the last nominal time was missed."""
 
     def evolve(self, **changes: Any) -> Standing:
         """The same with some fields changed."""

@@ -56,6 +56,7 @@ class Elector:
         self._settings = settings
         self._trouble = Trouble("the lease cannot be had or kept", clock, sink, settings.instance_id)
         self._key = lease_key(settings.partition)
+        self._me = settings.instance_id + (f" ({settings.partition})" if settings.partition else "")
         self._withdraw: Callable[[], Awaitable[None]] | None = None
         self._handover_to: str | None = None
         self._asked_for: str | None = None
@@ -142,7 +143,7 @@ class Elector:
         if term is None:
             return
         self.on_change()
-        log.log(level, "%s stops leading: %s", self._settings.instance_id, reason)
+        log.log(level, "%s stops leading: %s", self._me, reason)
         self._emit(EventType.SCHEDULER_RELINQUISHED_LEADERSHIP, reason)
         withdraw, self._withdraw = self._withdraw, None
         if withdraw is not None:
@@ -208,7 +209,7 @@ class Elector:
         self.seen = LeaseSeen(lease, revisions[0], started)
         self.term = Term(name, revisions[0], revisions[1:], started, settings.ttl, now)
         self.on_change()
-        log.info("%s leads", settings.instance_id)
+        log.info("%s leads", self._me)
         self._emit(EventType.SCHEDULER_BECAME_LEADER, None)
 
     async def _won(self, writes: list[Write], lease: Lease, epochs: list[str]) -> tuple[int, ...] | None:

@@ -6,7 +6,8 @@ nothing any more, and its successor goes on exactly where it was.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -21,8 +22,14 @@ from naq.wire import decode, encode
 
 __all__ = ["Memory", "Position", "stored_alerts"]
 
+log = logging.getLogger("naq.alerts")
+
 RESOLVED_TTL = 7 * 86_400
 """Seconds for which an alert that is over stays to be seen."""
+
+
+MOST_FACTS = 500_000
+"""Bytes of facts about one alert's subjects that are stored; of more, those that have lasted longest."""
 
 
 class Position(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -81,7 +88,7 @@ class Memory:
         writes: list[Write] = [fence, Put(watch_key(self._application), encode(position))]
         if all_facts or changes:
             for name in board.unsaved:
-                facts = _Facts(rule=str(board.rule(name)), standings=tuple(board.standings(name)))
+                facts = _Facts(rule=str(board.rule(name)), standings=_worth_storing(name, board.standings(name)))
                 writes.append(Put(watch_key(self._application, name), encode(facts)))
             board.unsaved.clear()
         for (name, subject), record in changes.records.items():
@@ -115,6 +122,18 @@ class Memory:
                 raise
             return ()
         return facts.standings if facts.rule == rule else ()
+
+
+def _worth_storing(name: str, standings: Sequence[Standing]) -> tuple[Standing, ...]:
+    room = MOST_FACTS
+    for number, standing in enumerate(standings):
+        room -= len(encode(standing))
+        if room < 0:
+            log.warning(
+                "alert %s has %d subjects, too many to remember: a successor knows %d", name, len(standings), number
+            )
+            return tuple(standings[:number])
+    return tuple(standings)
 
 
 async def stored_alerts(store: Store) -> list[AlertRecord]:

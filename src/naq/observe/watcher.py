@@ -146,6 +146,10 @@ class Watcher:
         self._board, position = await self._memory.load(self._rules, self._beginning, self._clock.now())
         await self._memory.clean(self._rules)
         self._sequence, self._skip = position.sequence, position.skip
+        following = await self._events.next_sequence()
+        if self._sequence > following:
+            log.warning("the stream of events begins anew: the alerts hear it from here on")
+            self._sequence, self._skip, position = following, 0, Position(sequence=following)
         self._sound = True
         self.telling.resume(self._board.records, position)
         self._looked_at = self._schedules_at = self._saved_at = 0.0

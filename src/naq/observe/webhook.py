@@ -7,9 +7,11 @@ The URL's path, the secret and the headers are secrets: they are never shown.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import importlib.util
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -73,22 +75,32 @@ class Webhook:
 
         if self._client is None:
             self._client = httpx.AsyncClient(timeout=self._timeout, follow_redirects=False)
+            logging.getLogger("httpx").addFilter(self._is_not_mine)
         body = msgspec.json.encode({"alert" if isinstance(told, Alert) else "event": told_form(told)})
+        headers = self._headers_for(told, body)
         try:
-            answer = await self._client.post(self.url, content=body, headers=self._headers_for(told, body))
+            async with (
+                asyncio.timeout(self._timeout),
+                self._client.stream("POST", self.url, content=body, headers=headers) as answer,
+            ):
+                status, after = answer.status_code, _seconds(answer.headers.get("retry-after"))
+        except TimeoutError:
+            raise SinkError(f"{self!r} does not answer within {self._timeout:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise SinkError(f"{self!r} does not take it: {type(error).__name__}") from None
-        if not answer.is_success:
-            again = answer.status_code in AGAIN or answer.status_code >= 500
-            raise SinkError(
-                f"{self!r} answers {answer.status_code}", again=again, after=_seconds(answer.headers.get("retry-after"))
-            )
+        if not 200 <= status < 300:
+            raise SinkError(f"{self!r} answers {status}", again=status in AGAIN or status >= 500, after=after)
 
     async def close(self) -> None:
         """Close its connections."""
         client, self._client = self._client, None
         if client is not None:
+            logging.getLogger("httpx").removeFilter(self._is_not_mine)
             await client.aclose()
+
+    def _is_not_mine(self, record: logging.LogRecord) -> bool:
+        """Whether the library may log this: its line for each request has the whole URL."""
+        return not (isinstance(record.args, tuple) and any(str(each) == self.url for each in record.args))
 
     def _headers_for(self, told: Told, body: bytes) -> dict[str, str]:
         delivery = told.id if isinstance(told, Alert) else hashlib.sha256(body).hexdigest()[:32]
