@@ -14,6 +14,8 @@ PRINTED = {
     "service_api.py": "cancelled: True\n0 True",
     "decorators.py": "fetched 19 after 2 tries\nthree reports sent",
     "from_sync_code.py": "removed True",
+    "alerts.py": "fired: nightly-export: the last 2 runs failed: disk full\nresolved: nightly-export: job nightly-export\n"
+    "firing now: 0",
     "transactions.py": "70 30 {'moved': 30}",
 }
 
