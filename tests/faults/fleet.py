@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,6 +24,8 @@ APP = "tests.faults.jobs:app"
 GRACE = timedelta(milliseconds=50)
 """What was under way when a blow fell may still arrive; a takeover is counted from later fires."""
 
+PATIENCE = timedelta(seconds=30)
+"""How late a fire may be in a calm world before it is lost: others may be fired before it while a leader catches up."""
 ONCE = timedelta(days=36500)
 """The interval of what fires once, for `judge`."""
 
@@ -80,7 +82,14 @@ class Fleet:
         """Wait until all that is due by now is in the stream, and judge it, ``but`` for some schedules."""
         until = now() + timedelta(seconds=1)
         await self.recorder.until_nominal(until + timedelta(seconds=1))
-        return self.judged(until, but)
+        return await self.complete(lambda: self.judged(until, but))
+
+    async def complete(self, judged: Callable[[], Verdict]) -> Verdict:
+        """The verdict; what is still missing in it is waited for, and is lost after `PATIENCE`."""
+        lost_at = now() + PATIENCE
+        while (verdict := judged()).lost and now() < lost_at:  # noqa: ASYNC110 - a verdict at each change would be too dear
+            await asyncio.sleep(0.2)
+        return verdict
 
     def judged(self, until: datetime, but: Collection[str] = ()) -> Verdict:
         """What is in the stream against what was due by then."""

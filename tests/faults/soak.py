@@ -81,7 +81,7 @@ class Soak:
         except TimeoutError:
             self.broken = f"round {number}: fires did not go on after: {blow.what}"
             return
-        verdict = self._without_those_that_ran(world.judged(until))
+        verdict = await world.complete(lambda: self._without_those_that_ran(world.judged(until)))
         self._fired.update(job.job_id for _, job in world.recorder.fires)
         before, self._repeated = self._repeated, sum(times > 1 for times in self._ran.values())
         self._reports.write(
@@ -95,7 +95,7 @@ class Soak:
             terms=len(world.recorder.terms) - terms,
         )
         if not verdict.clean:
-            self.broken = f"round {number}: {blow.what}: {verdict}"
+            self.broken = f"round {number}: {blow.what}: {_told(verdict)}"
         world.forget(until)
 
     def _without_those_that_ran(self, verdict: Verdict) -> Verdict:
@@ -116,6 +116,12 @@ class Soak:
                     self._without_those_that_ran(Verdict((), (), (), ()))
         except TimeoutError:
             self.broken = f"{len(missing)} jobs were enqueued and never ran: {sorted(missing)[:5]} ..."
+
+
+def _told(verdict: Verdict) -> str:
+    """The first of each kind."""
+    kinds = {"LF": verdict.lost, "DF": verdict.duplicate, "XF": verdict.untargeted, "SW": verdict.stale}
+    return ", ".join(f"{kind} {len(found)} ({', '.join(found[:3])} ...)" for kind, found in kinds.items() if found)
 
 
 def _job_of(target: str) -> str:

@@ -25,8 +25,9 @@ CROWD = 64
 
 READY_BEFORE = timedelta(milliseconds=20)
 """How long before a due instant the store is told to expect its transaction."""
-SMALL_FLIGHTS = 1
-"""Small transactions in flight at once: the server works on one at a time, so a second one would only wait."""
+OVERDUE = 0.25
+"""Seconds for which a small transaction in flight keeps the next one waiting: the server works on one at a time, so a second
+one would only wait there. Whose answer takes longer may be lost, and holds up its own schedules alone."""
 
 log = logging.getLogger("naq.loop")
 
@@ -42,7 +43,8 @@ class FireLoop:
         self._batch = batch
         self._free = list(range(LANES))
         self._flights: set[asyncio.Task[list[str]]] = set()
-        self._small = 0
+        self._small: dict[int, float] = {}
+        """Lane -> monotonic start of the small transaction in it."""
         self._wake = mirror.changed
 
     async def run(self) -> None:
@@ -51,8 +53,10 @@ class FireLoop:
             while True:
                 self._wake.clear()
                 self._launch()
-                if self._small >= SMALL_FLIGHTS or not self._may_launch():
+                if not self._may_launch():
                     await self._clock.wait(self._wake, None)
+                elif (patience := self._patience()) > 0:
+                    await self._clock.wait(self._wake, self._clock.now() + timedelta(seconds=patience))
                 else:
                     await self._prepare()
         finally:
@@ -91,11 +95,17 @@ class FireLoop:
             return False
         return not (self._firing.rest.probing and self._flights)
 
+    def _patience(self) -> float:
+        """Seconds for which the small transactions in flight are still worth waiting for; not positive: none is."""
+        if not self._small:
+            return 0.0
+        return max(self._small.values()) + OVERDUE - self._clock.monotonic()
+
     def _launch(self) -> list[asyncio.Task[list[str]]]:
         """Send what is due, as far as lanes are free and worth it."""
         launched: list[asyncio.Task[list[str]]] = []
         now = self._clock.now()
-        while self._may_launch() and (self._small < SMALL_FLIGHTS or self._mirror.due.crowd(now, CROWD)):
+        while self._may_launch() and (self._patience() <= 0 or self._mirror.due.crowd(now, CROWD)):
             term = self._elector.term
             assert term is not None
             intents = self._firing.collect(term, self._free[-1], now, self._batch)
@@ -109,14 +119,14 @@ class FireLoop:
         return launched
 
     async def _fly(self, term: Term, lane: int, intents: list[Intent]) -> list[str]:
-        small = len(intents) < CROWD
-        self._small += small
+        if len(intents) < CROWD:
+            self._small[lane] = self._clock.monotonic()
         try:
             done, holds = await self._firing.commit(term, lane, intents)
             if not holds:
                 await self._elector.step_down("another instance has taken office")
             return done
         finally:
-            self._small -= small
+            self._small.pop(lane, None)
             self._free.append(lane)
             self._wake.set()
