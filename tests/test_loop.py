@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from naq.engine.elector import ElectorSettings
 from naq.engine.partition import Partition
+from naq.exceptions import StoreUnavailable
 from naq.job import JobSpec
 from naq.policy import Policy
 from naq.ports import Outcome, Put, Unknown, Write
@@ -38,17 +39,31 @@ class Forgetful(MemoryStore):
         return outcome
 
 
-@manual_time
-async def test_an_answer_that_does_not_come_holds_up_its_own_schedules_alone() -> None:
-    """It held up all of them, until it was given up."""
-    clock = ManualClock()
-    store = Forgetful(clock)
+class Troubled(MemoryStore):
+    """Its connection is down at the first fire, and breaks before the answer to the second one comes."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock)
+        self.fires = 0
+
+    async def transact(self, writes: Sequence[Write]) -> Outcome:
+        if not any(write.key.startswith("schedule.") for write in writes):
+            return await super().transact(writes)
+        self.fires += 1
+        if self.fires == 1:
+            raise StoreUnavailable("the connection is down")
+        outcome = await super().transact(writes)
+        return Unknown("the connection broke") if self.fires == 2 else outcome
+
+
+def partition_on(store: MemoryStore, clock: ManualClock, dues: Mapping[str, float]) -> Partition:
+    """A lone scheduler, and schedules that are due once, so many seconds from now."""
     began = clock.now()
-    for name, after in (("a", 1.0), ("b", 1.1)):
-        due_at = began + timedelta(seconds=after)
-        record = new_schedule(name, JobSpec(func="reports:send"), Once(due_at), Policy(), began)
+    for name, after in dues.items():
+        trigger = Once(began + timedelta(seconds=after))
+        record = new_schedule(name, JobSpec(func="reports:send"), trigger, Policy(), began)
         store.commit([Put(f"schedule.{name}", encode(record), 0)])
-    partition = Partition(
+    return Partition(
         store,
         MemoryPresence(Switchboard(), store.client("n0")),
         clock,
@@ -57,11 +72,34 @@ async def test_an_answer_that_does_not_come_holds_up_its_own_schedules_alone() -
         batch=400,
         resync_interval=15,
     )
+
+
+async def stop(partition: Partition, clock: ManualClock) -> None:
+    stopping = asyncio.create_task(partition.stop())
+    await clock.settle()
+    await stopping
+
+
+@manual_time
+async def test_an_answer_that_does_not_come_holds_up_its_own_schedules_alone() -> None:
+    """It held up all of them, until it was given up."""
+    clock = ManualClock()
+    partition = partition_on(Forgetful(clock), clock, {"a": 1.0, "b": 1.1})
     await partition.start()
     await clock.advance(2)
     assert partition.firing.fired == 1, "b waited for a"
     await clock.advance(NO_ANSWER)
     assert partition.firing.fired == 2, "the outcome of a was not learned"
-    stopping = asyncio.create_task(partition.stop())
-    await clock.settle()
-    await stopping
+    await stop(partition, clock)
+
+
+@manual_time
+async def test_fires_go_on_after_a_try_whose_outcome_had_to_be_learned() -> None:
+    """After a failure one transaction at a time is tried. The loop was woken while it still counted the one that had just
+    ended, and then by nobody any more."""
+    clock = ManualClock()
+    partition = partition_on(Troubled(clock), clock, {"a": 1.0, "b": 5.0})
+    await partition.start()
+    await clock.advance(20)
+    assert partition.firing.fired == 2
+    await stop(partition, clock)

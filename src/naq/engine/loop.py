@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import timedelta
+from typing import cast
 
 from naq.clock import Clock
 from naq.engine.elector import Elector
@@ -129,4 +130,6 @@ class FireLoop:
         finally:
             self._small.pop(lane, None)
             self._free.append(lane)
+            # Before the loop is woken, which may be sooner than a task's callbacks: it must not still see this flight.
+            self._flights.discard(cast(asyncio.Task[list[str]], asyncio.current_task()))
             self._wake.set()
