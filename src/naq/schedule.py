@@ -161,6 +161,10 @@ class Schedule(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         """Whether its record lists open runs, because something depends on their end."""
         return self.policy.overlap is not Overlap.ALLOW_ALL or isinstance(self.trigger, FixedDelay)
 
+    def has_open(self, job_id: str) -> bool:
+        """Whether it counts this run as open."""
+        return any(run.job_id == job_id for run in self.open_runs)
+
     @property
     def has_work(self) -> bool:
         """Whether something can be done at once: a nominal time waits no longer, or a backfill can go on."""

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from naq.exceptions import JobFailed
+from naq.history import RunOutcome
 from naq.job import Job, JobStatus, QueuedJob
-from naq.job_records import DeadReason
+from naq.job_records import DeadReason, StoredResult
 from naq.services.base import ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.jobs import JobService
 from naq.services.kv_stores import KVStoreService
+from naq.services.scheduler import SchedulerService
 from naq.services.worker import WorkerService
 from naq.testing.server import NatsServer
 from tests.jobs import functions
@@ -64,6 +66,32 @@ async def test_sigterm_hands_a_long_job_back_at_once(
     assert await first.terminate() == 0
     await written(path, 2)
     assert await jobs.cancel(job_id)
+
+
+async def test_a_run_that_kills_its_workers_is_abandoned_and_frees_the_slot(
+    jobs: JobService, scheduler: SchedulerService, start_process: StartProcess, tmp_path: Path
+) -> None:
+    path = tmp_path / "runs"
+    options = {"ack_wait": 0.7, "max_deliveries": 2}
+    schedule_id = await scheduler.schedule_job(
+        Job(func=functions.append_and_die, args=[str(path), "run"]),
+        {"type": "interval", "interval": 0.1, "max_runs": 1, "overlap": "skip"},
+    )
+    for number in range(1, 3):
+        worker = await start_process(**options)
+        await written(path, number)
+        await worker.process.wait()
+    await start_process(**options)
+
+    async def told() -> bool:
+        return bool(await jobs.history.history(schedule_id, 1))
+
+    await until(told, HANG)
+    (record,) = await jobs.history.history(schedule_id, 1)
+    assert (record.outcome, record.error_type) == (RunOutcome.ABANDONED, "WorkerKilled")
+    entry = await scheduler.get_schedule(schedule_id)
+    assert entry is not None
+    assert (entry["open_runs"], entry["error_count"]) == ([], 1)
 
 
 async def test_a_job_that_kills_its_workers_becomes_a_dead_letter(
@@ -117,6 +145,30 @@ async def test_jobs_go_on_when_the_consumer_was_deleted(
     connection = await services.get_service(ConnectionService)
     await connection.api(f"CONSUMER.DELETE.KV_{config['namespace']}.worker_default")
     assert await jobs.result(await jobs.enqueue(functions.add, 2), timeout=HANG) == 2
+
+
+async def test_a_run_whose_worker_died_before_the_schedule_knew_of_its_end_is_closed(
+    jobs: JobService, kv: KVStoreService, scheduler: SchedulerService, start_worker: StartWorker
+) -> None:
+    """As if the worker had died between the two: the result is there, the run is still open, and the job comes again."""
+    schedule_id = await scheduler.schedule_job(
+        Job(func=functions.note, args=[1]), {"type": "interval", "interval": 0.1, "max_runs": 2, "overlap": "skip"}
+    )
+
+    async def fired() -> bool:
+        entry = await scheduler.get_schedule(schedule_id)
+        return entry is not None and bool(entry["open_runs"])
+
+    await until(fired)
+    (info,) = await jobs.list_jobs(schedule_id=schedule_id)
+    await jobs.results.write([StoredResult(job_id=info.job_id, status=JobStatus.COMPLETED)], [60.0])
+    await start_worker()
+
+    async def closed() -> bool:
+        entry = await scheduler.get_schedule(schedule_id)
+        return entry is not None and entry["status"] == "completed" and not entry["open_runs"]
+
+    await until(closed)
 
 
 @pytest.fixture

@@ -130,7 +130,10 @@ def _died(
         worker_id=facts.worker_id,
     )
     ended = _ended(queued, facts, JobStatus.FAILED, error_type=error_type, error=error, traceback=traceback)
-    return Ending(queued, ended.result, dead, history=ended.history, event=ended.event)
+    history = ended.history
+    if history is not None and reason is DeadReason.KILLER:
+        history = msgspec.structs.replace(history, outcome=RunOutcome.ABANDONED)
+    return Ending(queued, ended.result, dead, history=history, event=ended.event)
 
 
 EVENTS = {

@@ -132,7 +132,7 @@ class Admission:
             schedule = decode(Schedule, entry.key, entry.value)
         except RecordUnreadable:
             return False
-        if any(run.job_id == queued.job_id for run in schedule.open_runs):
+        if schedule.has_open(queued.job_id):
             return False
         held.cancel_reason = held.cancel_reason or "the schedule's overlap policy gave this run up"
         return True

@@ -2,15 +2,16 @@
 
 The server forgets acknowledgements, and even hand-outs, that it had not yet written to disk when it was killed. Then it hands
 out again what has ended, as if for the first time. So every job that was in the queue already when a worker began to
-ask, and every one that comes again, is looked up: one that has an end is acknowledged and not run; one that another
-worker says it is busy with goes back for a moment. Jobs that were enqueued since are run without a question.
+ask, and every one that comes again, is looked up: one that has an end is acknowledged and not run, once its schedule knows
+of the end; one that another worker says it is busy with goes back for a moment. Jobs that were enqueued since are run
+without a question.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from naq.clock import Clock
 from naq.exceptions import RecordUnreadable, StoreError
@@ -54,6 +55,7 @@ class Rechecker:
         results: ResultService,
         control: Control,
         clock: Clock,
+        tell_again: Callable[[Sequence[tuple[QueuedJob, StoredResult]]], Awaitable[None]],
         on_clear: Callable[[Held], None],
         on_ended: Callable[[Held], None],
         on_elsewhere: Callable[[Held], None],
@@ -63,6 +65,7 @@ class Rechecker:
         self._results = results
         self._control = control
         self._clock = clock
+        self._tell_again = tell_again
         self._on_clear = on_clear
         self._on_ended = on_ended
         self._on_elsewhere = on_elsewhere
@@ -132,6 +135,7 @@ class Rechecker:
             except RecordUnreadable as error:
                 log.warning("%s", error)
         ended = {held for held in group if is_over(held.queued, results.get(held.queued.job_id))}
+        await self._tell_again([(held.queued, results[held.queued.job_id]) for held in ended])
         for held in ended:
             await self._results.remind(held.queued.job_id)
         retried = [held for held in group if held not in ended and held.queued.attempt <= held.queued.spec.retries]

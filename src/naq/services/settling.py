@@ -21,7 +21,7 @@ from naq.engine.outcome import Unrunnable
 from naq.exceptions import RecordUnreadable, StoreUnavailable, TransactionTooLarge
 from naq.history import HistorySink
 from naq.job import JobStatus, QueuedJob
-from naq.job_records import DeadJob, DeadReason
+from naq.job_records import DeadJob, DeadReason, StoredResult
 from naq.names import dead_key, deferred_key, job_key, schedule_key
 from naq.ports import Committed, Delete, Entry, EventSink, Put, Refused, Unknown
 from naq.run_end import run_ended
@@ -50,6 +50,8 @@ class Settlement:
     ending: Ending
     told: bool = False
     """Its end is in the schedule's record."""
+    again: bool = False
+    """It was decided by a worker that may have died before the schedule's record had it: only an open run is closed."""
     settled: bool = False
     """All of it is done, but for the acknowledgement."""
 
@@ -93,6 +95,15 @@ class Settling:
             each.settled = True
         self._history.record(ending.history for ending in endings if ending.history is not None)
         self._events.emit(ending.event for ending in endings if ending.event is not None)
+
+    async def tell_again(self, ended: Sequence[tuple[QueuedJob, StoredResult]]) -> None:
+        """Attempts that came again though their results are written: whoever wrote those may have died before the
+        schedules' records had the ends, and an open run that nobody ends would hold its schedule for ever.
+
+        Raises `StoreError` when that is not sure: call it again."""
+        await self._tell_schedules(
+            [Settlement(Ending(queued, result), again=True) for queued, result in ended if queued.tracked]
+        )
 
     async def look_after(self, never: Sequence[tuple[QueuedJob, str]]) -> None:
         """End jobs that can never run, because one that they depend on ended otherwise."""
@@ -208,7 +219,7 @@ class Settling:
         after = before
         for each in ends:
             result = each.ending.result
-            if result is not None:
+            if result is not None and (not each.again or after.has_open(result.job_id)):
                 after = run_ended(after, result.job_id, result.status, now) or after
         return None if after is before else encode(after)
 

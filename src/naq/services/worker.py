@@ -159,6 +159,7 @@ class WorkerService(BaseService):
             self._results,
             self._control,
             clock,
+            self._settling.tell_again,
             on_clear=self._flow.take,
             on_ended=self._finisher.acknowledge,
             on_elsewhere=lambda held: self._finisher.give_back(held, BUSY_ELSEWHERE),

@@ -1,15 +1,15 @@
 """A worker without threads, processes or a server: queued jobs are run one after the other, where they stand.
 
 What becomes of an attempt is decided by the same rules as on a real worker (`naq.engine.ending`): results, retries with
-their backoff, dead letters, the ends of runs that a schedule waits for. What a real worker has besides is left out:
-timeouts of functions that are not async, limits of queues, dependencies, cancellation.
+their backoff, dead letters, the ends of runs that a schedule waits for, runs that an overlap policy ends. What a real
+worker has besides is left out: timeouts of functions that are not async, limits of queues, dependencies.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -59,6 +59,14 @@ class InlineWorker:
         self._registry = registry
         self._succeeded_for: dict[str, datetime] = {}
         """Schedule -> the nominal time of its last run here that succeeded."""
+        self._running: tuple[str, asyncio.Task[Ran]] | None = None
+        self._stopped: str | None = None
+
+    def stop(self, job_ids: Sequence[str], reason: str) -> None:
+        """Cancel the job that runs, if it is one of these (`naq.ports.JobStopper`)."""
+        if self._running is not None and self._running[0] in job_ids:
+            self._stopped, task = self._running
+            task.cancel(reason)
 
     async def run(self, queue: str) -> list[Ran]:
         """Run the jobs that are in a queue now, the oldest first; a retry that is due later is left for later."""
@@ -66,7 +74,10 @@ class InlineWorker:
         for entry in self._store.entries(f"job.{queue}.>"):
             if entry.value is not None:
                 queued = decode(QueuedJob, entry.key, entry.value)
-                done.append(await asyncio.create_task(self._attempt(queued), name=f"job {queued.job_id}"))
+                task = asyncio.create_task(self._attempt(queued), name=f"job {queued.job_id}")
+                self._running = queued.job_id, task
+                done.append(await task)
+                self._running = None
                 self._store.purge(entry.key)
         return done
 
@@ -74,12 +85,22 @@ class InlineWorker:
         started_at = self._clock.now()
         if queued.start_by is not None and started_at > queued.start_by:
             outcome: Outcome = Dropped("missed")
+        elif queued.tracked and self._was_given_up(queued):
+            outcome = Dropped("cancelled")
         else:
             outcome = await self._outcome(queued)
         facts = Facts(NAME, self._clock.now(), started_at, self._clock.now())
         ending = decide(queued, outcome, facts)
         self._settle(ending)
         return _ran(ending, outcome)
+
+    def _was_given_up(self, queued: QueuedJob) -> bool:
+        """Whether the schedule's overlap policy ended this run before it began."""
+        key = schedule_key(queued.schedule_id or "")
+        entry = self._store.peek(key)
+        if entry is None or entry.value is None:
+            return False
+        return not decode(Schedule, key, entry.value).has_open(queued.job_id)
 
     async def _outcome(self, queued: QueuedJob) -> Outcome:
         try:
@@ -102,6 +123,10 @@ class InlineWorker:
             async with asyncio.timeout(None if limit is None else limit.total_seconds()) as timeout:
                 value = call()
                 return returned(await value if inspect.isawaitable(value) else value)
+        except asyncio.CancelledError:
+            if self._stopped != queued.job_id:
+                raise
+            return Stopped("cancelled", self._clock.monotonic() - began)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's function: nothing it raises ends the worker
             if timeout.expired():
                 return Stopped("timeout", self._clock.monotonic() - began)

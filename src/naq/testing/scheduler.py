@@ -213,7 +213,15 @@ class ManualScheduler:
         presence = MemoryPresence(Switchboard(), self.store.client(NAME))
         sink = _Recorder(self.events, self.history)
         return Partition(
-            self.store, presence, self.clock, sink, settings, batch=400, resync_interval=NEVER, history=sink
+            self.store,
+            presence,
+            self.clock,
+            sink,
+            settings,
+            batch=400,
+            resync_interval=NEVER,
+            history=sink,
+            stopper=self._worker,
         )
 
     def _made_service(self) -> ScheduleService:
