@@ -212,11 +212,11 @@ class Naq(Client):
         emits; neither may raise.
         """
         ended = stop or asyncio.Event()
-        application = self._alerts_name() if scheduler and self.observed.needs_watcher else None
+        application = self._alerts_name() if self.observed.needs_watcher else None
         async with (
             Observing(self.observed, application) as seen,
             ServiceManager(self.settings) as services,
-            seen.during(services),
+            seen.during(services, watches=scheduler),
         ):
             if listen is not None:
                 (await services.get_service(EventService)).listen(listen)

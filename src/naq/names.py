@@ -38,6 +38,7 @@ __all__ = [
     "schedule_id_of",
     "schedule_key",
     "watch_key",
+    "watch_partition",
 ]
 
 LANES: Final = 8
@@ -169,6 +170,11 @@ def watch_key(application: str, name: str | None = None) -> str:
     """How far an application's alerts have heard of events; with ``name`` what is known of one alert's subjects."""
     whole = f"watch.{key_part(application)}"
     return whole if name is None else f"{whole}.{name}"
+
+
+def watch_partition(application: str) -> str:
+    """The partition whose lease says who watches an application's alerts."""
+    return f"alerts-{key_part(application)}"
 
 
 def key_part(name: str) -> str:

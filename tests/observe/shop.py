@@ -10,5 +10,5 @@ from tests.observe import functions
 app = Naq(name="shop", drain_timeout=5)
 app.schedule(every("200ms"), id="nightly")(functions.export)
 app.schedule(every("1d"), id="yearly")(functions.fine)
-app.alert(FailedTimes(3, schedule="nightly"), to=Webhook(os.environ["HOOK"], timeout=30), name="exports")
-app.alert(NotRunSince("5s", schedule="yearly"), to=Webhook(os.environ["HOOK"], timeout=30), name="silence")
+app.alert(FailedTimes(3, schedule="nightly"), to=Webhook(os.environ["HOOK"], timeout=300), name="exports")
+app.alert(NotRunSince("5s", schedule="yearly"), to=Webhook(os.environ["HOOK"], timeout=300), name="silence")

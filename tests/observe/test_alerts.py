@@ -23,7 +23,7 @@ def application(config: dict[str, Any], **more: Any) -> Naq:
 
 async def test_a_schedule_that_fails_in_a_row_and_succeeds_again(config: dict[str, Any], run: Run) -> None:
     app, told = application(config), Told()
-    app.schedule(every("100ms"), id="nightly")(functions.export)
+    app.schedule(every("100ms", overlap="skip"), id="nightly")(functions.export)
     app.schedule(every("100ms"), id="other")(functions.fine)
     app.alert(FailedTimes(3, schedule="n*"), to=told, name="exports")
     async with run(app) as services:

@@ -6,6 +6,8 @@ import asyncio
 import hmac
 import json
 import logging
+import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +18,7 @@ from naq.alerting.alert import AlertKind
 from naq.clock import SystemClock
 from naq.events import Event, EventType
 from naq.exceptions import InvalidInput, SinkError
+from naq.observe import sinks
 from naq.observe.delivery import Delivery
 from naq.observe.sinks import FunctionSink, Told, as_sink
 from naq.observe.webhook import signature
@@ -126,6 +129,19 @@ async def test_functions_of_all_kinds() -> None:
     assert told == [ALERT] * 3
     with pytest.raises(SinkError, match="ValueError: no line"):
         await FunctionSink(fails).deliver(ALERT)
+    with pytest.raises(SinkError, match="SystemExit: 3"):
+        await FunctionSink(lambda _: sys.exit(3)).deliver(ALERT)
+
+
+async def test_a_function_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sinks, "PATIENCE", 0.05)
+    gate = threading.Event()
+    sink = FunctionSink(lambda _: gate.wait())
+    with pytest.raises(SinkError, match="longer than"):
+        await sink.deliver(ALERT)
+    await sink.close()
+    assert {thread.daemon for thread in threading.enumerate() if thread.name.startswith("naq sink")} == {True}
+    gate.set()
 
 
 async def test_a_webhook_posts_signed_json(hook: Hook) -> None:
@@ -343,6 +359,19 @@ async def test_a_sink_of_events_goes_on_where_it_was(config: dict[str, Any], run
         seen.append(events)
         await app.close()
     assert [[event.job_id for event in events] for events in seen] == [["first"], ["between", "last"]]
+
+
+async def test_workers_alone_say_that_nobody_watches(
+    config: dict[str, Any], run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = Naq(name="shop", **{**config, "drain_timeout": 5})
+    app.alert(FailedTimes(1))
+    async with run(app, worker=False):
+        pass
+    assert "nobody watches" not in caplog.text
+    async with run(app, scheduler=False):
+        pass
+    assert "nobody watches the alerts of shop yet" in caplog.text
 
 
 async def test_a_local_sink_hears_its_own_process(config: dict[str, Any], run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -10,6 +11,7 @@ from typing import Self
 
 from naq.clock import Clock, SystemClock
 from naq.events import Event
+from naq.names import watch_partition
 from naq.observe.declarations import Observed
 from naq.observe.delivery import Delivery
 from naq.observe.proofs import Proofs
@@ -23,6 +25,8 @@ from naq.services.scheduler import SchedulerService
 
 __all__ = ["Observing"]
 
+log = logging.getLogger("naq.alerts")
+
 PATIENCE = 2.0
 """Seconds that a stop waits for local sinks."""
 
@@ -31,9 +35,9 @@ class Observing:
     """What a process observes. Entered, its local sinks are told; they hear the last word of services that end meanwhile."""
 
     def __init__(self, observed: Observed, application: str | None, clock: Clock | None = None) -> None:
-        """``application``: the name that its alerts are kept under; ``None``: this process does not watch."""
+        """``application``: the name that its alerts are kept under; ``None``: it has none."""
         self._observed = observed
-        self._application = application
+        self._application = application if observed.needs_watcher else None
         self._clock: Clock = clock or SystemClock()
         self._local = [(declared, Delivery(declared.sink, self._clock)) for declared in observed.local]
         self._services: ServiceManager | None = None
@@ -51,13 +55,15 @@ class Observing:
         await asyncio.gather(*(delivery.stop(PATIENCE) for _, delivery in self._local))
 
     @asynccontextmanager
-    async def during(self, services: ServiceManager) -> AsyncIterator[None]:
-        """Hear what these services do, and watch when `watch` is called; enter it before they do anything."""
+    async def during(self, services: ServiceManager, *, watches: bool) -> AsyncIterator[None]:
+        """Hear what these services do; enter it before they do anything. ``watches``: `watch` will be called."""
         if self._observed.alerts or self._observed.sinks:
             events = await services.get_service(EventService)
+            events.listen(self._hear)
             if self._application is not None:
                 self._beginning = await events.next_sequence()
-            events.listen(self._hear)
+                if not watches:
+                    await self._look_for_watcher(await services.get_service(KVStoreService), self._application)
         self._services = services
         try:
             yield
@@ -80,6 +86,16 @@ class Observing:
         store = await services.get_service(KVStoreService)
         self.watcher = Watcher(self._application, self._observed, events, store, proofs, self._clock, self._beginning)
         await self.watcher.start()
+
+    async def _look_for_watcher(self, store: KVStoreService, application: str) -> None:
+        """A worker alone does not watch, and who only runs workers would wait for alerts for ever."""
+        lease = await store.read_lease(watch_partition(application))
+        if lease is None or not lease.held:
+            log.warning(
+                "nobody watches the alerts of %s yet: a process that runs its scheduler does (naq run MODULE:APP, or "
+                "naq scheduler MODULE:APP)",
+                application,
+            )
 
     def _hear(self, event: Event) -> None:
         for declared, delivery in self._local:

@@ -10,11 +10,13 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
 from naq.alerting.alert import Alert, AlertKind
+from naq.engine.threads import Threads
 from naq.events import Event, EventType
 from naq.exceptions import InvalidInput, SinkError
 from naq.wire import plain
@@ -66,6 +68,7 @@ class FunctionSink:
     def __init__(self, func: Callable[..., Any], tries: int = 3) -> None:
         self.tries = tries
         self._func = func
+        self._threads = Threads("naq sink")
         call = getattr(func, "__call__", func)  # noqa: B004  of an object that is called, its method
         self._is_async = inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(call)
 
@@ -73,19 +76,23 @@ class FunctionSink:
         return f"{getattr(self._func, '__module__', '')}:{getattr(self._func, '__qualname__', self._func)}"
 
     async def deliver(self, told: Told) -> None:
-        """Call it, and wait until it is through."""
+        """Call it, and wait until it is through, up to `PATIENCE`."""
+        call = None if self._is_async else self._threads.call(partial(self._func, told))
         try:
-            answer = self._func(told) if self._is_async else await asyncio.to_thread(self._func, told)
-            if inspect.isawaitable(answer):
-                async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(PATIENCE):
+                answer = self._func(told) if call is None else await call.future
+                if inspect.isawaitable(answer):
                     await answer
         except TimeoutError as error:
+            if call is not None:
+                call.interrupt(TimeoutError)
             raise SinkError(f"it took longer than {PATIENCE:g} s, or timed out itself ({error})") from error
-        except Exception as error:  # a user's function: whatever it raises, it did not take it
+        except (Exception, SystemExit) as error:  # a user's function: whatever it raises, it did not take it
             raise SinkError(f"{type(error).__name__}: {error}") from error
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Let go of idle threads; one that hangs keeps nobody from ending."""
+        self._threads.close()
 
 
 class LogSink:

@@ -24,7 +24,7 @@ from naq.engine.tasks import Tasks
 from naq.events import Event, EventType
 from naq.exceptions import NaqError, StoreError
 from naq.lease import Term
-from naq.names import epoch_key, key_part
+from naq.names import epoch_key, watch_partition
 from naq.observe.declarations import Observed
 from naq.observe.memory import Memory, Position
 from naq.observe.proofs import Proofs
@@ -81,7 +81,7 @@ class Watcher:
         self._clock = clock
         self._beginning = beginning
         self._memory = Memory(kv, application)
-        partition = f"alerts-{key_part(application)}"
+        partition = watch_partition(application)
         self._fence_key = epoch_key(0, partition)
         self.elector = Elector(
             kv,

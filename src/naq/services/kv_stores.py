@@ -290,7 +290,7 @@ class KVStoreService(BaseService):
         remedy = REMEDIES.get(code, "").format(stream=self.names.stream)
         raise StoreRejected(f"the bucket {self.settings.namespace!r} refused to write: {text}{remedy}", code)
 
-    async def read_lease(self, partition: int = 0) -> Lease | None:
+    async def read_lease(self, partition: int | str = 0) -> Lease | None:
         """Who leads a partition, as the store says; ``None`` when there is no lease. Raises `RecordUnreadable`."""
         key = lease_key(partition)
         entry = await self.get(key)
