@@ -9,6 +9,7 @@ whoever computes it, so the store can refuse the second one.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 from datetime import UTC, datetime
@@ -56,6 +57,7 @@ ALERTS: Final = "alert"
 
 _ID = re.compile(r"[A-Za-z0-9_=-]{1,128}")
 _JOB_ID = re.compile(r"[A-Za-z0-9_=-]{1,128}(/[A-Za-z0-9_=-]{1,64}){0,2}")
+_PART = re.compile(r"[A-Za-z0-9_=/-]{1,300}")
 _QUEUE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -162,8 +164,8 @@ def epoch_key(lane: int, partition: int | str = 0) -> str:
 
 
 def alert_key(application: str, name: str, subject: str) -> str:
-    """How one subject of an alert stands. A function's ``:`` is no character of a key."""
-    return f"{ALERTS}.{key_part(application)}.{name}.{subject.replace(':', '/')}"
+    """How one subject of an alert stands."""
+    return f"{ALERTS}.{key_part(application)}.{name}.{key_part(subject)}"
 
 
 def watch_key(application: str, name: str | None = None) -> str:
@@ -178,8 +180,12 @@ def watch_partition(application: str) -> str:
 
 
 def key_part(name: str) -> str:
-    """A name with dots, such as a module's, as one part of a key."""
-    return name.replace(".", "=")
+    """Any name as one part of a key: as it is but for dots and colons (``reports.daily:send``), or its digest if it has
+    other characters that a key cannot have."""
+    part = name.replace(".", "=").replace(":", "/")
+    if _PART.fullmatch(part):
+        return part
+    return hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
 class Namespace:

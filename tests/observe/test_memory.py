@@ -106,3 +106,32 @@ async def test_of_too_many_facts_the_oldest_are_stored(store: MemoryStore, monke
     kept = [standing.subject for standing in successor.standings("exports")]
     assert kept[0] == "s8"
     assert 0 < len(kept) < 9
+
+
+async def test_more_than_fit_into_one_transaction(store: MemoryStore) -> None:
+    shop = Memory(store, "shop")
+    board = Board("shop", RULES)
+    subjects = [Watched(f"s{number}", NOW, "m:f", "default") for number in range(1100)]
+    board.see_schedules("silence", subjects, NOW)
+    for key in board.look(NOW + timedelta(hours=1), 9999):
+        board.settle(key, board.standing(key), NOW + timedelta(hours=1))
+    fence = await term(store)
+    await shop.commit(fence, board, Position(sequence=2), all_facts=True)
+    assert len(await stored_alerts(store)) == 1100
+    board.see_schedules("silence", [], NOW + timedelta(hours=2))
+    changes = await shop.commit(fence, board, Position(sequence=3), all_facts=True)
+    assert len(changes.told) == 1100
+    assert not any(record.firing for record in await stored_alerts(store))
+
+
+async def test_any_name_becomes_a_key(store: MemoryStore) -> None:
+    shop = Memory(store, "my shop")
+    board = Board("my shop", {"one": WatchedRule(FailedTimes(1))})
+    funcs = ["módulo:f", "a.b:C.f", "a..b:f", "x" * 400]
+    for number, func in enumerate(funcs):
+        at = NOW.replace(tzinfo=None)
+        board.hear(Event(type=EventType.JOB_FAILED, timestamp=at, func=func, job_id=str(number)))
+    await shop.commit(await term(store), board, Position(sequence=2), all_facts=True)
+    records = await stored_alerts(store)
+    assert {record.alert.subject for record in records} == set(funcs)
+    assert {record.alert.since for record in records} == {NOW}

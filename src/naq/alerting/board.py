@@ -104,7 +104,9 @@ class Board:
         return sorted(self._standings[name].values(), key=_age)
 
     def hear(self, event: Event) -> None:
-        """Take one event in."""
+        """Take one event in. A time without a zone, as only people write it, is UTC."""
+        if event.timestamp.tzinfo is None:
+            event = msgspec.structs.replace(event, timestamp=event.timestamp.replace(tzinfo=UTC))
         for name in self._listeners.get(event.type, ()):
             rule = self._rules[name].rule
             subject = rule.subject(event)

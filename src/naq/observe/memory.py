@@ -28,6 +28,8 @@ RESOLVED_TTL = 7 * 86_400
 """Seconds for which an alert that is over stays to be seen."""
 
 
+AT_ONCE = 400
+"""Alerts in one transaction. More change at once only when schedules or declarations went, which is found again."""
 MOST_FACTS = 500_000
 """Bytes of facts about one alert's subjects that are stored; of more, those that have lasted longest."""
 
@@ -85,21 +87,29 @@ class Memory:
         Raises `StoreUnavailable` when it was not stored, or that is not known: the board has to be loaded anew.
         """
         changes = board.take()
-        writes: list[Write] = [fence, Put(watch_key(self._application), encode(position))]
+        puts = [self._put(key, record) for key, record in changes.records.items()]
+        while len(puts) > AT_ONCE:
+            await self._transact([fence, *puts[:AT_ONCE]])
+            puts = puts[AT_ONCE:]
+        last: list[Write] = [fence, *puts, Put(watch_key(self._application), encode(position))]
         if all_facts or changes:
             for name in board.unsaved:
                 facts = _Facts(rule=str(board.rule(name)), standings=_worth_storing(name, board.standings(name)))
-                writes.append(Put(watch_key(self._application, name), encode(facts)))
+                last.append(Put(watch_key(self._application, name), encode(facts)))
             board.unsaved.clear()
-        for (name, subject), record in changes.records.items():
-            ttl = None if record.firing or record.untold else RESOLVED_TTL
-            writes.append(Put(alert_key(self._application, name, subject), encode(record), ttl=ttl))
-        outcome = await self._store.transact(writes)
-        if not isinstance(outcome, Committed):
-            raise StoreUnavailable(f"what the alerts' watcher knows was not stored: {outcome.reason}")
+        await self._transact(last)
         for key in changes.records:
             board.forget_told(key)
         return changes
+
+    def _put(self, key: Key, record: AlertRecord) -> Put:
+        ttl = None if record.firing or record.untold else RESOLVED_TTL
+        return Put(alert_key(self._application, *key), encode(record), ttl=ttl)
+
+    async def _transact(self, writes: Sequence[Write]) -> None:
+        outcome = await self._store.transact(writes)
+        if not isinstance(outcome, Committed):
+            raise StoreUnavailable(f"what the alerts' watcher knows was not stored: {outcome.reason}")
 
     async def clean(self, rules: Mapping[str, WatchedRule]) -> None:
         """Remove what is known under alerts that are not declared any more."""

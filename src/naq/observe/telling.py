@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol
 
 from naq.alerting.alert import Alert, AlertRecord
 from naq.alerting.board import Key
@@ -13,6 +12,7 @@ from naq.clock import Clock
 from naq.events import Event
 from naq.observe.declarations import Observed
 from naq.observe.delivery import Delivery
+from naq.observe.memory import Position
 from naq.observe.sinks import Sink
 
 __all__ = ["Telling"]
@@ -21,15 +21,10 @@ PATIENCE = 2.0
 """Seconds that a stop waits for sinks; what is not told by then is told by the next watcher."""
 
 
-class _Sent(Protocol):
-    @property
-    def sent(self) -> Mapping[str, int]: ...
-
-
 class Telling:
     """Sinks of alerts and of streamed events, each with a delivery of its own."""
 
-    def __init__(self, observed: Observed, clock: Clock, on_told: Any) -> None:
+    def __init__(self, observed: Observed, clock: Clock, on_told: Callable[[], None]) -> None:
         """``on_told`` is called when all sinks of an alert have been told."""
         self._alerts = observed.alerts
         self._streamed = observed.streamed
@@ -59,11 +54,13 @@ class Telling:
         """Tell what waits, if that is quick, and end. Idempotent."""
         await asyncio.gather(*(delivery.stop(PATIENCE) for delivery in self.deliveries))
 
-    def resume(self, records: Mapping[Key, AlertRecord], position: _Sent) -> None:
-        """Go on from what was stored: tell what is untold, and events from where each sink was."""
+    def resume(self, records: Mapping[Key, AlertRecord], position: Position, following: int) -> None:
+        """Go on from what was stored: tell what is untold, and events from where each sink was.
+
+        ``following`` is the next message that the stream will have."""
         for name in self._of_stream:
             stored = position.sent.get(name, 0)
-            self._next[name] = max(stored, self._next.get(name, 0))
+            self._next[name] = min(following, max(stored, self._next.get(name, 0)))
         for key, record in list(records.items()):
             for alert in record.untold:
                 if not self.tell(alert):

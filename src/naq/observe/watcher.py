@@ -103,8 +103,8 @@ class Watcher:
         self._tasks = Tasks(clock)
         self._board = Board(application, {})
         self._sequence, self._skip = beginning, 0
-        self._sound = False
-        """Whether the board is what was stored and all that was heard since."""
+        self._sound_in = ""
+        """The term in which the board is what was stored and all that was heard since; empty: in none."""
         self._looked_at = self._schedules_at = self._saved_at = 0.0
 
     async def start(self) -> None:
@@ -120,10 +120,11 @@ class Watcher:
         """Tell what waits if that is quick, store how far it got, and let another process watch. Idempotent."""
         await self._tasks.stop()
         await self.telling.stop()
-        if self._sound and self.elector.leads and self.elector.term is not None:
+        term = self.elector.term
+        if term is not None and term.name == self._sound_in and self.elector.leads:
             self._take_told()
             with contextlib.suppress(StoreError):
-                await self._save(self.elector.term, whole=True)
+                await self._save(term, whole=True)
         await self.elector.resign()
 
     async def _run(self) -> None:
@@ -136,13 +137,12 @@ class Watcher:
             try:
                 await self._watch(term)
             except NaqError as error:
-                self._sound = False
                 log.warning("the alerts are not watched for a moment: %s", error)
                 await self._clock.sleep(RETRY_AFTER)
 
     async def _watch(self, term: Term) -> None:
         """Watch until the term is over."""
-        self._sound = False
+        self._sound_in = ""
         self._board, position = await self._memory.load(self._rules, self._beginning, self._clock.now())
         await self._memory.clean(self._rules)
         self._sequence, self._skip = position.sequence, position.skip
@@ -150,8 +150,8 @@ class Watcher:
         if self._sequence > following:
             log.warning("the stream of events begins anew: the alerts hear it from here on")
             self._sequence, self._skip, position = following, 0, Position(sequence=following)
-        self._sound = True
-        self.telling.resume(self._board.records, position)
+        self._sound_in = term.name
+        self.telling.resume(self._board.records, position, following)
         self._looked_at = self._schedules_at = self._saved_at = 0.0
         async with self._events.news() as fresh:
             while self._lasts(term):
@@ -237,9 +237,9 @@ class Watcher:
     async def _save(self, term: Term, *, whole: bool = False) -> None:
         fence = Check(self._fence_key, term.epochs[0])
         position = Position(sequence=self._sequence, skip=self._skip, sent=self.telling.sent(self._sequence))
-        self._sound = False
+        self._sound_in = ""
         changes = await self._memory.commit(fence, self._board, position, all_facts=whole)
-        self._sound = True
+        self._sound_in = term.name
         self._saved_at = self._clock.monotonic()
         self._say(changes)
 
