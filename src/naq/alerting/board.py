@@ -78,7 +78,7 @@ class Board:
         self._rules = dict(rules)
         self._standings: dict[str, dict[str, Standing]] = {name: {} for name in rules}
         self._listeners: defaultdict[str, list[str]] = defaultdict(list)
-        self._due = DueQueue()
+        self._due: DueQueue[()] = DueQueue()
         self._changes = Changes()
         for name, watched in self._rules.items():
             for kind in watched.rule.hears:
@@ -124,6 +124,7 @@ class Board:
         """Those for whom the time has come. Before `settle` each is to be looked up: an event may have been lost."""
         found = []
         for text in self._due.pop_due(now, limit):
+            self._due.remove(text)
             name, _, subject = text.partition(" ")
             found.append((name, subject))
         return found
@@ -202,7 +203,7 @@ class Board:
         name, subject = key
         if self._standings.get(name, {}).pop(subject, None) is not None and self._rules[name].rule.is_stored:
             self.unsaved.add(name)
-        self._due.discard(f"{name} {subject}")
+        self._due.remove(f"{name} {subject}")
         record = self.records.get(key)
         if record is not None and (alert := over(record.alert, reason, now)) is not None:
             self._say(key, alert)
@@ -243,7 +244,7 @@ class Board:
         if instants:
             self._due.put(f"{name} {subject}", min(instants))
         else:
-            self._due.discard(f"{name} {subject}")
+            self._due.remove(f"{name} {subject}")
 
 
 def _age(standing: Standing) -> datetime:

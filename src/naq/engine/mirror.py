@@ -1,9 +1,9 @@
 """The mirror: every schedule and deferred job of a partition in memory, kept up by a watch, and the queue of what is due.
 
-The bytes of a record are kept, not the record: a million schedules fit, and a record is decoded when it is due. The
-mirror is a cache and may be behind. Nothing depends on its being right: a fire planned from an old record is refused by
-the store. It does depend on being *woken*: so besides the watch there is a periodic look at the store's last revision,
-which brings in whatever a silently dead watch missed, and has the watch made anew.
+The bytes of a record are kept, not the record: a million schedules fit (`naq.timing.due_queue`), and a record is decoded
+when it is due. The mirror is a cache and may be behind. Nothing depends on its being right: a fire planned from an old
+record is refused by the store. It does depend on being *woken*: so besides the watch there is a periodic look at the
+store's last revision, which brings in whatever a silently dead watch missed, and has the watch made anew.
 """
 
 from __future__ import annotations
@@ -49,16 +49,14 @@ class _DeferredHead(msgspec.Struct):
     v: int = 1
 
 
-Held = tuple[int, bytes, ScheduleStatus | None]
-"""Revision, bytes and, for a schedule, its status."""
-
-
 class Mirror:
     """Schedules and deferred jobs by key; who is due next; how many there are of each status."""
 
     def __init__(self, store: Store, clock: Clock, sink: EventSink, instance_id: str) -> None:
-        self.due = DueQueue()
-        self.counts: Counter[ScheduleStatus] = Counter()
+        self.due: DueQueue[int, bytes, str | None] = DueQueue()
+        """Which records are due next; of each the revision, the bytes and, for a schedule, its status."""
+        self.counts: Counter[str] = Counter()
+        """Status -> how many schedules have it."""
         self.quarantined: dict[str, str] = {}
         """Key -> why its record is not fired. Nothing is deleted: a mended record leaves by itself."""
         self.changed = asyncio.Event()
@@ -71,13 +69,12 @@ class Mirror:
         self._instance_id = instance_id
         self._trouble = Trouble("schedules cannot be read", clock, sink, instance_id)
         self._readers: dict[str, asyncio.Task[None]] = {}
-        self._held: dict[str, Held] = {}
         self._gone: dict[str, int] = {}
         self._seen_to = dict.fromkeys(PATTERNS, 0)
         """Pattern -> the revision up to which all of it has been seen."""
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self.due)
 
     @property
     def total(self) -> int:
@@ -86,17 +83,20 @@ class Mirror:
 
     def get(self, key: str) -> tuple[int, bytes] | None:
         """Revision and bytes of a record; ``None`` when there is none, or it is quarantined."""
-        held = self._held.get(key)
-        return None if held is None or key in self.quarantined else (held[0], held[1])
+        held = self.due.get(key)
+        if held is None or key in self.quarantined:
+            return None
+        _, _, revision, value, _ = held
+        return revision, value
 
     def schedule_keys(self) -> list[str]:
         """The keys of all schedules, quarantined ones among them."""
-        return [key for key in self._held if key.startswith("schedule.")]
+        return [key for key in self.due if key.startswith("schedule.")]
 
     def peek(self, key: str) -> bytes | None:
         """The bytes of a record, also of one that is quarantined; ``None`` when there is none."""
-        held = self._held.get(key)
-        return None if held is None else held[1]
+        held = self.due.get(key)
+        return None if held is None else held[3]
 
     async def load(self) -> None:
         """Read everything; waits and tries again while the store cannot be asked."""
@@ -148,7 +148,6 @@ class Mirror:
 
     def forget(self) -> None:
         """The store is another one: nothing that is held says anything any more, and all is to be loaded anew."""
-        self._held.clear()
         self._gone.clear()
         self._seen_to = dict.fromkeys(PATTERNS, 0)
         self.quarantined.clear()
@@ -175,9 +174,9 @@ class Mirror:
     def apply(self, entry: Entry) -> None:
         """Take over one entry; one that is older than what is held is ignored."""
         key, value, revision = entry.key, entry.value, entry.revision
-        held = self._held.get(key)
+        held = self.due.get(key)
         # A key that is not held has nothing up to the revision that has been seen: an older answer comes too late.
-        known = held[0] if held is not None else max(self._seen_to[_pattern(key)], self._gone.get(key, 0))
+        known = held[2] if held is not None else max(self._seen_to[_pattern(key)], self._gone.get(key, 0))
         if revision <= known:
             return
         if value is None:
@@ -186,23 +185,25 @@ class Mirror:
         try:
             status, due_at = self._head(key, value)
         except RecordUnreadable as error:
-            self._hold(key, (revision, value, None), None)
+            self._hold(key, revision, value, None, None)
             self.quarantine(key, error.reason)
             return
         if self.quarantined:
             self.quarantined.pop(key, None)
-        self._hold(key, (revision, value, status), due_at)
+        self._hold(key, revision, value, status, due_at)
 
     def remove(self, key: str) -> None:
         """The store says that the key is not there."""
-        self._forget(key, self._held[key][0] if key in self._held else 0)
+        held = self.due.get(key)
+        self._forget(key, 0 if held is None else held[2])
 
     def quarantine(self, key: str, reason: str) -> None:
         """Fire this record no more until it changes; the others are not concerned."""
         if self.quarantined.get(key) == reason:
             return
         self.quarantined[key] = reason
-        self.due.discard(key)
+        if self.due.get(key) is not None:
+            self.due.queue(key, None)
         log.error("%s is quarantined: %s", key, reason)
         event = Event(
             type=EventType.SCHEDULE_QUARANTINED,
@@ -214,45 +215,47 @@ class Mirror:
         self._sink.emit([event])
 
     def requeue(self, key: str) -> None:
-        """Put a key back into the due-queue as its record says."""
-        held = self._held.get(key)
-        if held is None or key in self.quarantined:
+        """Put a key back into the due-queue as its record says, if it is not there."""
+        held = self.due.get(key)
+        if held is None or held[0] is not None or key in self.quarantined:
             return
-        due_at = self._head(key, held[1])[1]
+        _, _, _, value, _ = held
+        _, due_at = self._head(key, value)
         if due_at is not None:
-            self._queue(key, due_at)
+            self._wake_for(due_at)
+            self.due.queue(key, due_at)
 
-    def _hold(self, key: str, held: Held, due_at: datetime | None) -> None:
-        before = self._held.get(key)
-        if before is not None and before[2] is not None:
-            self.counts[before[2]] -= 1
-        if held[2] is not None:
-            self.counts[held[2]] += 1
-        self._held[key] = held
-        if due_at is None:
-            self.due.discard(key)
-        else:
-            self._queue(key, due_at)
+    def _hold(self, key: str, revision: int, value: bytes, status: str | None, due_at: datetime | None) -> None:
+        self._uncount(key)
+        if status is not None:
+            self.counts[status] += 1
+        if due_at is not None:
+            self._wake_for(due_at)
+        self.due.put(key, due_at, revision, value, status)
 
     def _forget(self, key: str, revision: int) -> None:
-        before = self._held.pop(key, None)
-        if before is not None and before[2] is not None:
-            self.counts[before[2]] -= 1
+        self._uncount(key)
         self._gone[key] = revision
         self.quarantined.pop(key, None)
-        self.due.discard(key)
+        self.due.remove(key)
 
-    def _queue(self, key: str, due_at: datetime) -> None:
+    def _uncount(self, key: str) -> None:
+        before = self.due.get(key)
+        if before is not None and before[4] is not None:
+            self.counts[before[4]] -= 1
+
+    def _wake_for(self, due_at: datetime) -> None:
+        """Tell that something is queued now for ``due_at``, if it is the earliest."""
         earliest = self.due.next_at()
-        self.due.put(key, due_at)
         if earliest is None or due_at < earliest:
             self.changed.set()
 
     @staticmethod
-    def _head(key: str, value: bytes) -> tuple[ScheduleStatus | None, datetime | None]:
+    def _head(key: str, value: bytes) -> tuple[str | None, datetime | None]:
+        """The status of a schedule as plain text, and when the record is due; raises `RecordUnreadable`."""
         if key.startswith("schedule."):
             head = decode(_ScheduleHead, key, value)
-            return head.status, head.next_run_at if head.status is ScheduleStatus.ACTIVE else None
+            return head.status.value, head.next_run_at if head.status is ScheduleStatus.ACTIVE else None
         return None, decode(_DeferredHead, key, value).due_at
 
 
