@@ -26,6 +26,7 @@ steps = st.lists(
         st.tuples(st.sampled_from(("put", "queue")), keys, st.integers(0, 20)),
         st.tuples(st.sampled_from(("hold", "unqueue", "remove")), keys, st.just(0)),
         st.tuples(st.just("pop"), st.just(""), st.integers(0, 20)),
+        st.tuples(st.just("sleep"), st.just(""), st.just(0)),
     ),
     max_size=60,
 )
@@ -33,21 +34,24 @@ steps = st.lists(
 
 @dataclass
 class Model:
-    """Two dictionaries: what is held, and what is due when."""
+    """What is held, what is due when, and a sleeper who goes by `next_at` until told otherwise."""
 
     held: dict[str, int] = field(default_factory=dict)
     due: dict[str, datetime] = field(default_factory=dict)
+    sleeps_until: datetime | None = None
+    is_awake: bool = True
 
     def do(self, queue: Records, verb: str, key: str, second: int, revision: int) -> None:
+        is_first = False
         if verb in ("put", "hold"):
             due_at = at(second) if verb == "put" else None
-            queue.put(key, due_at, revision, b"%d" % revision, "active")
+            is_first = queue.put(key, due_at, revision, b"%d" % revision, "active")
             self.held[key] = revision
             self.due.pop(key, None)
             if due_at is not None:
                 self.due[key] = due_at
         elif verb == "queue" and key in self.held:
-            queue.queue(key, at(second))
+            is_first = queue.queue(key, at(second))
             self.due[key] = at(second)
         elif verb == "unqueue" and key in self.held:
             queue.queue(key, None)
@@ -62,6 +66,13 @@ class Model:
             assert taken == [name for _, name in due[:3]]
             for name in taken:
                 del self.due[name]
+        elif verb == "sleep":
+            self.sleeps_until, self.is_awake = queue.next_at(), False
+            assert self.sleeps_until == min(self.due.values(), default=None)
+        self.is_awake |= is_first
+        if not self.is_awake and self.due:
+            assert self.sleeps_until is not None
+            assert self.sleeps_until <= min(self.due.values()), "a sleeper was not told of an earlier instant"
 
 
 @given(steps)
@@ -70,7 +81,6 @@ def test_it_behaves_as_a_sorted_dictionary(done: list[tuple[str, str, int]]) -> 
     for revision, (verb, key, second) in enumerate(done, 1):
         model.do(queue, verb, key, second, revision)
         assert (len(queue), queue.queued) == (len(model.held), len(model.due))
-        assert queue.next_at() == min(model.due.values(), default=None)
         assert queue.crowd(at(10), 1) or not [when for when in model.due.values() if when <= at(10)]
         for name in "abcdefgh":
             held = queue.get(name)

@@ -185,12 +185,15 @@ class Mirror:
         try:
             status, due_at = self._head(key, value)
         except RecordUnreadable as error:
-            self._hold(key, revision, value, None, None)
+            self._count(None if held is None else held[4], None)
+            self.due.put(key, None, revision, value, None)
             self.quarantine(key, error.reason)
             return
         if self.quarantined:
             self.quarantined.pop(key, None)
-        self._hold(key, revision, value, status, due_at)
+        self._count(None if held is None else held[4], status)
+        if self.due.put(key, due_at, revision, value, status):
+            self.changed.set()
 
     def remove(self, key: str) -> None:
         """The store says that the key is not there."""
@@ -221,34 +224,24 @@ class Mirror:
             return
         _, _, _, value, _ = held
         _, due_at = self._head(key, value)
-        if due_at is not None:
-            self._wake_for(due_at)
-            self.due.queue(key, due_at)
-
-    def _hold(self, key: str, revision: int, value: bytes, status: str | None, due_at: datetime | None) -> None:
-        self._uncount(key)
-        if status is not None:
-            self.counts[status] += 1
-        if due_at is not None:
-            self._wake_for(due_at)
-        self.due.put(key, due_at, revision, value, status)
+        if self.due.queue(key, due_at):
+            self.changed.set()
 
     def _forget(self, key: str, revision: int) -> None:
-        self._uncount(key)
+        held = self.due.get(key)
+        self._count(None if held is None else held[4], None)
         self._gone[key] = revision
         self.quarantined.pop(key, None)
         self.due.remove(key)
 
-    def _uncount(self, key: str) -> None:
-        before = self.due.get(key)
-        if before is not None and before[4] is not None:
-            self.counts[before[4]] -= 1
-
-    def _wake_for(self, due_at: datetime) -> None:
-        """Tell that something is queued now for ``due_at``, if it is the earliest."""
-        earliest = self.due.next_at()
-        if earliest is None or due_at < earliest:
-            self.changed.set()
+    def _count(self, before: str | None, after: str | None) -> None:
+        """A schedule's status was ``before`` and is ``after``; ``None``: it is not there, or not readable."""
+        if before == after:
+            return
+        if before is not None:
+            self.counts[before] -= 1
+        if after is not None:
+            self.counts[after] += 1
 
     @staticmethod
     def _head(key: str, value: bytes) -> tuple[str | None, datetime | None]:

@@ -68,26 +68,31 @@ class DirectReader:
 
     async def scan(self, pattern: str, after: int) -> AsyncIterator[list[Entry]]:
         """Entries under a pattern behind a revision, in pages, ordered by revision, deletions included."""
-        async for entries, _ in self._pages(pattern, after):
+        async for entries, _ in self._pages(pattern, after, stamped=False):
             yield entries
 
     async def scan_stored(self, pattern: str, after: int) -> AsyncIterator[list[Stored]]:
         """As `scan`, with the time at which the server stored each."""
-        async for entries, stamps in self._pages(pattern, after):
+        async for entries, stamps in self._pages(pattern, after, stamped=True):
             yield [Stored(entry, _stamp(stamp)) for entry, stamp in zip(entries, stamps, strict=True)]
 
-    async def _pages(self, pattern: str, after: int) -> AsyncIterator[tuple[list[Entry], list[bytes]]]:
+    async def _pages(
+        self, pattern: str, after: int, *, stamped: bool
+    ) -> AsyncIterator[tuple[list[Entry], list[bytes]]]:
         subject = self._names.subject(pattern)
         while True:
-            entries, stamps, pending = await self._request({"batch": PAGE, "seq": after + 1, "next_by_subj": subject})
+            request = {"batch": PAGE, "seq": after + 1, "next_by_subj": subject}
+            entries, stamps, pending = await self._request(request, stamped=stamped)
             if entries:
                 after = entries[-1].revision
                 yield entries, stamps
             if not entries or pending == 0:
                 return
 
-    async def _request(self, request: dict[str, object]) -> tuple[list[Entry], list[bytes], int]:
-        """All entries of one answer, when each was stored, and how many messages are left behind them."""
+    async def _request(
+        self, request: dict[str, object], *, stamped: bool = False
+    ) -> tuple[list[Entry], list[bytes], int]:
+        """All entries of one answer, when each was stored if that is asked for, and how many messages are left behind."""
         entries: list[Entry] = []
         stamps: list[bytes] = []
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -102,7 +107,8 @@ class DirectReader:
                 key = key_of((header_field(headers, b"Nats-Subject") or b"").decode())
                 revision = int(header_field(headers, b"Nats-Sequence") or 0)
                 entries.append(Entry(key, entry_value(headers, data), revision))
-                stamps.append(header_field(headers, b"Nats-Time-Stamp") or b"")
+                if stamped:
+                    stamps.append(header_field(headers, b"Nats-Time-Stamp") or b"")
             elif not done.done():
                 if code in (204, 404):
                     done.set_result(int(header_field(headers, b"Nats-Num-Pending") or 0))

@@ -50,25 +50,30 @@ class DueQueue(Generic[*Record]):
         """The record at a key, as it is held."""
         return self._held.get(key)
 
-    def put(self, key: str, due_at: datetime | None, *record: *Record) -> None:
-        """Hold a record and queue it for ``due_at``, whatever was held and queued before."""
+    def put(self, key: str, due_at: datetime | None, *record: *Record) -> bool:
+        """Hold a record and queue it for ``due_at``, whatever was held and queued before.
+
+        Returns whether it may be due earlier than `next_at` said before: then a sleeper is to be woken.
+        """
         before = self._held.get(key)
         if before is not None:
             key = before[1]  # one string for a key, however often its record changes
             self._queued -= before[0] is not None
         if due_at is None:
             self._held[key] = (None, key, *record)
-            return
+            return False
         queued = (_count(due_at), key, *record)
         self._held[key] = queued
         self._queued += 1
         heapq.heappush(self._heap, queued)
+        is_first = self._heap[0] is queued
         if len(self._heap) > self._queued + self._queued // 2 + SLACK:
             self._clean()
+        return is_first
 
-    def queue(self, key: str, due_at: datetime | None) -> None:
-        """Set when a record that is held is due; ``None``: it is not due any more, but still held."""
-        self.put(key, due_at, *self._held[key][2:])
+    def queue(self, key: str, due_at: datetime | None) -> bool:
+        """Set when a record that is held is due; ``None``: it is not due any more, but still held. Returns as `put`."""
+        return self.put(key, due_at, *self._held[key][2:])
 
     def remove(self, key: str) -> None:
         """Neither hold the record nor have it queued."""
