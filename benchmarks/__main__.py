@@ -1,4 +1,4 @@
-"""``python -m benchmarks [--only planning,burst,steady,idle] [--count N] ...`` prints a table of figures."""
+"""``python -m benchmarks [--only planning,burst,steady,idle] [--idle 100000 1000000] ...`` prints a table of figures."""
 
 from __future__ import annotations
 
@@ -18,21 +18,25 @@ from benchmarks.world import Row
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", default="planning,burst,steady,idle", help="which to run, separated by commas")
-    parser.add_argument("--burst", type=int, default=10_000, help="schedules due at one instant")
+    parser.add_argument("--burst", type=int, nargs="+", default=[10_000, 100_000], help="schedules due at one instant")
     parser.add_argument("--steady", type=int, default=1_000, help="schedules that fire once a second")
-    parser.add_argument("--seconds", type=int, default=30, help="for how many seconds")
-    parser.add_argument("--idle", type=int, default=100_000, help="schedules that are not due")
+    parser.add_argument("--seconds", type=int, default=60, help="for how many seconds")
+    parser.add_argument(
+        "--idle", type=int, nargs="+", default=[100_000], help="schedules that are not due, e.g. 1000000"
+    )
     arguments = parser.parse_args()
     chosen = arguments.only.split(",")
     rows: list[Row] = []
     if "planning" in chosen:
         rows += planning()
     if "burst" in chosen:
-        rows += asyncio.run(burst(arguments.burst))
+        for count in arguments.burst:
+            rows += asyncio.run(burst(count))
     if "steady" in chosen:
         rows += asyncio.run(steady(arguments.steady, arguments.seconds))
     if "idle" in chosen:
-        rows += asyncio.run(idle(arguments.idle))
+        for count in arguments.idle:
+            rows += asyncio.run(idle(count))
     table = Table(title=f"naq on Python {platform.python_version()}, {platform.machine()}, sync on every write")
     for heading in ("what", "figure", "target", "bare loop, same run", "ratio"):
         table.add_column(heading, justify="left" if heading == "what" else "right")

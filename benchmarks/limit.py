@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from benchmarks.world import services
+from naq.engine.schedules import BULK, IN_FLIGHT
 from naq.names import LANES
 from naq.ports import Check, Committed, Put, Write
 from naq.services.kv_stores import KVStoreService
@@ -31,16 +32,29 @@ async def bare_fires_per_second(fires: int, batch: int = 400, lanes: int = LANES
             revisions |= dict(zip(part, outcome.revisions, strict=True))
         epoch = await store.put("epoch.0.0", b"x")
         todo = [range(start, min(start + batch, fires)) for start in range(0, fires, batch)]
-        batches: list[list[Write]] = [_writes(part, revisions, epoch) for part in todo]
+        return fires / await _race(store, [_writes(part, revisions, epoch) for part in todo], lanes)
 
-        async def lane() -> None:
-            while batches:
-                outcome = await store.transact(batches.pop())
-                assert isinstance(outcome, Committed), outcome
 
-        began = time.perf_counter()
-        await asyncio.gather(*(lane() for _ in range(lanes)))
-        return fires / (time.perf_counter() - began)
+async def bare_creations_per_second(count: int, batch: int = BULK, lanes: int = IN_FLIGHT) -> float:
+    """Records a second of prepared batches that create them."""
+    async with services() as manager:
+        store = await manager.get_service(KVStoreService)
+        parts = [range(start, min(start + batch, count)) for start in range(0, count, batch)]
+        batches: list[list[Write]] = [[Put(f"schedule.bench-{number}", RECORD, 0) for number in part] for part in parts]
+        return count / await _race(store, batches, lanes)
+
+
+async def _race(store: KVStoreService, batches: list[list[Write]], lanes: int) -> float:
+    """Seconds until all batches are committed, so many at once in flight."""
+
+    async def lane() -> None:
+        while batches:
+            outcome = await store.transact(batches.pop())
+            assert isinstance(outcome, Committed), outcome
+
+    began = time.perf_counter()
+    await asyncio.gather(*(lane() for _ in range(lanes)))
+    return time.perf_counter() - began
 
 
 async def bare_latencies(count: int = 500) -> list[float]:

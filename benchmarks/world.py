@@ -7,10 +7,14 @@ import resource
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
+from naq.job import QueuedJob
 from naq.services.base import ServiceManager
+from naq.services.kv_stores import KVStoreService
 from naq.testing.server import NatsServer
+from naq.wire import decode
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,22 @@ async def services(namespace: str = "bench", **config: object) -> AsyncIterator[
             settings = {"nats_url": server.url, "namespace": namespace, "request_timeout": 30, **config}
             async with ServiceManager(settings) as manager:
                 yield manager
+
+
+def beside(value: float, limit: float, form: str, unit: str) -> tuple[str, str]:
+    """The limit that was found in the same run, and the ratio, as a `Row` shows them."""
+    return f"{limit:{form}} {unit}", f"{value / limit:.2f}"
+
+
+async def fires(manager: ServiceManager) -> list[tuple[QueuedJob, datetime]]:
+    """All jobs in the stream, each with the time at which the server stored it."""
+    store = await manager.get_service(KVStoreService)
+    return [
+        (decode(QueuedJob, stored.entry.key, stored.entry.value), stored.stored_at)
+        async for page in store.scan_stored("job.>")
+        for stored in page
+        if stored.entry.value is not None
+    ]
 
 
 def percentile(values: Sequence[float], share: float) -> float:
