@@ -17,7 +17,7 @@ from naq.exceptions import StoreUnavailable
 from naq.names import Namespace
 from naq.ports import Entry
 from naq.services.connection import ConnectionService, ConnectionState
-from naq.services.protocol import header_field, status_code
+from naq.services.protocol import header_field, status_code, stored_place
 
 __all__ = ["DirectReader", "Stored", "entry_value"]
 
@@ -81,7 +81,7 @@ class DirectReader:
     ) -> AsyncIterator[tuple[list[Entry], list[bytes]]]:
         subject = self._names.subject(pattern)
         while True:
-            request = {"batch": PAGE, "seq": after + 1, "next_by_subj": subject}
+            request: dict[str, object] = {"batch": PAGE, "seq": after + 1, "next_by_subj": subject}
             entries, stamps, pending = await self._request(request, stamped=stamped)
             if entries:
                 after = entries[-1].revision
@@ -104,9 +104,8 @@ class DirectReader:
             progress += 1
             code = status_code(headers)
             if code == 0:
-                key = key_of((header_field(headers, b"Nats-Subject") or b"").decode())
-                revision = int(header_field(headers, b"Nats-Sequence") or 0)
-                entries.append(Entry(key, entry_value(headers, data), revision))
+                subject, revision = stored_place(headers)
+                entries.append(Entry(key_of(subject.decode()), entry_value(headers, data), int(revision)))
                 if stamped:
                     stamps.append(header_field(headers, b"Nats-Time-Stamp") or b"")
             elif not done.done():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,10 +21,12 @@ __all__ = [
     "header_field",
     "parse_delivery",
     "status_code",
+    "stored_place",
 ]
 
 OPENED_FOR = 8.0
 """Seconds for which an opened batch may wait for the rest; the server gives up after ten."""
+STORED_PLACE = re.compile(rb"\r\nNats-Subject: (\S+)\r\nNats-Sequence: (\d+)\r\n")
 BATCH_LIMIT = 1000
 """Messages that the server accepts in one atomic batch."""
 
@@ -106,6 +109,13 @@ def header_field(headers: bytes, name: bytes) -> bytes | None:
         return None
     start += len(name) + 4
     return headers[start : headers.index(b"\r\n", start)]
+
+
+def stored_place(headers: bytes) -> tuple[bytes, bytes]:
+    """Subject and sequence of a message that direct get delivers; the server writes them side by side, behind the
+    message's own headers. Empty and ``0`` when they are not there."""
+    found = STORED_PLACE.search(headers)
+    return (b"", b"0") if found is None else (found[1], found[2])
 
 
 def status_code(headers: bytes) -> int:

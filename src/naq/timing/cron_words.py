@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 from naq.timing.cron_fields import CronFields
@@ -18,6 +19,7 @@ MOST_TIMES = 4
 """More times than these are told as "every ..." or by field, not one by one."""
 
 
+@lru_cache(maxsize=1024)
 def describe(fields: CronFields, matches_both: bool) -> str:
     """The expression as a phrase; ``matches_both`` says whether day of month and weekday must both match."""
     words = _times(fields)
