@@ -135,7 +135,7 @@ async def start(options: list[str], shop: Path) -> AsyncIterator[Start]:
     running: list[Process] = []
 
     async def begin(*arguments: str, until: str = "ready", given: list[str] | None = None) -> Process:
-        process = Process([*(options if given is None else given), *arguments], {"PYTHONPATH": str(shop)})
+        process = Process([*(options if given is None else given), *arguments], {"PYTHONPATH": str(shop)}, logs=False)
         running.append(process)
         await process.start(until)
         return process

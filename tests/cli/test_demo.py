@@ -30,7 +30,7 @@ def left_behind(directory: Path) -> list[Path]:
 
 
 def test_it_ends_by_itself_and_well(tmp_path: Path) -> None:
-    result = finish(["demo", "--for", "3s"], {"TMPDIR": str(tmp_path)})
+    result = finish(["demo", "--for", "3s"], {"TMPDIR": str(tmp_path)}, logs=False)
     assert result.code == 0, result.out + result.err
     assert "fires were due, and each was run exactly once" in result.out
     assert result.err == ""
@@ -39,7 +39,7 @@ def test_it_ends_by_itself_and_well(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_ends_it_well(tmp_path: Path, number: signal.Signals) -> None:
-    process = Process(["demo"], {"TMPDIR": str(tmp_path)})
+    process = Process(["demo"], {"TMPDIR": str(tmp_path)}, logs=False)
     await process.start("fires")
     process.signal(number)
     assert await process.ended() == 0
@@ -48,7 +48,7 @@ async def test_a_signal_ends_it_well(tmp_path: Path, number: signal.Signals) -> 
 
 
 async def test_two_signals_end_it_without_a_verdict_and_leave_no_server(tmp_path: Path) -> None:
-    process = Process(["demo"], {"TMPDIR": str(tmp_path)})
+    process = Process(["demo"], {"TMPDIR": str(tmp_path)}, logs=False)
     await process.start("fires")
     (directory,) = left_behind(tmp_path)
     server = int((directory / "server" / "server.pid").read_text())

@@ -55,9 +55,9 @@ async def test_who_leads(naq: Command, start: Start) -> None:
     assert (nobody.code, nobody.out.startswith("nobody leads")) == (1, True)
     assert (await ask("leader", "--json")).json is None
     first = await start("scheduler", "--instance-id", "first")
-    assert first.lines[-1] == "naq scheduler ready instance=first leader=true"
+    assert first.lines == ["naq scheduler ready instance=first leader=true"]
     second = await start("scheduler", "--instance-id", "second")
-    assert second.lines[-1] == "naq scheduler ready instance=second leader=false"
+    assert second.lines == ["naq scheduler ready instance=second leader=false"]
     leader = (await ask("leader", "--json")).json
     assert leader["instance_id"] == "first"
     assert leader["became_leader_at"] <= leader["last_heartbeat"]

@@ -37,10 +37,11 @@ class ProcessEnded(AssertionError):
 
 
 class Process:
-    """One ``naq`` process; what it prints and logs is read line by line."""
+    """One ``naq`` process; what it prints, and logs if that is wanted, is read line by line."""
 
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-        """``arguments`` of ``naq``; ``environment`` on top of this process's own."""
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], *, logs: bool = True) -> None:
+        """``arguments`` of ``naq``; ``environment`` on top of this process's own; ``logs``: read them too."""
+        self._logs = logs
         self.arguments = arguments
         self.environment = environment
         self.lines: list[str] = []
@@ -70,7 +71,7 @@ class Process:
             "naq",
             *self.arguments,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+            stderr=asyncio.subprocess.STDOUT if self._logs else None,
             env={**os.environ, **self.environment},
             preexec_fn=_as_in_a_terminal,
         )
