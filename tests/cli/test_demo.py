@@ -30,7 +30,7 @@ def left_behind(directory: Path) -> list[Path]:
 
 
 def test_it_ends_by_itself_and_well(tmp_path: Path) -> None:
-    result = finish(["demo", "--for", "3s"], {"TMPDIR": str(tmp_path)}, logs=False)
+    result = finish(["demo", "--for", "3s"], {"TMPDIR": str(tmp_path)})
     assert result.code == 0, result.out + result.err
     assert "fires were due, and each was run exactly once" in result.out
     assert result.err == ""
