@@ -1,4 +1,4 @@
-"""``python -m benchmarks [--only planning,burst,steady,idle] [--idle 100000 1000000] ...`` prints a table of figures."""
+"""``python -m benchmarks [--only planning,burst,steady,jobs,idle] [--idle 100000 1000000] ...`` prints a table of figures."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from rich.table import Table
 
 from benchmarks.fires import burst, steady
 from benchmarks.idle import idle
+from benchmarks.jobs import jobs
 from benchmarks.planning import planning
 from benchmarks.world import Row
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", default="planning,burst,steady,idle", help="which to run, separated by commas")
+    parser.add_argument("--only", default="planning,burst,steady,jobs,idle", help="which to run, separated by commas")
     parser.add_argument("--burst", type=int, nargs="+", default=[10_000, 100_000], help="schedules due at one instant")
     parser.add_argument("--steady", type=int, default=1_000, help="schedules that fire once a second")
     parser.add_argument("--seconds", type=int, default=60, help="for how many seconds")
+    parser.add_argument("--jobs", type=int, default=20_000, help="trivial jobs from enqueueing to result")
+    parser.add_argument("--rate", type=int, default=200, help="fires a second, each timed until its function starts")
     parser.add_argument(
         "--idle", type=int, nargs="+", default=[100_000], help="schedules that are not due, e.g. 1000000"
     )
@@ -34,6 +37,8 @@ def main() -> None:
             rows += asyncio.run(burst(count))
     if "steady" in chosen:
         rows += asyncio.run(steady(arguments.steady, arguments.seconds))
+    if "jobs" in chosen:
+        rows += asyncio.run(jobs(arguments.jobs, arguments.rate, min(arguments.seconds, 15)))
     if "idle" in chosen:
         for count in arguments.idle:
             rows += asyncio.run(idle(count))

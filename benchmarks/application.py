@@ -1,0 +1,21 @@
+"""The application that the workers of the benchmarks run."""
+
+from __future__ import annotations
+
+from benchmarks.runs import write_run
+from naq import Naq
+from naq.engine.context import JobContext
+
+app = Naq()
+
+
+@app.job
+async def nothing() -> None:
+    """The trivial job."""
+
+
+@app.job
+async def record(context: JobContext) -> None:
+    """Write down when it began, and for which nominal time."""
+    nominal_at = context.nominal_at
+    write_run(str(context.schedule_id), None if nominal_at is None else nominal_at.timestamp())

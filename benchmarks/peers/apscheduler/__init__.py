@@ -1,0 +1,1 @@
+"""APScheduler 3 with its jobs in PostgreSQL."""

@@ -1,0 +1,1 @@
+"""arq: a worker on one event loop, jobs in Redis."""

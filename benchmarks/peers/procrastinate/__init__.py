@@ -1,0 +1,1 @@
+"""procrastinate: tasks in PostgreSQL, periodic ones among them."""
