@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ def main() -> None:
     jobs.add_argument("--rate", type=int, default=200, help="instants a second at which a function is to start")
     schedules = commands.add_parser("schedules", help="lost and duplicate runs of schedules that are due once a second")
     schedules.add_argument("--schedules", type=int, default=50, help="how many are due each second")
+    schedules.add_argument("--kills", type=int, default=4, help="how often what fires is killed")
     for command, seconds in ((jobs, 15), (schedules, 25)):
         command.add_argument("--seconds", type=int, default=seconds, help="for how many seconds")
         command.add_argument("--only", help="names of peers, separated by commas")
@@ -36,13 +38,16 @@ def main() -> None:
     among = [peer for peer in PEERS if peer.name == "naq" or _takes_part(peer, arguments.command)]
     peers = chosen(arguments.only, among)
     console = Console(width=140)
-    began = datetime.now(UTC)
+    began, load = datetime.now(UTC), os.getloadavg()[0]
     if arguments.command == "jobs":
         table = asyncio.run(_jobs(peers, arguments, console))
     else:
-        table = asyncio.run(_schedules(peers, Workload(arguments.schedules, arguments.seconds), console))
+        table = asyncio.run(
+            _schedules(peers, Workload(arguments.schedules, arguments.seconds, arguments.kills), console)
+        )
     console.print(table)
-    console.print(f"{began:%Y-%m-%d %H:%M} UTC, Python {platform.python_version()}, {platform.machine()}")
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, load average {load:.1f} before"
+    console.print(f"{began:%Y-%m-%d %H:%M} UTC, Python {platform.python_version()}, {machine}")
     for line in asyncio.run(_versions(peers)):
         console.print(line)
 
@@ -75,7 +80,7 @@ async def _jobs(peers: Sequence[Peer], arguments: argparse.Namespace, console: C
 
 async def _schedules(peers: Sequence[Peer], workload: Workload, console: Console) -> Table:
     table = Table(title=f"{workload.schedules} schedules, due once a second, for {workload.seconds} s")
-    for heading in ("what", "peer", "due", "lost (LF)", "twice (DF)", "late p50", "late p99"):
+    for heading in ("what", "peer", "due", "lost (LF)", "twice (DF)", "late p50", "late p99", "latest"):
         table.add_column(heading, justify="left" if heading in {"what", "peer"} else "right")
     for scenario in Scenario:
         for peer in peers:
@@ -83,7 +88,7 @@ async def _schedules(peers: Sequence[Peer], workload: Workload, console: Console
             console.print(f"{scenario}: {peer.title} ...")
             verdict = await measured(peer, scenario, workload)
             figures = (str(verdict.targets), str(verdict.lost), str(verdict.duplicate))
-            late = (f"{verdict.late(share):,.1f} ms" for share in (0.5, 0.99))
+            late = (f"{verdict.late(share):,.1f} ms" for share in (0.5, 0.99, 1.0))
             table.add_row(scenario, peer.title + _remark(peer, scenario), *figures, *late)
         table.add_section()
     return table

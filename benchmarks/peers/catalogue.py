@@ -38,6 +38,8 @@ class Scheduling:
     """Run to their ends first."""
     beside: tuple[Command, ...] = ()
     """Run all the time."""
+    recovers_within: float = 0.0
+    """Seconds after a kill in which it promises to run what was in the hands of the killed process."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,7 @@ PROCRASTINATE = Peer(
         instance=("procrastinate", "--app", f"{HERE}.procrastinate.app.app", "worker", "--concurrency", "10"),
         several=True,
         before=(("procrastinate", "--app", f"{HERE}.procrastinate.app.app", "schema", "--apply"),),
+        recovers_within=45.0,
     ),
 )
 PEERS = (NAQ, APSCHEDULER, CELERY, ARQ, PROCRASTINATE)

@@ -1,11 +1,16 @@
-"""Schedules that are due once a second: with one instance, with two at once, and with the one that fires killed in the middle."""
+"""Schedules that are due once a second: with one instance, with two at once, and with the one that fires killed in the middle.
+
+A kill comes while runs begin: when half of the schedules have run since the moment that was chosen for it. What is killed is
+started anew, as a supervisor does; where there are two instances they are killed in turn, so that it hits the one that has
+taken over from the other.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +22,7 @@ from benchmarks.peers.environments import environment_of
 from benchmarks.peers.processes import RESTART_AFTER, Place, Process
 from benchmarks.peers.servers import serving
 from benchmarks.peers.settings import SCHEDULES, URL
-from benchmarks.runs import RECORDS, read_runs
+from benchmarks.runs import RECORDS, count_runs, read_runs
 
 __all__ = ["Scenario", "Workload", "measured", "place_for"]
 
@@ -39,10 +44,11 @@ class Scenario(StrEnum):
 
 @dataclass(frozen=True)
 class Workload:
-    """So many schedules, due once a second, for so many seconds."""
+    """So many schedules, due once a second, for so many seconds, with so many kills where there are any."""
 
     schedules: int
     seconds: int
+    kills: int
 
     @property
     def names(self) -> list[str]:
@@ -66,47 +72,78 @@ async def measured(peer: Peer, scenario: Scenario, workload: Workload) -> Verdic
     """One scenario from an empty server to the verdict."""
     scheduling = peer.scheduling
     assert scheduling is not None
-    instances = 2 if scenario is Scenario.TWO or (scenario is Scenario.KILL and scheduling.several) else 1
-    async with place_for(peer, workload.schedules) as (place, runs), AsyncExitStack() as started:
-
-        async def start(command: Sequence[str], number: int = 0) -> Process:
-            process = await place.start(command, number=number)
-            started.push_async_callback(process.stop)
-            return process
-
+    two = scenario is Scenario.TWO or (scenario is Scenario.KILL and scheduling.several)
+    async with place_for(peer, workload.schedules) as (place, runs), Crew(place) as crew:
         for command in scheduling.before:
             await place.finish(command)
-        processes = [await start(command) for command in scheduling.beside]
-        first = await start(scheduling.instance)
-        processes.append(first)
-        await _until_all_ran(runs, workload, processes)
-        if instances == 2:
-            processes.append(await start(scheduling.instance, 1))
+        for command in scheduling.beside:
+            await crew.start(command)
+        instances = [await crew.start(scheduling.instance, 0)]
+        await _until_all_ran(runs, workload, crew)
+        if two:
+            instances.append(await crew.start(scheduling.instance, 1))
             await asyncio.sleep(WARM)
         await asyncio.sleep(WARM)
         begin = time.time()
-        if scenario is Scenario.KILL:
-            await asyncio.sleep(workload.seconds / 2)
-            await first.kill()
-            processes.remove(first)
-            if instances == 1:
-                await asyncio.sleep(RESTART_AFTER)
-                processes.append(await start(scheduling.instance))
         end = begin + workload.seconds
-        await asyncio.sleep(end + SETTLE - time.time())
-        _all_running(processes)
+        settle = SETTLE
+        if scenario is Scenario.KILL:
+            settle = max(SETTLE, scheduling.recovers_within)
+            for number in range(workload.kills):
+                await asyncio.sleep(begin + workload.seconds * (number + 1) / (workload.kills + 1) - time.time())
+                await _until_runs_begin(runs, workload)
+                turn = number % len(instances)
+                instances[turn] = await crew.replace(instances[turn], scheduling.instance, turn)
+        await asyncio.sleep(end + settle - time.time())
+        crew.check()
         return judge(workload.names, read_runs(runs), begin, end)
 
 
-async def _until_all_ran(runs: Path, workload: Workload, processes: Sequence[Process]) -> None:
+class Crew:
+    """The processes of one scenario, all of which run until it is over."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._processes: list[Process] = []
+
+    async def __aenter__(self) -> Crew:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        while self._processes:
+            await self._processes.pop().stop()
+
+    async def start(self, command: Sequence[str], number: int = 0) -> Process:
+        process = await self._place.start(command, number=number)
+        self._processes.append(process)
+        return process
+
+    async def replace(self, process: Process, command: Sequence[str], number: int) -> Process:
+        """Kill it, and start it anew as a supervisor does."""
+        self._processes.remove(process)
+        await process.kill()
+        await asyncio.sleep(RESTART_AFTER)
+        return await self.start(command, number)
+
+    def check(self) -> None:
+        """A peer that broke down says nothing about what it promises: end the program with what it said."""
+        for process in self._processes:
+            if not process.running:
+                raise SystemExit(f"a process of the comparison ended by itself:\n{process.said()}")
+
+
+async def _until_all_ran(runs: Path, workload: Workload, crew: Crew) -> None:
     async with asyncio.timeout(READY):
         while {run.schedule for run in read_runs(runs)} != set(workload.names):
-            _all_running(processes)
+            crew.check()
             await asyncio.sleep(0.1)
 
 
-def _all_running(processes: Sequence[Process]) -> None:
-    """A peer that broke down says nothing about what it promises."""
-    for process in processes:
-        if not process.running:
-            raise SystemExit(f"a process of the comparison ended by itself:\n{process.said()}")
+async def _until_runs_begin(runs: Path, workload: Workload) -> None:
+    """Return when half of the schedules have run once more."""
+    wanted = count_runs(runs) + workload.schedules // 2
+    async with asyncio.timeout(READY):
+        while True:
+            await asyncio.sleep(0.002)
+            if count_runs(runs) >= wanted:
+                return
