@@ -17,8 +17,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.application import nothing, record
+from benchmarks.limit import bare_latencies
 from benchmarks.runs import RECORDS, read_runs
-from benchmarks.world import Row, percentile, services
+from benchmarks.world import Row, beside, percentile, services
 from naq.job import Job
 from naq.job_records import StoredResult
 from naq.services.base import ServiceManager
@@ -38,12 +39,13 @@ async def jobs(count: int, rate: int, seconds: int) -> list[Row]:
         done = await throughput(manager, count)
     async with services() as manager:
         late = await start_latencies(manager, rate, seconds)
+    bare = await bare_latencies()
     name = f"{rate:,} fires/s for {seconds} s: nominal time to the function's start"
     return [
         Row(f"{count:,} trivial async jobs, enqueue to result, one worker", f"{done:,.0f} jobs/s", ">= 3,000 /s"),
         Row(f"{name}: lost", f"{rate * seconds - len(late)}", "0"),
-        Row(f"{name}: p50", f"{percentile(late, 0.5):.2f} ms", "<= 5 ms"),
-        Row(f"{name}: p99", f"{percentile(late, 0.99):.2f} ms", "<= 25 ms"),
+        Row(f"{name}: p50", *beside(percentile(late, 0.5), percentile(bare, 0.5), "<= 5 ms")),
+        Row(f"{name}: p99", *beside(percentile(late, 0.99), percentile(bare, 0.99), "<= 25 ms")),
     ]
 
 
