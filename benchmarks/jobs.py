@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.application import nothing, record
 from benchmarks.limit import bare_latencies
 from benchmarks.runs import RECORDS, read_runs
-from benchmarks.world import Row, beside, percentile, services
+from benchmarks.world import Row, latency_beside, percentile, services
 from naq.job import Job
 from naq.job_records import StoredResult
 from naq.services.base import ServiceManager
@@ -44,8 +44,8 @@ async def jobs(count: int, rate: int, seconds: int) -> list[Row]:
     return [
         Row(f"{count:,} trivial async jobs, enqueue to result, one worker", f"{done:,.0f} jobs/s", ">= 3,000 /s"),
         Row(f"{name}: lost", f"{rate * seconds - len(late)}", "0"),
-        Row(f"{name}: p50", *beside(percentile(late, 0.5), percentile(bare, 0.5), "<= 5 ms")),
-        Row(f"{name}: p99", *beside(percentile(late, 0.99), percentile(bare, 0.99), "<= 25 ms")),
+        Row(f"{name}: p50", *latency_beside(percentile(late, 0.5), percentile(bare, 0.5), "<= 5 ms")),
+        Row(f"{name}: p99", *latency_beside(percentile(late, 0.99), percentile(bare, 0.99), "<= 25 ms")),
     ]
 
 

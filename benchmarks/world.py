@@ -59,9 +59,9 @@ def percentile(values: Sequence[float], share: float) -> float:
     return values[min(len(values) - 1, int(len(values) * share))] if values else float("nan")
 
 
-def beside(value: float, limit: float, target: str = "") -> tuple[str, str, str, str]:
+def latency_beside(value: float, limit: float, target: str = "") -> tuple[str, str, str, str]:
     """A latency beside what one bare batch after the other takes until it is acknowledged; both in milliseconds."""
-    return f"{value:.2f} ms", target, f"{limit:.2f} ms", f"{value / limit:.2f}"
+    return f"{value:.2f} ms", target, *beside(value, limit, ".2f", "ms")
 
 
 def cpu_seconds() -> float:
