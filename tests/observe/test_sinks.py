@@ -233,6 +233,12 @@ def test_a_bad_url_is_refused(url: Any, complaint: str) -> None:
     assert "url = " in str(caught.value)
 
 
+def test_without_the_library_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    with pytest.raises(InvalidInput, match=r"pip install 'naq\[webhook\]'"):
+        Webhook("https://example.org")
+
+
 def test_other_bad_input_is_refused(config: dict[str, Any]) -> None:
     app = Naq(**config)
     with pytest.raises(InvalidInput, match=r"secret = \*\*\*"):

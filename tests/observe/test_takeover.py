@@ -21,7 +21,8 @@ WATCH = "lease.alerts-shop"
 
 @pytest.fixture
 async def world(config: dict[str, Any], hook: Hook) -> AsyncIterator[dict[str, Process]]:
-    """Two schedulers, either of which may watch, and a worker."""
+    """Two schedulers, either of which may watch, and a worker. The webhook answers nothing from the start."""
+    hook.gate.clear()
     processes = {}
     for name in ("one", "two", "worker"):
         environment = {
@@ -45,7 +46,6 @@ async def world(config: dict[str, Any], hook: Hook) -> AsyncIterator[dict[str, P
 @pytest.mark.slow
 async def test_kill_9_while_an_alert_is_told(config: dict[str, Any], world: dict[str, Process], hook: Hook) -> None:
     """The webhook took the post and never answered: nobody knows whether it was told, so it is told again, once."""
-    hook.gate.clear()
     await hook.until(2)
     async with ServiceManager(config) as services:
         store = await services.get_service(KVStoreService)

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import importlib.util
+import importlib
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -64,15 +64,14 @@ class Webhook:
         self._headers = dict(headers or {})
         self._clock: Clock = clock or SystemClock()
         self._client: httpx.AsyncClient | None = None
-        _require_library()
+        self._library = _library()
 
     def __repr__(self) -> str:
         return f"Webhook({_masked(self.url)!r})"
 
     async def deliver(self, told: Told) -> None:
         """Post it. Raises `SinkError` for every answer but 2xx, and when none comes in time."""
-        import httpx  # an extra: only who has webhooks needs it
-
+        httpx = self._library
         if self._client is None:
             self._client = httpx.AsyncClient(timeout=self._timeout, follow_redirects=False)
             logging.getLogger("httpx").addFilter(self._is_not_mine)
@@ -122,11 +121,15 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     return "sha256=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
 
 
-def _require_library() -> None:
-    if importlib.util.find_spec("httpx") is None:
+def _library() -> Any:
+    """The HTTP client, which is an extra. It is imported where a webhook is declared: that takes longer than a loop may
+    stand still."""
+    try:
+        return importlib.import_module("httpx")
+    except ModuleNotFoundError:
         raise InvalidInput(
             Problem("to", "Webhook(...)", "needs the package httpx: pip install 'naq[webhook]'", "a function")
-        )
+        ) from None
 
 
 def _checked(url: object) -> str:
