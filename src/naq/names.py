@@ -13,6 +13,7 @@ import hashlib
 import re
 import secrets
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from naq.exceptions import InvalidInput
@@ -99,7 +100,12 @@ def new_id() -> str:
 
 def instant_text(instant: datetime) -> str:
     """``20261124T090000Z``, with ``_123456`` before the ``Z`` when there are microseconds."""
-    utc = instant.astimezone(UTC)
+    return _utc_text(instant.astimezone(UTC))
+
+
+@lru_cache(maxsize=1024)
+def _utc_text(utc: datetime) -> str:
+    """Many schedules share an instant. Not kept for other zones: there two instants may compare equal (``fold``)."""
     fraction = f"_{utc.microsecond:06d}" if utc.microsecond else ""
     return f"{utc.year:04d}{utc.month:02d}{utc.day:02d}T{utc.hour:02d}{utc.minute:02d}{utc.second:02d}{fraction}Z"
 

@@ -220,9 +220,11 @@ class Mirror:
     def requeue(self, key: str) -> None:
         """Put a key back into the due-queue as its record says, if it is not there."""
         held = self.due.get(key)
-        if held is None or held[0] is not None or key in self.quarantined:
+        if held is None or key in self.quarantined:
             return
-        _, _, _, value, _ = held
+        queued_for, _, _, value, status = held
+        if queued_for is not None or status not in (None, ScheduleStatus.ACTIVE):
+            return
         _, due_at = self._head(key, value)
         if self.due.queue(key, due_at):
             self.changed.set()

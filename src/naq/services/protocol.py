@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from naq.exceptions import TransactionTooLarge
 
@@ -126,8 +127,7 @@ def status_code(headers: bytes) -> int:
     return int(code) if code.isdigit() else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """What a consumer's reply subject says of a message."""
 
     stream_seq: int
