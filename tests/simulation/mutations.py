@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
@@ -92,13 +93,21 @@ def refused_is_done() -> AbstractContextManager[Any]:
 @contextmanager
 def no_requeue() -> Iterator[None]:
     """A key that could not be committed is not tried again."""
-    commit = Firing.commit
+    commit, requeue = Firing.commit, Mirror.requeue
+    committing = ContextVar("committing", default=False)  # several commits may be under way at once
 
     async def once(self: Firing, *args: Any) -> Any:
-        with patch.object(Mirror, "requeue", lambda *_: None):
+        token = committing.set(True)
+        try:
             return await commit(self, *args)
+        finally:
+            committing.reset(token)
 
-    with patch.object(Firing, "commit", once):
+    def never(self: Mirror, key: str) -> None:
+        if not committing.get():
+            requeue(self, key)
+
+    with patch.object(Firing, "commit", once), patch.object(Mirror, "requeue", never):
         yield
 
 
