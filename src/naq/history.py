@@ -104,7 +104,7 @@ class HistorySink(Protocol):
 class HistorySource(Protocol):
     """What a worker asks the history."""
 
-    async def previous_success_at(self, schedule_id: str) -> datetime | None:
-        """The nominal time of the schedule's last run that succeeded (`HistoryRecord.succeeded_for`); ``None``: there is
-        none in the history. Raises `StoreError` when it cannot be asked."""
+    async def last_success(self, schedule_id: str) -> HistoryRecord | None:
+        """The schedule's last run that succeeded; ``None``: there is none in the history. Raises `StoreError` when it
+        cannot be asked."""
         ...

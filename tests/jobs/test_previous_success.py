@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
 
+from naq.clock import SystemClock
 from naq.engine.context import JobContext
-from naq.exceptions import JobFailed
-from naq.job import Job
+from naq.engine.execute import Runner
+from naq.engine.outcome import Returned
+from naq.engine.registry import Registry
+from naq.exceptions import JobFailed, StoreUnavailable
+from naq.history import HistoryRecord, RunOutcome
+from naq.job import Job, JobSpec, QueuedJob
 from naq.services.jobs import JobService
 from naq.services.scheduler import SchedulerService
 from naq.testing.scheduler import ManualScheduler
 from tests.jobs import functions
 from tests.jobs.conftest import HANG, StartWorker
 
+NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 FAR = {"type": "once", "run_at": "2100-01-01T00:00:00Z"}
 
 
@@ -62,6 +69,38 @@ async def test_a_job_of_no_schedule_is_told_none(jobs: JobService, start_worker:
     await start_worker()
     for _ in range(2):
         assert await jobs.result(await jobs.enqueue(functions.told_previous_success), timeout=HANG) is None
+
+
+class AwayAtFirst:
+    """A history that cannot be asked twice, and then can."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def last_success(self, schedule_id: str) -> HistoryRecord | None:
+        self.asked += 1
+        if self.asked < 3:
+            raise StoreUnavailable("not connected")
+        return HistoryRecord(schedule_id=schedule_id, outcome=RunOutcome.COMPLETED, at=NOON, nominal_at=NOON)
+
+
+async def test_a_history_that_cannot_be_asked_is_asked_again_and_told_of_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    history, ended = AwayAtFirst(), asyncio.get_running_loop().create_future()
+    runner = Runner(Registry(["tests.jobs.functions:*"]), SystemClock(), "w", history)
+    spec = JobSpec(func="tests.jobs.functions:told_previous_success")
+    queued = QueuedJob(job_id="s/1", spec=spec, enqueued_at=NOON, schedule_id="s")
+    runner.start(queued, lambda attempt, outcome: ended.set_result(outcome))
+    async with asyncio.timeout(HANG):
+        outcome = await ended
+    await runner.close()
+    assert isinstance(outcome, Returned)
+    assert bytes(outcome.value) == b'"2030-01-01T12:00:00Z"'
+    assert history.asked == 3
+    assert [record.message for record in caplog.records if "waits" in record.message] == [
+        "job s/1 waits for its schedule's history: not connected"
+    ]
 
 
 def test_on_the_manual_scheduler() -> None:

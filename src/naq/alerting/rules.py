@@ -193,18 +193,27 @@ class Missed(Rule, frozen=True):
         return f"missed{' or skipped' if self.skipped else ''}{self._filters()}"
 
 
-class RunningLongerThan(Rule, frozen=True):
-    """One attempt of a job has been running for longer than this; each run has an alert of its own. It ends with the run."""
+class _Lasting(Rule, frozen=True):
+    """What a rule has whose condition holds when something has lasted for too long."""
 
     seconds: Duration
 
-    word: ClassVar[str] = "running-long"
-    hears: ClassVar[frozenset[EventType]] = ENDED | {EventType.JOB_STARTED}
     by_time: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         Rule.__post_init__(self)
         msgspec.structs.force_setattr(self, "seconds", parse_duration(self.seconds, "seconds"))
+
+    def look_at(self, standing: Standing) -> datetime | None:
+        """When it will have lasted for so long."""
+        return None if standing.since is None else standing.since + parse_duration(self.seconds, "seconds")
+
+
+class RunningLongerThan(_Lasting, frozen=True):
+    """One attempt of a job has been running for longer than this; each run has an alert of its own. It ends with the run."""
+
+    word: ClassVar[str] = "running-long"
+    hears: ClassVar[frozenset[EventType]] = ENDED | {EventType.JOB_STARTED}
 
     def subject(self, event: Event) -> str | None:
         """The job."""
@@ -228,22 +237,16 @@ class RunningLongerThan(Rule, frozen=True):
             return None
         return f"it has been running since {_instant(standing.since)}, longer than {_length(self.seconds)}"
 
-    def look_at(self, standing: Standing) -> datetime | None:
-        """When it will have been running for so long."""
-        return _later(standing.since, self.seconds)
-
     def __str__(self) -> str:
         return f"running longer than {_length(self.seconds)}{self._filters()}"
 
 
-class NotRunSince(Rule, frozen=True):
+class NotRunSince(_Lasting, frozen=True):
     """A dead man's switch: no run of an active schedule has succeeded for so long, or ever.
 
     For a schedule that never succeeded, time counts from its creation, its ``start_at`` or its resumption, whichever is
     last. One that is paused, completed, cancelled or deleted is not watched. It ends with a success.
     """
-
-    seconds: Duration
 
     word: ClassVar[str] = "not-run"
     hears: ClassVar[frozenset[EventType]] = LEFT | {
@@ -251,12 +254,7 @@ class NotRunSince(Rule, frozen=True):
         EventType.SCHEDULE_PAUSED,
         EventType.SCHEDULE_COMPLETED,
     }
-    by_time: ClassVar[bool] = True
     is_stored: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        Rule.__post_init__(self)
-        msgspec.structs.force_setattr(self, "seconds", parse_duration(self.seconds, "seconds"))
 
     def subject(self, event: Event) -> str | None:
         """The schedule."""
@@ -277,16 +275,8 @@ class NotRunSince(Rule, frozen=True):
             return None
         return f"no run has succeeded since {_instant(standing.since)}, for more than {_length(self.seconds)}"
 
-    def look_at(self, standing: Standing) -> datetime | None:
-        """When the last success will be too long ago."""
-        return _later(standing.since, self.seconds)
-
     def __str__(self) -> str:
         return f"not run since {_length(self.seconds)}{self._filters()}"
-
-
-def _later(since: datetime | None, seconds: Duration) -> datetime | None:
-    return None if since is None else since + parse_duration(seconds, "seconds")
 
 
 def _length(duration: Duration) -> str:

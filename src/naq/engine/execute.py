@@ -25,6 +25,7 @@ from naq.engine.processes import Child, Processes
 from naq.engine.registry import Registry
 from naq.engine.target import Target
 from naq.engine.threads import SyncCall, Threads
+from naq.engine.trouble import wait_after
 from naq.exceptions import InvalidJob, JobCancelled, JobTimeout, StoreError, UnknownFunction
 from naq.history import HistorySource
 from naq.job import QueuedJob
@@ -35,8 +36,6 @@ __all__ = ["Attempt", "Middleware", "Runner", "returned"]
 
 GRACE = 5.0
 """Seconds an attempt has to end after it was stopped, before it is given up."""
-LOOK_AGAIN_AFTER = 0.5
-"""Seconds before the history is asked again after it could not be."""
 POLITE_FOR = 0.5
 """Seconds a sync job has to see by itself that it is to stop, before an exception is raised in it."""
 NULL = msgspec.Raw(b"null")
@@ -187,13 +186,17 @@ class Runner:
 
     async def _learn_previous_success(self, attempt: Attempt, schedule_id: str) -> None:
         """Put it into the context; asked until there is an answer, for "none" is not "could not ask"."""
+        tries, job_id = 0, attempt.queued.job_id
         while attempt.stop_reason is None:
             try:
-                attempt.context.previous_success_at = await self._history.previous_success_at(schedule_id)
+                last = await self._history.last_success(schedule_id)
             except StoreError as error:
-                log.warning("job %s waits for its schedule's history: %s", attempt.queued.job_id, error)
-                await self._clock.sleep(LOOK_AGAIN_AFTER)
+                tries += 1
+                if tries == 1:
+                    log.warning("job %s waits for its schedule's history: %s", job_id, error)
+                await self._clock.sleep(wait_after(tries, error, job_id))
             else:
+                attempt.context.previous_success_at = None if last is None else last.succeeded_for
                 return
 
     async def _call(self, attempt: Attempt, target: Target, args: list[Any], kwargs: dict[str, Any]) -> Any:

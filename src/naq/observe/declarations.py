@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from fnmatch import fnmatchcase
 from typing import Any
 
 from naq.alerting.board import WatchedRule
@@ -16,12 +15,13 @@ from naq.exceptions import InvalidInput
 from naq.names import check_schedule_id
 from naq.observe.sinks import Sink, as_sink, as_sinks
 from naq.timing.duration import parse_duration
-from naq.wire import function_name
 
 __all__ = ["DeclaredAlert", "DeclaredSink", "Observed", "To"]
 
 To = Sink | Callable[..., Any] | Sequence[Sink | Callable[..., Any]]
 """A function or a sink, or several."""
+NO_FILTERS = Rule()
+"""Lets everything pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +46,14 @@ class DeclaredSink:
     name: str
     sink: Sink
     types: frozenset[str] | None = None
-    schedule: str | None = None
-    func: str | None = None
-    queue: str | None = None
+    filters: Rule = NO_FILTERS
+    """A rule for its filters alone."""
     local: bool = False
 
     def wants(self, event: Event) -> bool:
-        """Whether the sink is to be told of this event."""
-        return (
-            (self.types is None or event.type in self.types)
-            and (self.schedule is None or fnmatchcase(event.schedule_id or "", self.schedule))
-            and (self.func is None or fnmatchcase(event.func or "", self.func))
-            and (self.queue is None or fnmatchcase(event.queue or "", self.queue))
+        """Whether the sink is to be told of this event; what an event has no name of passes as an empty one."""
+        return (self.types is None or event.type in self.types) and self.filters.fits(
+            event.schedule_id or "", event.func or "", event.queue or ""
         )
 
 
@@ -108,23 +104,18 @@ class Observed:
     ) -> None:
         """Declare a sink of events. Raises `InvalidInput`."""
         filters = Rule(schedule=schedule, func=func, queue=queue)
-        reference = (
-            filters.func if filters.func is None or isinstance(filters.func, str) else function_name(filters.func)
-        )
         name = f"{sum(not sink.local for sink in self.sinks)}"
-        self.sinks.append(
-            DeclaredSink(name, as_sink(to), _types(types), filters.schedule, reference, filters.queue, local)
-        )
+        self.sinks.append(DeclaredSink(name, as_sink(to), _types(types), filters, local))
 
 
 def _types(given: Collection[EventType | str] | None) -> frozenset[str] | None:
     if given is None:
         return None
-    wanted: Iterable[EventType | str] = (given,) if isinstance(given, str) else given
+    wanted: Collection[EventType | str] = (given,) if isinstance(given, str) else given
     for each in wanted:
         if each not in set(EventType):
             raise InvalidInput.of("types", str(each), "is no type of event (naq.events.EventType)", ["job_failed"])
-    return frozenset(map(str, (given,) if isinstance(given, str) else given))
+    return frozenset(map(str, wanted))
 
 
 def _name_of(rule: Rule) -> str:

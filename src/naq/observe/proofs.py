@@ -17,7 +17,6 @@ from naq.alerting.rules import NotRunSince, Rule, RunningLongerThan
 from naq.alerting.standing import Standing
 from naq.engine.mirror import Mirror
 from naq.exceptions import RecordUnreadable
-from naq.history import RunOutcome
 from naq.job import JobStatus
 from naq.names import schedule_key
 from naq.schedule import ScheduleStatus
@@ -29,8 +28,6 @@ __all__ = ["Proofs"]
 
 SLICE = 500
 """Schedules that are looked at before others have their turn."""
-LOOKED_BACK = 10_000
-"""Records of a schedule's history that are looked through at most."""
 
 
 class _Job(msgspec.Struct, frozen=True):
@@ -111,10 +108,10 @@ class Proofs:
         if standing is None or standing.since is None or watched is None:
             return None
         known = max(standing.since, watched.since or standing.since)
-        for record in await self._history.history(schedule_id, LOOKED_BACK):
-            if record.outcome is RunOutcome.COMPLETED:
-                return standing.evolve(since=max(known, record.at), job_id=record.job_id)
-        return standing.evolve(since=known)
+        last = await self._history.last_success(schedule_id)
+        if last is None:
+            return standing.evolve(since=known)
+        return standing.evolve(since=max(known, last.at), job_id=last.job_id)
 
     def _watched(self, key: str, rule: Rule | None) -> Watched | None:
         """An active schedule, if the rule watches it; one whose record cannot be read stays watched if it was."""

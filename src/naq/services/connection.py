@@ -298,12 +298,12 @@ class ConnectionService(BaseService):
     def _on_denied(self, doing: str, subject: str) -> None:
         """The user may not do this: it is said, once in a while, and nobody waits for an answer that cannot come."""
         now = asyncio.get_running_loop().time()
+        reason = f"NATS at {self.where} forbids this user {doing} {subject!r}: give it that permission"
         if now - self._forbidden.get(subject, -inf) >= SAY_AGAIN_AFTER:
             self._forbidden[subject] = now
-            log.error("NATS at %s forbids this user %s %r: give it that permission", self.where, doing, subject)
+            log.error("%s", reason)
         for asked in self._answers.values():
             if not asked.answer.done() and subject in map(str.lower, asked.subjects):
-                reason = f"NATS at {self.where} forbids this user {doing} {subject!r}: give it that permission"
                 asked.fail(StoreForbidden(reason))
 
     async def _on_lost(self) -> None:

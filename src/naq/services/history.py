@@ -9,13 +9,12 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.exceptions import RecordUnreadable
-from naq.history import HistoryRecord
+from naq.history import HistoryRecord, RunOutcome
 from naq.names import Namespace, check_schedule_id
 from naq.ports import Entry
 from naq.services.base import BaseService, ServiceManager
@@ -107,8 +106,8 @@ class HistoryService(BaseService):
             found.extend(_readable(entries))
         return list(reversed(found))
 
-    async def previous_success_at(self, schedule_id: str) -> datetime | None:
-        """The nominal time of the schedule's last run that succeeded; ``None``: there is none in the history.
+    async def last_success(self, schedule_id: str) -> HistoryRecord | None:
+        """The schedule's last run that succeeded; ``None``: there is none in the history.
 
         One question when the newest record is a success, as it is most of the time. Raises `StoreUnavailable` when the
         store cannot be asked.
@@ -117,11 +116,11 @@ class HistoryService(BaseService):
         newest = await self._reader.get(schedule_id)
         if newest is None:
             return None
-        for record in _readable([newest]):
-            if record.succeeded_for is not None:
-                return record.succeeded_for
-        runs = await self.history(schedule_id, self.settings.history_length)
-        return next((run.succeeded_for for run in runs if run.succeeded_for is not None), None)
+        last = _last_success([newest])
+        if last is None:
+            async for entries in self._reader.scan(schedule_id, 0):
+                last = _last_success(entries) or last
+        return last
 
     async def forget(self, schedule_id: str) -> None:
         """Remove a schedule's history."""
@@ -134,6 +133,12 @@ class HistoryService(BaseService):
 
     def _messages(self, group: Sequence[HistoryRecord]) -> list[Message]:
         return [Message(self._names.history_subject(record.schedule_id), "", encode(record)) for record in group]
+
+
+def _last_success(entries: Iterable[Entry]) -> HistoryRecord | None:
+    """The last of these, as they were written, that is of a run that succeeded."""
+    successes = [record for record in _readable(entries) if record.outcome is RunOutcome.COMPLETED]
+    return successes[-1] if successes else None
 
 
 def _readable(entries: Iterable[Entry]) -> Iterator[HistoryRecord]:

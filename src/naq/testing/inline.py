@@ -143,8 +143,8 @@ class InlineWorker:
             self._store.commit([Put(key, encode(following), 0)])
         if result is None or result.schedule_id is None:
             return
-        if result.status is JobStatus.COMPLETED:
-            self._succeeded_for[result.schedule_id] = ending.queued.nominal_at or ending.queued.enqueued_at
+        if ending.history is not None and (time := ending.history.succeeded_for) is not None:
+            self._succeeded_for[result.schedule_id] = time
         key = schedule_key(result.schedule_id)
         entry = self._store.peek(key)
         if entry is None or entry.value is None:
