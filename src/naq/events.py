@@ -66,7 +66,7 @@ class EventType(StrEnum):
     CONNECTION_RESTORED = "connection_restored"
 
 
-class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """One fact. Fields that do not apply are ``None``."""
 
     type: str

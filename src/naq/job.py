@@ -46,7 +46,7 @@ class JobStatus(StrEnum):
         return self not in (JobStatus.DEFERRED, JobStatus.QUEUED, JobStatus.RUNNING)
 
 
-class JobSpec(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class JobSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """What to run and how, as it is stored."""
 
     func: str
@@ -105,7 +105,7 @@ class Job:
     max_concurrent: int | None = None
 
 
-class QueuedJob(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class QueuedJob(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """One attempt of a job, as it lies in the queue."""
 
     v: int = 1
@@ -140,7 +140,7 @@ class QueuedJob(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         return msgspec.structs.replace(self, **changes)
 
 
-class JobResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class JobResult(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """What is known of a job that runs or ended."""
 
     v: int = 1

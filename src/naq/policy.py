@@ -48,7 +48,7 @@ class IfExists(StrEnum):
     """The existing one takes the new definition in place; history and counters stay."""
 
 
-class Policy(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Policy(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """The rules around the trigger."""
 
     start_at: datetime | None = None

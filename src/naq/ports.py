@@ -10,9 +10,10 @@ whole store. The one way to write is a transaction: several writes, each with it
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
+
+import msgspec
 
 from naq.events import Event
 
@@ -34,8 +35,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One key as it is in the store. ``value`` is ``None`` when this revision deleted the key."""
 
     key: str
@@ -43,8 +43,7 @@ class Entry:
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(msgspec.Struct, frozen=True, gc=False):
     """Write a value. ``expect``: the revision that the key must have now, 0 for "must not exist" (a deleted key does
     not exist; nobody should name its marker's revision, which some stores take and others refuse), ``None`` for "whatever
     is there". ``ttl``: whole seconds, 1 or more, after which the key disappears by itself."""
@@ -55,16 +54,14 @@ class Put:
     ttl: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(msgspec.Struct, frozen=True, gc=False):
     """Delete a key; ``expect`` as in `Put`. It leaves a marker, which watches see and which disappears in time."""
 
     key: str
     expect: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(msgspec.Struct, frozen=True, gc=False):
     """Write nothing, but let the transaction pass only if ``key`` has ``revision`` (0: does not exist)."""
 
     key: str
@@ -74,22 +71,19 @@ class Check:
 Write = Put | Delete | Check
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(msgspec.Struct, frozen=True, gc=False):
     """All of it is durable. ``revisions`` are those of the writes in their order, 0 for each `Check`."""
 
     revisions: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True, gc=False):
     """None of it was done, because a condition did not hold. The store does not say which one."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(msgspec.Struct, frozen=True, gc=False):
     """It was sent, and no answer came: it is done, or not, or will be. Read the keys again to learn it."""
 
     reason: str

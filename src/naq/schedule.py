@@ -75,7 +75,7 @@ class ScheduleStatus(StrEnum):
     """Somebody ended it for good."""
 
 
-class OpenRun(msgspec.Struct, frozen=True, omit_defaults=True):
+class OpenRun(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A run that is enqueued or running, as the overlap policy counts it."""
 
     job_id: str
@@ -83,7 +83,7 @@ class OpenRun(msgspec.Struct, frozen=True, omit_defaults=True):
     fired_at: datetime
 
 
-class Backfill(msgspec.Struct, frozen=True, omit_defaults=True):
+class Backfill(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A range of past nominal times that is being fired by hand, as far as it got."""
 
     backfill_id: str
@@ -96,7 +96,7 @@ class Backfill(msgspec.Struct, frozen=True, omit_defaults=True):
     fired: int = 0
 
 
-class Schedule(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Schedule(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """The whole record of a schedule. Times are aware UTC."""
 
     v: int = 1

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nats.errors import ProtocolError
+from nats.protocol.parser import Parser
 
 from naq.config import load_settings
 from naq.exceptions import ConfigError, StoreUnavailable, StoreUnsuitable, TransactionTooLarge
@@ -198,8 +200,36 @@ async def test_a_watch_goes_on_after_a_restart_of_the_server(tmp_path: Path) -> 
 
 def test_nats_py_still_has_what_the_raw_client_touches() -> None:
     client = RawClient()
+    assert isinstance(client._ps, Parser)
     for name in ("_process_msg", "_send_command", "_flush_pending", "_sid"):
         assert hasattr(client, name), f"nats-py has no {name} any more: see naq.services.client"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 20, 1000])
+async def test_frames_are_cut_wherever_the_network_cuts_them(size: int) -> None:
+    client = RawClient()
+    frames: list[tuple[bytes, ...]] = []
+    client.raw[7] = lambda *frame: frames.append(frame)
+    headers = b"NATS/1.0\r\nA: b\r\n\r\n"
+    sent = b"MSG a.b 7 3\r\nx\r\n\r\n+OK\r\nHMSG a.c 7 _INBOX.1 %d %d\r\n%bMSG 7\r\n" % (
+        len(headers),
+        len(headers) + 5,
+        headers,
+    ) + b"MSG a.d 7 _INBOX.2 0\r\n\r\nHMSG a.e 7 %d %d\r\n%b\r\n" % (len(headers), len(headers), headers)
+    for start in range(0, len(sent), size):
+        await client._ps.parse(sent[start : start + size])
+    assert frames == [
+        (b"a.b", b"", b"", b"x\r\n"),
+        (b"a.c", b"_INBOX.1", headers, b"MSG 7"),
+        (b"a.d", b"_INBOX.2", b"", b""),
+        (b"a.e", b"", headers, b""),
+    ]
+
+
+@pytest.mark.parametrize("line", [b"MSG a\r\n", b"HMSG a 7 x 3\r\n", b"MSG a seven 3\r\n", b"NONSENSE\r\n"])
+async def test_what_is_no_nats_is_an_error(line: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        await RawClient()._ps.parse(line)
 
 
 def test_protocol_parts() -> None:

@@ -20,12 +20,13 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from naq.clock import Clock
-from naq.engine.mirror import Mirror
+from naq.engine.mirror import Head, Mirror
 from naq.engine.rest import Rest
 from naq.events import Event, EventType
 from naq.exceptions import (
@@ -61,8 +62,7 @@ PLANNING_ERRORS = (NaqError, ArithmeticError, LookupError, TypeError, ValueError
 log = logging.getLogger("naq.firing")
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(msgspec.Struct, frozen=True, gc=False):
     """What one due key is to become, planned from one revision of its record."""
 
     key: str
@@ -72,7 +72,9 @@ class Intent:
     jobs: tuple[tuple[str, bytes], ...]
     """Keys and records of the jobs to enqueue."""
     job_ids: tuple[str, ...]
-    events: tuple[Event, ...]
+    events: list[Event]
+    head: Head
+    """Status and due time of the advanced record."""
     plan: Plan | None = None
     """The plan, when more follows from it than writes: non-fires to record, jobs to end."""
 
@@ -81,14 +83,10 @@ class Intent:
         """How many writes it takes."""
         return 1 + len(self.jobs)
 
-    def writes(self) -> Iterable[Write]:
+    def writes(self) -> list[Write]:
         """The writes, each with its condition."""
-        if self.value is None:
-            yield Delete(self.key, self.revision)
-        else:
-            yield Put(self.key, self.value, self.revision)
-        for key, record in self.jobs:
-            yield Put(key, record, 0)
+        advance = Delete(self.key, self.revision) if self.value is None else Put(self.key, self.value, self.revision)
+        return [advance, *[Put(key, record, 0) for key, record in self.jobs]]
 
 
 class Firing:
@@ -264,7 +262,7 @@ class Firing:
     def _took_effect(self, intents: Sequence[Intent], revisions: Sequence[int], done: list[str]) -> None:
         position = 0
         for intent in intents:
-            self._mirror.apply(Entry(intent.key, intent.value, revisions[position]))
+            self._mirror.apply(Entry(intent.key, intent.value, revisions[position]), intent.head)
             position += intent.size
         self.rest.succeeded(intent.key for intent in intents)
         self._facts(intents, done)
@@ -323,11 +321,11 @@ class Firing:
     def _scheduled(self, key: str, revision: int, value: bytes, epoch: int, now: datetime) -> Intent | None:
         schedule = decode(Schedule, key, value)
         decided = plan(schedule, now)
-        if decided.schedule is schedule:
+        advanced = decided.schedule
+        if advanced is schedule:
             self._mirror.requeue(key)
             return None
-        jobs = []
-        identities = []
+        jobs, identities, events = [], [], []
         for fire in decided.fires:
             identity = _identity(schedule, fire)
             target = job_key(schedule.job.queue, identity)
@@ -335,13 +333,17 @@ class Firing:
                 continue
             jobs.append((target, encode(self._queued(schedule, fire, identity, epoch, now))))
             identities.append(identity)
+            events.append(self._triggered(schedule, fire, identity, now))
+        if decided.non_fires or advanced.status is ScheduleStatus.COMPLETED:
+            events += self._more_events(decided, now)
         return Intent(
             key,
             revision,
-            encode(decided.schedule),
+            encode(advanced),
             tuple(jobs),
             tuple(identities),
-            tuple(self._events(decided, identities, now)),
+            events,
+            (advanced.status.value, advanced.next_run_at),
             decided if decided.non_fires or decided.cancel_jobs or decided.abandon_jobs else None,
         )
 
@@ -374,20 +376,23 @@ class Firing:
             attempt=waiting.attempt,
         )
         jobs = () if target in self._enqueued_already else ((target, encode(record)),)
-        return Intent(key, revision, None, jobs, (waiting.job_id,) if jobs else (), (event,))
+        return Intent(key, revision, None, jobs, (waiting.job_id,) if jobs else (), [event], (None, None))
 
-    def _events(self, decided: Plan, identities: Sequence[str], now: datetime) -> Iterable[Event]:
+    def _triggered(self, schedule: Schedule, fire: Fire, identity: str, now: datetime) -> Event:
+        return Event(
+            type=EventType.SCHEDULED_JOB_TRIGGERED,
+            timestamp=now,
+            instance_id=self._instance_id,
+            schedule_id=schedule.schedule_id,
+            job_id=identity,
+            func=schedule.job.func,
+            queue=schedule.job.queue,
+            nominal_at=fire.nominal_at,
+        )
+
+    def _more_events(self, decided: Plan, now: datetime) -> Iterable[Event]:
+        """What there is to tell of a plan besides its fires."""
         schedule = decided.schedule
-        for identity, fire in zip(identities, decided.fires, strict=False):
-            yield self._event(
-                EventType.SCHEDULED_JOB_TRIGGERED,
-                now,
-                schedule_id=schedule.schedule_id,
-                job_id=identity,
-                func=schedule.job.func,
-                queue=schedule.job.queue,
-                nominal_at=fire.nominal_at,
-            )
         for non_fire in decided.non_fires:
             yield self._event(
                 EventType.FIRE_MISSED if non_fire.reason.is_missed else EventType.FIRE_SKIPPED,

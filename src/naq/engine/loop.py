@@ -53,8 +53,9 @@ class FireLoop:
         try:
             while True:
                 self._wake.clear()
-                self._launch()
-                if not self._may_launch():
+                if self._launch() is not None:
+                    await asyncio.sleep(0)  # it is on its way to the server while the next one is planned
+                elif not self._may_launch():
                     await self._clock.wait(self._wake, None)
                 elif (patience := self._patience()) > 0:
                     await self._clock.wait(self._wake, self._clock.now() + timedelta(seconds=patience))
@@ -77,7 +78,10 @@ class FireLoop:
     async def fire_due(self) -> list[str]:
         """Fire what is due now and return the ids of the jobs that were enqueued; ``[]`` unless this instance leads."""
         fired: list[str] = []
-        while launched := self._launch():
+        while flight := self._launch():
+            launched = [flight]
+            while flight := self._launch():
+                launched.append(flight)
             for done in await asyncio.gather(*launched):
                 fired.extend(done)
         return fired
@@ -102,22 +106,21 @@ class FireLoop:
             return 0.0
         return max(self._small.values()) + OVERDUE - self._clock.monotonic()
 
-    def _launch(self) -> list[asyncio.Task[list[str]]]:
-        """Send what is due, as far as lanes are free and worth it."""
-        launched: list[asyncio.Task[list[str]]] = []
+    def _launch(self) -> asyncio.Task[list[str]] | None:
+        """Send what is due, in one transaction; ``None`` when nothing is, no lane is free, or it is worth waiting."""
         now = self._clock.now()
-        while self._may_launch() and (self._patience() <= 0 or self._mirror.due.crowd(now, CROWD)):
-            term = self._elector.term
-            assert term is not None
-            intents = self._firing.collect(term, self._free[-1], now, self._batch)
-            if not intents:
-                break
-            lane = self._free.pop()
-            flight = asyncio.create_task(self._fly(term, lane, intents), name=f"naq lane {lane}")
-            self._flights.add(flight)
-            flight.add_done_callback(self._flights.discard)
-            launched.append(flight)
-        return launched
+        if not self._may_launch() or (self._patience() > 0 and not self._mirror.due.crowd(now, CROWD)):
+            return None
+        term = self._elector.term
+        assert term is not None
+        intents = self._firing.collect(term, self._free[-1], now, self._batch)
+        if not intents:
+            return None
+        lane = self._free.pop()
+        flight = asyncio.create_task(self._fly(term, lane, intents), name=f"naq lane {lane}")
+        self._flights.add(flight)
+        flight.add_done_callback(self._flights.discard)
+        return flight
 
     async def _fly(self, term: Term, lane: int, intents: list[Intent]) -> list[str]:
         if len(intents) < CROWD:

@@ -24,12 +24,15 @@ from naq.schedule import ScheduleStatus
 from naq.timing.due_queue import DueQueue
 from naq.wire import decode
 
-__all__ = ["PATTERNS", "Mirror"]
+__all__ = ["PATTERNS", "Head", "Mirror"]
 
 PATTERNS = ("schedule.>", "deferred.>")
 """What is mirrored; each has a watch and a position of its own."""
 SECOND_LOOK = 0.5
 """Seconds that a watch has to bring what the store says it holds, before it is taken for dead."""
+
+Head = tuple[str | None, datetime | None]
+"""The status of a schedule as plain text, ``None`` for a deferred job; and when the record is due, if it is."""
 
 log = logging.getLogger("naq.mirror")
 
@@ -171,8 +174,8 @@ class Mirror:
         if self._gone:
             self._gone = {key: gone for key, gone in self._gone.items() if gone > self._seen_to[_pattern(key)]}
 
-    def apply(self, entry: Entry) -> None:
-        """Take over one entry; one that is older than what is held is ignored."""
+    def apply(self, entry: Entry, head: Head | None = None) -> None:
+        """Take over one entry; one that is older than what is held is ignored. ``head``: what is known of its record."""
         key, value, revision = entry.key, entry.value, entry.revision
         held = self.due.get(key)
         # A key that is not held has nothing up to the revision that has been seen: an older answer comes too late.
@@ -183,7 +186,7 @@ class Mirror:
             self._forget(key, revision)
             return
         try:
-            status, due_at = self._head(key, value)
+            status, due_at = head or self._head(key, value)
         except RecordUnreadable as error:
             self._count(None if held is None else held[4], None)
             self.due.put(key, None, revision, value, None)
@@ -246,8 +249,8 @@ class Mirror:
             self.counts[after] += 1
 
     @staticmethod
-    def _head(key: str, value: bytes) -> tuple[str | None, datetime | None]:
-        """The status of a schedule as plain text, and when the record is due; raises `RecordUnreadable`."""
+    def _head(key: str, value: bytes) -> Head:
+        """Raises `RecordUnreadable`."""
         if key.startswith("schedule."):
             head = decode(_ScheduleHead, key, value)
             return head.status.value, head.next_run_at if head.status is ScheduleStatus.ACTIVE else None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+
+import msgspec
 
 from naq.schedule import Schedule
 
@@ -54,8 +55,7 @@ _MISSED = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Fire:
+class Fire(msgspec.Struct, frozen=True, gc=False):
     """One nominal time to enqueue now. ``previous_at`` and ``next_at`` are its neighbours as far as known."""
 
     nominal_at: datetime
@@ -71,8 +71,7 @@ class Fire:
     """Somebody asked for it: ``nominal_at`` is that moment, and its job's id is `naq.names.manual_job_id`."""
 
 
-@dataclass(frozen=True, slots=True)
-class NonFire:
+class NonFire(msgspec.Struct, frozen=True, gc=False):
     """``count`` nominal times that do not fire, and why. The first is ``first_at`` and the last ``last_at`` at the
     earliest and latest; times with another fate may lie between them."""
 
@@ -82,8 +81,7 @@ class NonFire:
     last_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, gc=False):
     """The decision: write ``schedule``, enqueue ``fires``, record ``non_fires``, end the jobs named."""
 
     schedule: Schedule

@@ -12,10 +12,15 @@ from collections.abc import Callable
 
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription
+from nats.errors import ProtocolError
+from nats.protocol.parser import Parser
 
 from naq.exceptions import StoreUnavailable
 
 __all__ = ["RawClient", "RawSubscription"]
+
+LONGEST_LINE = 1 << 20
+"""Bytes of one line of the protocol at most: the server's INFO names every node of its cluster."""
 
 OnFrame = Callable[[bytes, bytes, bytes, bytes], None]
 """Called with subject, reply subject, header block (empty when there is none) and payload."""
@@ -42,6 +47,7 @@ class RawClient(Client):
     def __init__(self) -> None:
         super().__init__()
         self.raw: dict[int, OnFrame] = {}
+        self._ps = _FrameParser(self)
 
     async def send(self, buffer: bytes) -> None:
         """Write protocol bytes as they are. Raises `StoreUnavailable`, and sends nothing, when not connected."""
@@ -61,9 +67,64 @@ class RawClient(Client):
         subscription = await self.subscribe(subject)
         return RawSubscription(self, subscription, sid)
 
-    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
-        on_frame = self.raw.get(sid)
-        if on_frame is None:
-            await super()._process_msg(sid, subject, reply, data, headers)
-        else:
-            on_frame(subject, reply, headers or b"", data)
+
+class _FrameParser(Parser):
+    """Cuts what the server sends into frames. Messages are handled here, which takes a third of the time; the few
+    other lines of the protocol (PING, INFO, -ERR, ...) are nats-py's."""
+
+    def __init__(self, client: RawClient) -> None:
+        super().__init__(client)
+        self._client = client
+
+    def reset(self) -> None:
+        """Begin anew, on a new connection."""
+        super().reset()
+        self._rest = bytearray()
+        self._enough = 0
+        """Bytes of the rest before which it is not worth looking at again."""
+
+    async def parse(self, data: bytes = b"") -> None:
+        """Hand over every frame that is complete, and keep what is left. Raises `ProtocolError` for what is no NATS."""
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._enough:
+                return
+            data = bytes(self._rest)
+            self._rest.clear()
+        at = self._enough = 0
+        while at < len(data):
+            line_end = data.find(b"\r\n", at)
+            if line_end < 0:
+                if len(data) - at > LONGEST_LINE:
+                    raise ProtocolError("nats: a line without an end")
+                break
+            if data.startswith((b"HMSG ", b"MSG "), at):
+                end = await self._message(data, at, line_end)
+                if end > len(data):
+                    self._enough = end - at
+                    break
+            else:
+                end = line_end + 2
+                await super().parse(data[at:end])
+            at = end
+        self._rest += data[at:]
+
+    async def _message(self, data: bytes, at: int, line_end: int) -> int:
+        """Hand over the message that begins ``at``, if all of it is there; where it ends."""
+        words = data[at:line_end].split()
+        try:
+            sid, size = int(words[2]), int(words[-1])
+            header_size = int(words[-2]) if words[0] == b"HMSG" else 0
+            reply = words[3] if len(words) == (6 if header_size else 5) else b""
+        except (ValueError, IndexError):
+            raise ProtocolError("nats: malformed MSG") from None
+        start = line_end + 2
+        end = start + size + 2
+        if end <= len(data):
+            headers, payload = data[start : start + header_size], data[start + header_size : end - 2]
+            on_frame = self._client.raw.get(sid)
+            if on_frame is not None:
+                on_frame(words[1], reply, headers, payload)
+            else:
+                await self._client._process_msg(sid, words[1], reply, payload, headers)
+        return end

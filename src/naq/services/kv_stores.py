@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ REMEDIES = {
     10023: ". Free space on the server's disk, or raise max_file_store in its configuration or the account's limits",
 }
 """What a person does about it, by the server's error number."""
-KV_KEY_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_/=.")
+KEY = re.compile(r"[A-Za-z0-9_/=-]+(?:\.[A-Za-z0-9_/=-]+)*")
 
 
 def bucket_config(names: Namespace, replicas: int, now: datetime) -> dict[str, Any]:
@@ -258,8 +259,8 @@ class KVStoreService(BaseService):
     def _message(self, write: Write) -> Message:
         match write:
             case Put(key, value, expect, ttl):
-                headers = f"Nats-TTL: {ttl}s\r\n" if ttl is not None else ""
-                return Message(self.names.subject(_checked(key)), headers + _condition(expect), value)
+                headers = _condition(expect) if ttl is None else f"Nats-TTL: {ttl}s\r\n{_condition(expect)}"
+                return Message(self.names.prefix + _checked(key), headers, value)
             case Delete(key, expect):
                 headers = f"KV-Operation: DEL\r\nNats-TTL: {MARKER_TTL}s\r\n"
                 return Message(self.names.subject(_checked(key)), headers + _condition(expect), b"")
@@ -420,7 +421,7 @@ def _condition(expect: int | None) -> str:
 
 
 def _checked(key: str) -> str:
-    if not key or key[0] == "." or key[-1] == "." or ".." in key or not KV_KEY_CHARACTERS.issuperset(key):
+    if KEY.fullmatch(key) is None:
         raise InvalidInput.of(
             "key",
             key,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from naq.exceptions import TransactionTooLarge
 
@@ -32,8 +33,7 @@ BATCH_LIMIT = 1000
 """Messages that the server accepts in one atomic batch."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One message to publish: subject, header lines (``Name: value\\r\\n`` each), payload."""
 
     subject: str
@@ -82,17 +82,15 @@ def encode_single(message: Message, reply: str, max_payload: int) -> bytes:
 
 
 def _write(parts: list[bytes], message: Message, headers: str, reply: str, max_payload: int) -> None:
-    head = f"NATS/1.0\r\n{headers}\r\n".encode()
+    head = f"NATS/1.0\r\n{headers}\r\n"
     size = len(head) + len(message.payload)
     if size > max_payload:
         raise TransactionTooLarge(
             f"the record for {message.subject} is {size} bytes with its headers, and the server accepts {max_payload}: "
             "make it smaller, or raise max_payload in the server's configuration"
         )
-    parts.append(f"HPUB {message.subject} {reply} {len(head)} {size}\r\n".encode())
-    parts.append(head)
-    parts.append(message.payload)
-    parts.append(b"\r\n")
+    line = f"HPUB {message.subject} {reply} {len(head)} {size}\r\n{head}"
+    parts += (line.encode("ascii"), message.payload, b"\r\n")
 
 
 def encode_publish(subject: str, payload: bytes, headers: str = "") -> bytes:
@@ -141,9 +139,4 @@ def parse_delivery(reply: bytes) -> Delivery:
     """Read ``$JS.ACK....``; both the nine-token form and the one with domain and account."""
     tokens = reply.split(b".")
     first = 4 if len(tokens) == 9 else 6
-    return Delivery(
-        delivered=int(tokens[first]),
-        stream_seq=int(tokens[first + 1]),
-        consumer_seq=int(tokens[first + 2]),
-        pending=int(tokens[first + 4]),
-    )
+    return Delivery(int(tokens[first + 1]), int(tokens[first + 2]), int(tokens[first]), int(tokens[first + 4]))

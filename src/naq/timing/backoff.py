@@ -22,7 +22,7 @@ class BackoffKind(StrEnum):
     """``delay`` times 2 to the power of (failed attempts - 1)."""
 
 
-class Backoff(msgspec.Struct, frozen=True, omit_defaults=True):
+class Backoff(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A rule for waits between attempts.
 
     ``delay`` is the first wait, ``longest`` the upper bound before jitter, ``jitter`` the fraction (0 to 1) by which

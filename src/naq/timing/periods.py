@@ -22,7 +22,7 @@ def _period_problems(period: timedelta, field: str) -> list[Problem]:
     return [Problem(field, shown(str(period)), "must be more than zero", "'5m'")]
 
 
-class Once(msgspec.Struct, frozen=True, tag="once"):
+class Once(msgspec.Struct, frozen=True, gc=False, tag="once"):
     """One instant, aware UTC."""
 
     at: datetime
@@ -57,7 +57,7 @@ class Once(msgspec.Struct, frozen=True, tag="once"):
         return f"once at {_text(self.at)}"
 
 
-class Interval(msgspec.Struct, frozen=True, tag="interval", omit_defaults=True):
+class Interval(msgspec.Struct, frozen=True, gc=False, tag="interval", omit_defaults=True):
     """Every ``every`` from ``anchor`` on: anchor, anchor + every, anchor + 2 every, ... so it cannot drift.
 
     ``anchor`` ``None`` means the time of creation; `bound` fills it in.
@@ -116,7 +116,7 @@ class Interval(msgspec.Struct, frozen=True, tag="interval", omit_defaults=True):
         return f"every {duration_text(self.every)}"
 
 
-class FixedDelay(msgspec.Struct, frozen=True, tag="delay", omit_defaults=True):
+class FixedDelay(msgspec.Struct, frozen=True, gc=False, tag="delay", omit_defaults=True):
     """``delay`` after the end of each run; the first run is ``delay`` after the creation.
 
     Only ``first_at`` is known beforehand. From then on the end of a run decides, and `after_run` says so: by itself the
