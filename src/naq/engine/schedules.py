@@ -29,7 +29,7 @@ from naq.job import QueuedJob
 from naq.manual import trigger_now
 from naq.names import job_key, manual_job_id, schedule_key
 from naq.policy import IfExists, Overlap
-from naq.ports import Committed, Delete, Entry, EventSink, Outcome, Put, Refused, Store
+from naq.ports import Committed, Delete, Entry, EventSink, Outcome, Put, Refused, Store, Unknown
 from naq.schedule import Schedule
 from naq.wire import decode, encode, plain
 
@@ -121,7 +121,8 @@ class Schedules:
     async def create_many(self, schedules: Sequence[Schedule], actor: str | None = None) -> None:
         """Store many new schedules, some hundreds in one transaction.
 
-        Raises `ScheduleExists` for the first id that is taken; those of other transactions may have been created.
+        Raises `ScheduleExists` for the first id that is taken; those of other transactions may have been created. Raises
+        `SchedulerError` also when an answer was lost and what became of it cannot be seen.
         """
         parts = [schedules[start : start + BULK] for start in range(0, len(schedules), BULK)]
         turn = asyncio.Semaphore(IN_FLIGHT)
@@ -133,6 +134,9 @@ class Schedules:
         await asyncio.gather(*(create(part) for part in parts))
 
     async def _create_part(self, part: Sequence[Schedule], actor: str | None) -> None:
+        """One transaction; its change's id in every record tells, when the answer was lost, whose they are."""
+        change_id = secrets.token_hex(6)
+        part = [schedule.evolve(change_id=change_id) for schedule in part]
         writes = [Put(schedule_key(schedule.schedule_id), encode(schedule), 0) for schedule in part]
         with _asking(f"create {len(part)} schedules"):
             outcome = await self._store.transact(writes)
@@ -140,9 +144,26 @@ class Schedules:
             for write, revision in zip(writes, outcome.revisions, strict=True):
                 self.on_written(Entry(write.key, write.value, revision))
             self._created(part, actor)
+        elif isinstance(outcome, Refused):
+            for schedule in part:
+                await self.create(schedule, IfExists.RAISE, lambda existing: existing, actor)
+        else:
+            await self._learn_created(part, outcome)
+            self._created(part, actor)
+
+    async def _learn_created(self, part: Sequence[Schedule], outcome: Unknown) -> None:
+        """Return when a transaction without an answer is seen to be done: one of its records shows it for all of them.
+
+        Raises `ScheduleExists` when an id belongs to somebody else, else `SchedulerError`: as `create`, it is not tried again.
+        """
+        with _asking(f"read {len(part)} schedules"):
+            entries = await self._store.get_many([schedule_key(schedule.schedule_id) for schedule in part])
+        if any(_has_change(entry, part[0].change_id) for entry in entries.values()):
             return
         for schedule in part:
-            await self.create(schedule, IfExists.RAISE, lambda existing: existing, actor)
+            if schedule_key(schedule.schedule_id) in entries:
+                raise ScheduleExists(schedule.schedule_id)
+        raise _unknown(f"schedules {part[0].schedule_id!r} to {part[-1].schedule_id!r} were created", outcome)
 
     async def change(
         self,
