@@ -17,7 +17,7 @@ from naq.testing.server import NatsServer
 from tests.faults.proxy import Proxy
 from tests.faults.world import Process, Recorder, Verdict, every_second, judge, recording
 
-__all__ = ["Fleet", "fleet"]
+__all__ = ["Fleet", "Processes", "fleet"]
 
 TICK = "tests.faults.jobs:tick"
 APP = "tests.faults.jobs:app"
@@ -34,15 +34,16 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass
-class Fleet:
-    """A server, and the processes that use it."""
+@dataclass(kw_only=True)
+class Processes:
+    """Naq's processes that share a store, and a recorder beside them."""
 
-    server: NatsServer
+    url: str
+    """Where the store is, for those that have no proxy."""
     recorder: Recorder
     schedules: ScheduleService
     environment: dict[str, str]
-    proxies: dict[str, Proxy]
+    proxies: dict[str, Proxy] = field(default_factory=dict)
     schedulers: dict[str, Process] = field(default_factory=dict)
     workers: dict[str, Process] = field(default_factory=dict)
     targets: dict[str, tuple[datetime, timedelta]] = field(default_factory=dict)
@@ -57,7 +58,7 @@ class Fleet:
 
     async def start_worker(self, name: str, **environment: str) -> Process:
         """Start a worker of that name, with no proxy; returns when it is ready."""
-        process = Process(["worker", APP], self._own(name) | {"NAQ_NATS_URL": self.server.url} | environment)
+        process = Process(["worker", APP], self._own(name) | {"NAQ_NATS_URL": self.url} | environment)
         self.workers[name] = process
         await process.start()
         return process
@@ -109,8 +110,15 @@ class Fleet:
         await asyncio.gather(*(process.kill() for process in (*self.schedulers.values(), *self.workers.values())))
 
     def _own(self, name: str) -> dict[str, str]:
-        url = self.proxies[name].url if name in self.proxies else self.server.url
+        url = self.proxies[name].url if name in self.proxies else self.url
         return {**self.environment, "NAQ_NATS_URL": url, "NAQ_INSTANCE_ID": name}
+
+
+@dataclass(kw_only=True)
+class Fleet(Processes):
+    """A server, and the processes that use it."""
+
+    server: NatsServer
 
 
 @asynccontextmanager
@@ -121,7 +129,14 @@ async def fleet(directory: Path, names: Sequence[str] = ("one", "two"), **settin
         proxies = {name: await stack.enter_async_context(Proxy(server.port)) for name in names}
         config = {"nats_url": server.url, "connect_timeout": 10, "request_timeout": 10}
         async with recording(config) as (recorder, schedules):
-            made = Fleet(server, recorder, schedules, environment, proxies)
+            made = Fleet(
+                url=server.url,
+                recorder=recorder,
+                schedules=schedules,
+                environment=environment,
+                proxies=proxies,
+                server=server,
+            )
             try:
                 for name in names:
                     await made.start_scheduler(name)

@@ -24,7 +24,7 @@ from naq.exceptions import InvalidInput, Problem, StoreUnavailable, shown
 from naq.names import Namespace
 from naq.services.base import BaseService
 from naq.services.connection import ConnectionService, ConnectionState
-from naq.services.outbox import Outbox
+from naq.services.outbox import DUPLICATE_WINDOW, Outbox
 from naq.services.protocol import Message, header_field, status_code
 from naq.services.streams import StreamService
 
@@ -71,6 +71,7 @@ class EventService(BaseService):
                 "num_replicas": self.settings.replicas,
                 "max_age": int(self.settings.events_age * 1e9),
                 "discard": "old",
+                "duplicate_window": int(min(DUPLICATE_WINDOW, self.settings.events_age) * 1e9),
                 "allow_direct": True,
             }
         )

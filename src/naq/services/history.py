@@ -20,7 +20,7 @@ from naq.ports import Entry
 from naq.services.base import BaseService, ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.direct import DirectReader
-from naq.services.outbox import Outbox
+from naq.services.outbox import DUPLICATE_WINDOW, Outbox
 from naq.services.protocol import Message
 from naq.services.streams import StreamService
 from naq.wire import decode, encode
@@ -81,6 +81,7 @@ class HistoryService(BaseService):
                 "max_msgs_per_subject": self.settings.history_length,
                 "max_age": int(self.settings.history_age * 1e9),
                 "discard": "old",
+                "duplicate_window": int(min(DUPLICATE_WINDOW, self.settings.history_age) * 1e9),
                 "allow_direct": True,
             }
         )

@@ -1,23 +1,31 @@
-"""An outbox: things handed over without waiting, written in groups by one task, kept while the server is away.
+"""An outbox: things handed over without waiting, written in groups by one task, kept until the server says that it has them.
 
 For what may be lost with its process without harm: events and history. What waits is bounded; beyond that the oldest is
-dropped and counted.
+dropped and counted. A group whose answer was lost is sent again under the same message ids, by which the server knows within
+its stream's duplicate window (`DUPLICATE_WINDOW`) what it has already.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import logging
+import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from naq.clock import Clock
-from naq.exceptions import StoreError, StoreUnavailable
+from naq.exceptions import StoreError, StoreUnavailable, TransactionTooLarge
 from naq.services.connection import ConnectionService
-from naq.services.protocol import Message, encode_publish, encode_single
+from naq.services.protocol import Message, encode_single, status_code
 
-__all__ = ["Outbox"]
+__all__ = ["DUPLICATE_WINDOW", "Outbox"]
+
+DUPLICATE_WINDOW = 30.0
+"""Seconds for which a stream that an outbox fills is to know message ids: longer than an answer is waited for."""
 
 GROUP = 500
 """Things in one group at most."""
@@ -27,6 +35,16 @@ RETRY_AFTER = 0.2
 """Seconds before another try while the server is away."""
 
 T = TypeVar("T")
+
+log = logging.getLogger("naq.outbox")
+
+
+@dataclass(frozen=True, slots=True)
+class _Group(Generic[T]):
+    """Things that are written together, and are known to the server by one name."""
+
+    things: list[T]
+    name: str = field(default_factory=lambda: secrets.token_hex(8))
 
 
 class Outbox(Generic[T]):
@@ -41,13 +59,17 @@ class Outbox(Generic[T]):
         limit: int,
     ) -> None:
         self.dropped = 0
-        """Things given up because the server was away for too long."""
+        """Things given up because the server was away for too long, or because one alone is more than it takes."""
         self._name = name
         self._connection = connection
         self._clock = clock
         self._messages = messages
         self._limit = limit
         self._waiting: deque[T] = deque()
+        self._sent: _Group[T] | None = None
+        """A group that was sent, and is not yet known to be stored."""
+        self._refused = ""
+        """Why the server does not take anything, as far as it said so."""
         self._signal = asyncio.Event()
         self._writing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -71,20 +93,37 @@ class Outbox(Generic[T]):
         if task is not None:
             task.cancel()
             await asyncio.wait((task,))
-        if self._waiting and self._connection.is_connected:
+        if (self._waiting or self._sent) and self._connection.is_connected:
             with contextlib.suppress(StoreError):
                 await self.flush()
 
     async def flush(self) -> None:
-        """Write what waits; on return it is stored. Raises `StoreUnavailable` when not connected; nothing is lost then."""
+        """Write what waits; on return it is stored. Raises `StoreUnavailable` when it cannot be now; nothing is lost then."""
         async with self._writing:
-            while self._waiting:
-                group = [self._waiting.popleft() for _ in range(min(GROUP, len(self._waiting)))]
+            while group := self._next():
                 try:
-                    await self._write(self._messages(group))
-                except StoreUnavailable:
-                    self._waiting.extendleft(reversed(group))
-                    raise
+                    await self._write(group)
+                except TransactionTooLarge as error:
+                    self._sent = self._smaller(group, error)
+                else:
+                    self._sent = None
+
+    def _next(self) -> _Group[T] | None:
+        """The group whose turn it is: the one that was sent before, if it is not known to be stored."""
+        if self._sent is None and self._waiting:
+            self._sent = _Group([self._waiting.popleft() for _ in range(min(GROUP, len(self._waiting)))])
+        return self._sent
+
+    def _smaller(self, group: _Group[T], error: TransactionTooLarge) -> _Group[T] | None:
+        """Nothing of a group was sent, for it is too large: its first half; what is too large alone is given up."""
+        things = group.things
+        if len(things) == 1:
+            self.dropped += 1
+            log.error("one of the %s is given up: %s", self._name, error)
+            return None
+        half = len(things) // 2
+        self._waiting.extendleft(reversed(things[half:]))
+        return _Group(things[:half])
 
     async def _run(self) -> None:
         while True:
@@ -97,16 +136,36 @@ class Outbox(Generic[T]):
                 await self._clock.sleep(RETRY_AFTER)
                 self._signal.set()
 
-    async def _write(self, messages: Sequence[Message]) -> None:
-        """Send messages; only the last one asks for an answer, which tells of all before it."""
+    async def _write(self, group: _Group[T]) -> None:
+        """Send a group's messages; only the last one asks for an answer, which tells of all before it."""
+        client = self._connection.client
+        *others, last = [
+            Message(message.subject, f"{message.headers}Nats-Msg-Id: {group.name}.{number}\r\n", message.payload)
+            for number, message in enumerate(self._messages(group.things))
+        ]
         reply, answer = self._connection.expect_answer()
         try:
-            client = self._connection.client
-            lines = [encode_publish(message.subject, message.payload) for message in messages[:-1]]
-            lines.append(encode_single(messages[-1], reply, client.max_payload))
+            lines = [encode_single(message, "", client.max_payload) for message in others]
+            lines.append(encode_single(last, reply, client.max_payload))
             await client.send(b"".join(lines))
-            with contextlib.suppress(TimeoutError, StoreUnavailable):  # it may be stored: not to be sent twice
-                async with asyncio.timeout(self._connection.settings.request_timeout):
-                    await answer
+            async with asyncio.timeout(self._connection.settings.request_timeout):
+                headers, data = await answer
+        except TimeoutError:
+            raise StoreUnavailable(
+                f"NATS at {self._connection.where} did not say that it stored {self._name}"
+            ) from None
         finally:
             self._connection.forget_answer(reply)
+        self._require_stored(headers, data)
+
+    def _require_stored(self, headers: bytes, data: bytes) -> None:
+        """Raises `StoreUnavailable` with the reason when the server's answer is another one; it is said when it is news."""
+        if status_code(headers) == 503:
+            reason = "their stream has no leader, or was deleted"
+        else:
+            reason = str(json.loads(data).get("error", {}).get("description", ""))
+        if reason and reason != self._refused:
+            log.warning("%s are not stored, and wait: %s", self._name, reason)
+        self._refused = reason
+        if reason:
+            raise StoreUnavailable(f"{self._name} cannot be stored at {self._connection.where}: {reason}")
