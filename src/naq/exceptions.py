@@ -190,11 +190,14 @@ class InvalidSchedule(InvalidInput, SchedulerError):
 
 
 class ScheduleExists(SchedulerError):
-    """A schedule with this id exists; ask for ``if_exists="keep"`` or ``"replace"``, or use another id."""
+    """A schedule with this id exists; ask for ``if_exists="keep"`` or ``"replace"``, or use another id. One that is
+    ``cancelled`` cannot be replaced."""
 
-    def __init__(self, schedule_id: str) -> None:
+    def __init__(self, schedule_id: str, *, cancelled: bool = False) -> None:
         super().__init__(
-            f"schedule {schedule_id!r} exists already: use another id, "
+            f"schedule {schedule_id!r} was cancelled, which is final: delete it to have it created again, or use another id"
+            if cancelled
+            else f"schedule {schedule_id!r} exists already: use another id, "
             'or say if_exists="keep" (leave it) or if_exists="replace" (change it in place)'
         )
         self.schedule_id = schedule_id

@@ -155,6 +155,14 @@ async def test_an_id_is_taken_once(scheduler: SchedulerService) -> None:
     assert replaced["created_at"] == kept["created_at"]
 
 
+async def test_a_cancelled_schedule_is_not_replaced_without_a_word(scheduler: SchedulerService) -> None:
+    await scheduler.schedule_job(Job(func=report, args=[1]), HOURLY, schedule_id="s")
+    await scheduler.cancel_scheduled_job("s")
+    with pytest.raises(ScheduleExists, match="'s' was cancelled, which is final: delete it"):
+        await scheduler.schedule_job(Job(func=report, args=[2]), HOURLY, schedule_id="s", if_exists="replace")
+    assert await scheduler.schedule_job(Job(func=report), HOURLY, schedule_id="s", if_exists="keep") == "s"
+
+
 async def test_a_deleted_id_is_free_again(scheduler: SchedulerService) -> None:
     await scheduler.schedule_job(Job(func=report, args=[1]), HOURLY, schedule_id="s")
     assert await scheduler.delete_schedule("s") is True

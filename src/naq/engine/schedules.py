@@ -30,7 +30,7 @@ from naq.manual import trigger_now
 from naq.names import job_key, manual_job_id, schedule_key
 from naq.policy import IfExists, Overlap
 from naq.ports import Committed, Delete, Entry, EventSink, Outcome, Put, Refused, Store, Unknown
-from naq.schedule import Schedule
+from naq.schedule import Schedule, ScheduleStatus
 from naq.wire import decode, encode, plain
 
 __all__ = ["Change", "Changed", "Schedules", "Unreadable"]
@@ -88,7 +88,8 @@ class Schedules:
     async def create(self, schedule: Schedule, if_exists: IfExists, replace: Change, actor: str | None) -> bool:
         """Store a new schedule. Returns whether it was created now.
 
-        When the id is taken: raises `ScheduleExists`, or keeps what is there, or applies ``replace`` to it.
+        When the id is taken: raises `ScheduleExists`, or keeps what is there, or applies ``replace`` to it; raises
+        `ScheduleExists` also when that does not apply because it was cancelled.
         """
         schedule = schedule.evolve(change_id=secrets.token_hex(6))
         for _ in range(ATTEMPTS):
@@ -114,8 +115,8 @@ class Schedules:
                 return False
             if await self.change(schedule.schedule_id, replace, EventType.SCHEDULE_UPDATED, actor) is not None:
                 return False
-            if await self._entry(schedule.schedule_id) is not None:
-                return False  # cancelled, which is final
+            if await self._is_cancelled(schedule.schedule_id):
+                raise ScheduleExists(schedule.schedule_id, cancelled=True)
         raise SchedulerError(f"schedule {schedule.schedule_id!r} is being created and deleted by others all the time")
 
     async def create_many(self, schedules: Sequence[Schedule], actor: str | None = None) -> None:
@@ -267,6 +268,10 @@ class Schedules:
                 )
                 return identity
         raise SchedulerError(f"schedule {schedule_id!r} is changed by others all the time; try again")
+
+    async def _is_cancelled(self, schedule_id: str) -> bool:
+        schedule = await self.get(schedule_id)
+        return schedule is not None and schedule.status is ScheduleStatus.CANCELLED
 
     async def _entry(self, schedule_id: str) -> Entry | None:
         with _asking(f"read schedule {schedule_id!r}"):

@@ -87,8 +87,8 @@ class ScheduleService(BaseService):
         `naq.cron` and `naq.every` return. When the id is taken, ``if_exists`` says what happens: ``raise``, ``keep`` or
         ``replace`` (history and counters stay, and the next run too unless the timing changed).
 
-        Raises `InvalidJob` or `InvalidSchedule` with every complaint, before anything is written; `ScheduleExists`;
-        `SchedulerError` when the store cannot be asked.
+        Raises `InvalidJob` or `InvalidSchedule` with every complaint, before anything is written; `ScheduleExists`, also
+        when it is to be replaced and was cancelled; `SchedulerError` when the store cannot be asked.
         """
         choice = _if_exists(if_exists)
         identity = new_id() if schedule_id is None else _schedule_id(schedule_id)
