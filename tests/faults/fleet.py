@@ -63,9 +63,9 @@ class Processes:
         await process.start()
         return process
 
-    async def load(self, count: int, func: str | Job = TICK) -> None:
-        """Store ``count`` schedules that fire once a second each, and return when they do."""
-        self.targets |= await every_second(self.schedules, count, func, catch_up=None)
+    async def load(self, count: int, func: str | Job = TICK, seconds: int = 1) -> None:
+        """Store ``count`` schedules that fire once in so many ``seconds`` each, and return when they do."""
+        self.targets |= await every_second(self.schedules, count, func, seconds=seconds)
         await self.recorder.until_nominal(now() + timedelta(seconds=2))
 
     async def goes_on(self, struck_at: datetime, grace: timedelta = GRACE) -> timedelta:

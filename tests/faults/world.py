@@ -266,13 +266,14 @@ async def recording(config: Mapping[str, Any]) -> AsyncIterator[tuple[Recorder, 
 
 
 async def every_second(
-    schedules: ScheduleService, count: int, func: str | Job, **policy: Any
+    schedules: ScheduleService, count: int, func: str | Job, *, seconds: int = 1, **policy: Any
 ) -> dict[str, tuple[datetime, timedelta]]:
-    """``count`` schedules that fire once a second each, spread over the second; what `judge` needs to know of them."""
+    """``count`` schedules that fire once a second each, or once in so many ``seconds``, spread over that time; what `judge`
+    needs to know of them."""
+    every = timedelta(seconds=seconds)
     first = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
-    every = timedelta(seconds=1)
     made = {f"s{number}": (first + number * every / count, every) for number in range(count)}
-    form = {"type": "interval", "interval": 1, "coalesce": "all", "catch_up": None, **policy}
+    form = {"type": "interval", "interval": seconds, "coalesce": "all", "catch_up": None, **policy}
     job = func if isinstance(func, Job) else Job(func=func)
     await schedules.schedule_many(
         [(job, {**form, "anchor": anchor.timestamp()}, name) for name, (anchor, _) in made.items()]
