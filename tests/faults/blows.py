@@ -9,9 +9,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from tests.faults.fleet import Fleet
+from tests.faults.fleet import Fleet, revive
 from tests.faults.proxy import Way
-from tests.faults.world import ProcessEnded
 
 __all__ = ["Blow", "draw"]
 
@@ -57,16 +56,6 @@ def _short(rng: random.Random, most: timedelta, kind: Draw) -> Blow:
     return blow
 
 
-async def _revive(start: Callable[[str], Awaitable[object]], name: str) -> None:
-    """Start a process again and again until it is there, as a supervisor does: the server may be away."""
-    while True:
-        try:
-            await start(name)
-            return
-        except ProcessEnded:
-            await asyncio.sleep(0.5)
-
-
 Draw = Callable[[random.Random], Blow]
 
 
@@ -98,7 +87,7 @@ def kill_scheduler(rng: random.Random) -> Blow:
         name = victim.of(fleet)
         fleet.schedulers[name].signal(sig)
         await fleet.schedulers[name].ended()
-        await _revive(fleet.start_scheduler, name)
+        await revive(lambda: fleet.start_scheduler(name))
 
     return Blow(f"{sig.name} of {victim}", strike)
 
@@ -210,7 +199,7 @@ def kill_worker(rng: random.Random) -> Blow:
         names = sorted(fleet.workers)
         name = names[number % len(names)]
         await fleet.workers[name].kill()
-        await _revive(fleet.start_worker, name)
+        await revive(lambda: fleet.start_worker(name))
 
     return Blow("kill -9 of a worker", strike)
 

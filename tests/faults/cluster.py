@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from naq.exceptions import StoreError
 from naq.testing.server import NatsCluster, NatsServer
@@ -24,6 +25,8 @@ class ClusterFleet(Processes):
     """A cluster, and the processes that use it."""
 
     cluster: NatsCluster
+    settings: dict[str, Any]
+    """For services beside the processes."""
 
     async def stream_leader(self) -> NatsServer:
         """The node that leads the stream; waits until one does."""
@@ -57,14 +60,15 @@ async def cluster_fleet(directory: Path, names: Sequence[str] = ("one", "two")) 
     """A fleet with a cluster of three of its own; the first of its schedulers leads when it is there."""
     async with NatsCluster(directory / "nats", 3) as cluster:
         urls = list(cluster.urls)
-        config = {"nats_url": urls, "replicas": 3, "request_timeout": 10, "connect_timeout": 20}
-        async with recording(config) as (recorder, schedules):
+        settings = {"nats_url": urls, "replicas": 3, "request_timeout": 10, "connect_timeout": 20}
+        async with recording(settings) as (recorder, schedules):
             made = ClusterFleet(
                 url=",".join(urls),
                 recorder=recorder,
                 schedules=schedules,
                 environment={"NAQ_REPLICAS": "3"},
                 cluster=cluster,
+                settings=settings,
             )
             try:
                 for name in names:

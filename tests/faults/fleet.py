@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,9 +15,9 @@ from naq.services.schedules import ScheduleService
 from naq.specification import once
 from naq.testing.server import NatsServer
 from tests.faults.proxy import Proxy
-from tests.faults.world import Process, Recorder, Verdict, every_second, judge, recording
+from tests.faults.world import Process, ProcessEnded, Recorder, Verdict, every_second, judge, recording
 
-__all__ = ["Fleet", "Processes", "fleet"]
+__all__ = ["Fleet", "Processes", "fleet", "revive"]
 
 TICK = "tests.faults.jobs:tick"
 APP = "tests.faults.jobs:app"
@@ -119,6 +119,16 @@ class Fleet(Processes):
     """A server, and the processes that use it."""
 
     server: NatsServer
+
+
+async def revive(start: Callable[[], Awaitable[object]]) -> None:
+    """Start a process again and again until it is there, as a supervisor does: the server may be away."""
+    while True:
+        try:
+            await start()
+            return
+        except ProcessEnded:
+            await asyncio.sleep(0.5)
 
 
 @asynccontextmanager

@@ -31,6 +31,14 @@ async def linger(path: str, seconds: float) -> None:
     _write(path, "end")
 
 
+@app.job
+async def fail_until(path: str, attempt: int) -> None:
+    """Fails until that attempt, and then leaves a line."""
+    if current_job().attempt < attempt:
+        raise ConnectionError(f"attempt {current_job().attempt}")
+    _write(path, "start")
+
+
 def _write(path: str, what: str) -> None:
     job = current_job()
     with Path(path).open("a") as file:

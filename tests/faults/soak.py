@@ -17,12 +17,11 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from naq.exceptions import InvalidInput
 from naq.job import Job
-from naq.names import job_id
 from naq.timing.duration import duration_text, parse_duration
 from tests.faults.blows import Blow, draw
 from tests.faults.fleet import Fleet, fleet, now
@@ -99,13 +98,12 @@ class Soak:
         world.forget(until)
 
     def _without_those_that_ran(self, verdict: Verdict) -> Verdict:
-        """A worker may finish and trim a job while the recorder is not yet connected again: its mark shows that it was."""
+        """A job that the recorder did not see has left its mark."""
         with self._marks.open() as file:
             file.seek(self._read_to)
             self._ran.update(line.split()[1] for line in file)
             self._read_to = file.tell()
-        lost = tuple(text for text in verdict.lost if _job_of(text) not in self._ran)
-        return Verdict(lost, verdict.duplicate, verdict.untargeted, verdict.stale)
+        return verdict.unless_ran(self._ran)
 
     async def _all_ran(self) -> None:
         """Wait until every job that was seen in the stream has run."""
@@ -122,12 +120,6 @@ def _told(verdict: Verdict) -> str:
     """The first of each kind."""
     kinds = {"LF": verdict.lost, "DF": verdict.duplicate, "XF": verdict.untargeted, "SW": verdict.stale}
     return ", ".join(f"{kind} {len(found)} ({', '.join(found[:3])} ...)" for kind, found in kinds.items() if found)
-
-
-def _job_of(target: str) -> str:
-    """The id of the job that a target should have become."""
-    name, _, nominal = target.partition(" ")
-    return job_id(name, datetime.fromisoformat(nominal))
 
 
 async def soak(duration: timedelta, seed: int, reports: Reports) -> str:

@@ -7,14 +7,15 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from naq.job import Job, QueuedJob
 from naq.lease import Lease
+from naq.names import job_id
 from naq.ports import Entry
 from naq.services.base import ServiceManager
 from naq.services.kv_stores import KVStoreService
@@ -48,6 +49,7 @@ class Process:
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
+        self._said_all = False
 
     @property
     def pid(self) -> int:
@@ -65,6 +67,7 @@ class Process:
 
     async def launch(self) -> None:
         """Start, and wait for nothing."""
+        self._said_all = False
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -79,15 +82,21 @@ class Process:
 
     async def line(self, part: str, after: int = 0) -> str:
         """The first line behind the first ``after`` ones that contains ``part``; waits for it."""
-        async with asyncio.timeout(READY):
-            while True:
-                for line in self.lines[after:]:
-                    if part in line:
-                        return line
-                if not self.running and self._reader is not None and self._reader.done():
-                    raise ProcessEnded("\n".join([f"naq {' '.join(self.arguments)} ended:", *self.lines]))
-                self._changed.clear()
-                await self._changed.wait()
+        try:
+            async with asyncio.timeout(READY):
+                while True:
+                    for line in self.lines[after:]:
+                        if part in line:
+                            return line
+                    if self._said_all:
+                        raise ProcessEnded(self._told("ended"))
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise TimeoutError(self._told(f"does not say {part!r}")) from None
+
+    def _told(self, what: str) -> str:
+        return "\n".join([f"naq {' '.join(self.arguments)} {what}:", *self.lines])
 
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None
@@ -114,6 +123,8 @@ class Process:
         async for line in process.stdout:
             self.lines.append(line.decode().rstrip())
             self._changed.set()
+        await process.wait()
+        self._said_all = True
         self._changed.set()
 
 
@@ -213,6 +224,16 @@ class Verdict:
     @property
     def clean(self) -> bool:
         return not (self.lost or self.duplicate or self.untargeted or self.stale)
+
+    def unless_ran(self, ran: Collection[str]) -> Verdict:
+        """Without the lost fires whose jobs ran: a worker may finish and trim a job while the recorder is not connected."""
+        return replace(self, lost=tuple(text for text in self.lost if _job_of(text) not in ran))
+
+
+def _job_of(target: str) -> str:
+    """The id of the job that a target should have become."""
+    name, _, nominal = target.partition(" ")
+    return job_id(name, datetime.fromisoformat(nominal))
 
 
 def judge(schedules: Mapping[str, tuple[datetime, timedelta]], until: datetime, recorder: Recorder) -> Verdict:
