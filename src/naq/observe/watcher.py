@@ -153,15 +153,18 @@ class Watcher:
         self._sound_in = term.name
         self.telling.resume(self._board.records, position, following)
         self._looked_at = self._schedules_at = self._saved_at = 0.0
+        life = self._events.life
         async with self._events.news() as fresh:
-            while self._lasts(term):
-                fresh.clear()
+            fresh.set()
+            while self._lasts(term) and life == self._events.life:
                 self._woken.clear()
-                async for sequence, group in self._events.read_groups(self.telling.first_needed(self._sequence)):
-                    await self._hear(term, sequence, group)
-                    await self._turn(term)
-                    if not self._lasts(term):
-                        return
+                if fresh.is_set():
+                    fresh.clear()
+                    async for sequence, group in self._events.read_groups(self.telling.first_needed(self._sequence)):
+                        await self._hear(term, sequence, group)
+                        await self._turn(term)
+                        if not self._lasts(term):
+                            return
                 await self._turn(term)
                 await self._pause(fresh)
 

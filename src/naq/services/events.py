@@ -24,6 +24,8 @@ from naq.exceptions import InvalidInput, Problem, StoreUnavailable, shown
 from naq.names import Namespace
 from naq.services.base import BaseService
 from naq.services.connection import ConnectionService, ConnectionState
+from naq.services.follow import follow
+from naq.services.lives import Lives, first_revision
 from naq.services.outbox import DUPLICATE_WINDOW, Outbox
 from naq.services.protocol import Message, header_field, status_code
 from naq.services.streams import StreamService
@@ -32,10 +34,27 @@ __all__ = ["EventService"]
 
 LIMIT = 200_000
 """Events that wait for the server at most."""
+RETRY_AFTER = 1.0
+"""Seconds before another try when what is stored could not be read."""
 
 log = logging.getLogger("naq.events")
 _group_decoder = msgspec.json.Decoder(list[Event])
 _encoder = msgspec.json.Encoder()
+
+
+class _EventNames(Namespace):
+    """The stream of events, followed as if it were a bucket whose only key has no name."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, names: Namespace) -> None:
+        super().__init__(names.name)
+        self._stream = names.events_stream
+        self.prefix = names.events_subject
+
+    @property
+    def stream(self) -> str:
+        return self._stream
 
 
 class EventService(BaseService):
@@ -56,12 +75,13 @@ class EventService(BaseService):
         self.clock: Clock = clock or SystemClock()
         self.outbox: Outbox[Event] = Outbox("events", connection_service, self.clock, self._messages, LIMIT)
         """What waits to be written."""
+        self._lives = Lives(connection_service, self.names.events_stream)
         self._listeners: list[Callable[[Event], None]] = []
         self._stop_listening: Callable[[], None] | None = None
 
     async def _do_initialize(self) -> None:
         await self.connection.initialize()
-        await self.streams.ensure(
+        info = await self.streams.ensure(
             {
                 "name": self.names.events_stream,
                 "description": "naq: events, limited by age",
@@ -73,8 +93,10 @@ class EventService(BaseService):
                 "discard": "old",
                 "duplicate_window": int(min(DUPLICATE_WINDOW, self.settings.events_age) * 1e9),
                 "allow_direct": True,
+                "first_seq": first_revision(round(self.clock.now().timestamp() * 1_000_000)),
             }
         )
+        self._lives.saw(info)
         self._stop_listening = self.connection.on_state(self._on_state)
         self.outbox.start()
 
@@ -134,20 +156,34 @@ class EventService(BaseService):
                                 yield event
                 except StoreUnavailable as error:
                     log.info("streaming events pauses: %s", error)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(1.0):
-                        await fresh.wait()
+                    await self.clock.sleep(RETRY_AFTER)
+                else:
+                    await fresh.wait()
 
     @contextlib.asynccontextmanager
     async def news(self) -> AsyncIterator[asyncio.Event]:
-        """An event that is set whenever something was stored; whoever waits for it clears it, and looks now and then
-        all the same: what is stored while the connection is lost sets nothing."""
-        fresh = asyncio.Event()
-        subscription = await self.connection.client.subscribe_raw(self.names.events_subject, lambda *_: fresh.set())
+        """An event that is set whenever something was stored, and can be read by then; whoever waits for it clears it.
+
+        What is stored while the connection is lost, or after the stream was made anew, sets it as well, soon after.
+        Raises `StoreError` when the server cannot be asked at the beginning.
+        """
+        fresh, after = asyncio.Event(), await self.next_sequence() - 1
+
+        async def hear() -> None:
+            async for _ in follow(self.connection, _EventNames(self.names), self._lives, ("",), after, empty=True):
+                fresh.set()
+
+        task = asyncio.create_task(hear(), name="naq event news")
         try:
             yield fresh
         finally:
-            await subscription.unsubscribe()
+            task.cancel()
+            await asyncio.wait((task,))
+
+    @property
+    def life(self) -> int:
+        """Which life of the stream this is, as far as is known here: it grows when the stream was made anew or restored."""
+        return self._lives.number
 
     async def next_sequence(self) -> int:
         """The stream sequence from which on nothing is stored yet. Raises `StoreError` when the server cannot be asked."""

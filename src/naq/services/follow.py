@@ -69,16 +69,25 @@ class _Feed:
 
 
 async def follow(
-    connection: ConnectionService, names: Namespace, lives: Lives, patterns: Sequence[str], after: int
+    connection: ConnectionService,
+    names: Namespace,
+    lives: Lives,
+    patterns: Sequence[str],
+    after: int,
+    *,
+    empty: bool = False,
 ) -> AsyncIterator[list[Entry]]:
-    """Groups of entries under the patterns, behind revision ``after``, as they are written. Never ends by itself."""
+    """Groups of entries under the patterns, behind revision ``after``, as they are written. Never ends by itself.
+
+    ``empty``: without their values, for whoever only wants to know that something was written.
+    """
     life = lives.number
     while True:
         feed = _Feed(names, after)
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(connection.on_state(feed.on_state))
             try:
-                await _consume(connection, names, patterns, after, feed, stack)
+                await _consume(connection, names, patterns, after, feed, stack, empty)
                 if life != await lives.look(after):
                     life, after = lives.number, 0
                     continue
@@ -109,6 +118,7 @@ async def _consume(
     after: int,
     feed: _Feed,
     stack: contextlib.AsyncExitStack,
+    empty: bool,
 ) -> None:
     client = connection.client
     inbox = client.new_inbox()
@@ -127,6 +137,7 @@ async def _consume(
         "num_replicas": 1,
         "idle_heartbeat": int(HEARTBEAT * 1e9),
         "flow_control": False,
+        "headers_only": empty,
         "inactive_threshold": int(30e9),
     }
     await connection.api(
