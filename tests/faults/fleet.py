@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -132,12 +132,22 @@ async def revive(start: Callable[[], Awaitable[object]]) -> None:
 
 
 @asynccontextmanager
-async def fleet(directory: Path, names: Sequence[str] = ("one", "two"), **settings: float) -> AsyncIterator[Fleet]:
-    """A fleet with a server of its own; the first of its schedulers leads when it is there. ``settings`` of them all."""
+async def fleet(
+    directory: Path,
+    names: Sequence[str] = ("one", "two"),
+    *,
+    server_config: str = "",
+    login: Mapping[str, str] | None = None,
+    **settings: float | str,
+) -> AsyncIterator[Fleet]:
+    """A fleet with a server of its own; the first of its schedulers leads when it is there.
+
+    ``settings`` are those of the processes, ``login`` that of the recorder, who looks on from the side.
+    """
     environment = {f"NAQ_{name.upper()}": str(value) for name, value in settings.items()}
-    async with NatsServer(directory / "nats") as server, AsyncExitStack() as stack:
+    async with NatsServer(directory / "nats", config=server_config) as server, AsyncExitStack() as stack:
         proxies = {name: await stack.enter_async_context(Proxy(server.port)) for name in names}
-        config = {"nats_url": server.url, "connect_timeout": 10, "request_timeout": 10}
+        config = {"nats_url": server.url, "connect_timeout": 10, "request_timeout": 10, **(login or {})}
         async with recording(config) as (recorder, schedules):
             made = Fleet(
                 url=server.url,

@@ -80,11 +80,17 @@ class Rest:
     def succeeded(self, keys: Iterable[str]) -> None:
         """A transaction with these keys was committed."""
         self._all.over()
-        if self._refusals:
-            for key in keys:
-                self._refusals.pop(key, None)
-            if not self._refusals:
-                self._some.over()
+        if not self._refusals:
+            return
+        mended = [key for key in keys if self._refusals.pop(key, None) is not None]
+        if not self._refusals:
+            self._some.over()
+        elif mended:
+            # What was mended for one is likely to be for the others, too.
+            waiting = [key for key in self._refusals if key in self.keys]
+            self.keys.difference_update(waiting)
+            for key in waiting:
+                self._requeue(key)
 
     async def stop(self) -> None:
         """Nobody waits any more, and no key is put back. Idempotent."""

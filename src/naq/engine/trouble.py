@@ -40,18 +40,21 @@ class Trouble:
         self._began = 0.0
         self._said = 0.0
         self._tries = 0
+        self._kind: tuple[type[StoreError], int] | None = None
 
     def met(self, error: StoreError) -> float:
         """A try failed: it is said, if it is news. Returns after how many seconds the next one makes sense, jittered."""
         now, reason = self._clock.monotonic(), str(error)
+        kind = (type(error), error.code if isinstance(error, StoreRejected) else 0)
+        news = self.reason is None or kind != self._kind
         if self.reason is None:
             self._began, self._tries = now, 0
-        if reason != self.reason or now - self._said >= REMIND_EVERY:
+        if news or now - self._said >= REMIND_EVERY:
             self._said = now
             log.error("%s: %s", self._what, reason)
-            if reason != self.reason:
-                self._emit(EventType.STORE_TROUBLE, reason)
-        self.reason = reason
+        self.reason, self._kind = reason, kind
+        if news:
+            self._emit(EventType.STORE_TROUBLE, reason)
         self._tries += 1
         return wait_after(self._tries, error, self._instance_id)
 

@@ -51,6 +51,8 @@ LONGEST_BACKOFF = 2.0
 
 DENIED = re.compile(r'permissions violation for (publish|subscription) to "([^"]*)"')
 """The server's words, as nats-py passes them on: in lower case."""
+FAMILY = 3
+"""Parts of a subject that tell which permission is missing (``$KV.naq.job``): a line for every single one would be a flood."""
 SAY_AGAIN_AFTER = 60.0
 """Seconds after which a missing permission is said again."""
 
@@ -299,8 +301,9 @@ class ConnectionService(BaseService):
         """The user may not do this: it is said, once in a while, and nobody waits for an answer that cannot come."""
         now = asyncio.get_running_loop().time()
         reason = f"NATS at {self.where} forbids this user {doing} {subject!r}: give it that permission"
-        if now - self._forbidden.get(subject, -inf) >= SAY_AGAIN_AFTER:
-            self._forbidden[subject] = now
+        family = ".".join(subject.split(".")[:FAMILY])
+        if now - self._forbidden.get(family, -inf) >= SAY_AGAIN_AFTER:
+            self._forbidden[family] = now
             log.error("%s", reason)
         for asked in self._answers.values():
             if not asked.answer.done() and subject in map(str.lower, asked.subjects):

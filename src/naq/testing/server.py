@@ -44,6 +44,8 @@ STOP_TIMEOUT = 15.0
 GLANCE = 0.02
 """Seconds between two questions to a server that is about to be ready."""
 PORT_ATTEMPTS = 5
+RELOADED = b"Reloaded server configuration"
+"""What it says in its log then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +203,23 @@ class NatsServer:
         """`stop` with the signal, then `start`: same port, same data."""
         await self.stop(sig)
         await self.start()
+
+    async def reload(self, config: str) -> None:
+        """Have it take over another configuration while it runs (SIGHUP), and return when it has.
+
+        ``config`` takes the place of what was given at first. Raises `EmbeddedServerError` when it does not say so
+        within 30 s: what it does not accept is in its log.
+        """
+        self._config = config
+        (self.directory / "server.conf").write_text(self._configuration())
+        known = self.log_file.read_bytes().count(RELOADED)
+        assert self._process is not None, "a server that does not run takes nothing over"
+        self._process.send_signal(signal.SIGHUP)
+
+        async def has_reloaded() -> bool:
+            return self.log_file.read_bytes().count(RELOADED) > known
+
+        await _until(has_reloaded, lambda: f"test server {self.name!r} did not take it over:\n{self._last_words()}")
 
     def pause(self) -> None:
         """Freeze it (SIGSTOP): its connections stay open and nobody answers. Does nothing while it does not run."""
