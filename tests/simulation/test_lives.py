@@ -156,3 +156,20 @@ async def test_it_waits_for_a_store_that_is_away_and_tells_once() -> None:
     assert (before, one.firing.rest.probing) == (True, False)
     assert house.fired("s")
     await house.end()
+
+
+@manual_time
+async def test_a_watch_that_died_silently_is_made_anew_at_the_next_resync() -> None:
+    """What it missed comes with the resync; what is written afterwards comes at once again."""
+    house = House()
+    one, client = await house.scheduler("one")
+    client.kill_watches()
+    house.create("missed")
+    await house.clock.advance(1)
+    assert one.mirror.get("schedule.missed") is None
+    await house.clock.advance(12)
+    assert one.mirror.get("schedule.missed") is not None
+    house.create("seen")
+    await house.clock.advance(1)
+    assert one.mirror.get("schedule.seen") is not None
+    await house.end()
