@@ -7,10 +7,8 @@ verbs beside it.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,11 +28,12 @@ from naq.lease import Lease
 from naq.names import FENCE, Namespace, lease_key
 from naq.ports import Check, Committed, Delete, Entry, Outcome, Put, Refused, Unknown, Write
 from naq.services.base import BaseService
+from naq.services.batches import Batch, Batches, new_batch
 from naq.services.connection import ConnectionService
 from naq.services.direct import DirectReader, Stored
 from naq.services.follow import follow
 from naq.services.lives import Lives, first_revision
-from naq.services.protocol import OPENED_FOR, Message, encode_batch, encode_opening, encode_single
+from naq.services.protocol import Message
 from naq.wire import decode
 
 __all__ = ["KVStoreService", "Transaction"]
@@ -96,9 +95,9 @@ class KVStoreService(BaseService):
     ) -> None:
         super().__init__(config)
         self._clock: Clock = clock or SystemClock()
-        self._openings: dict[Check, tuple[str, float]] = {}
         self.connection = connection_service
         self.names = Namespace(self.settings.namespace)
+        self._batches = Batches(connection_service, self._clock)
         self._reader = DirectReader(connection_service, self.names)
         self._lives = Lives(connection_service, self.names.stream)
 
@@ -210,51 +209,23 @@ class KVStoreService(BaseService):
 
         Most of what a small batch costs the server is opening it. Sent ahead, that is done before the fire is due.
         """
-        if self._waits(check):
-            return
-        batch = secrets.token_hex(12)
-        await self.connection.client.send(encode_opening(self._message(check), batch))
-        self._openings[check] = (batch, self._clock.monotonic())
-
-    def _waits(self, check: Check) -> bool:
-        opening = self._openings.get(check)
-        return opening is not None and self._clock.monotonic() - opening[1] < OPENED_FOR
-
-    def _opened(self, first: Write) -> str | None:
-        """The batch that was opened for this check, if it still waits."""
-        if not isinstance(first, Check):
-            return None
-        waits = self._waits(first)
-        opening = self._openings.pop(first, None)
-        return opening[0] if opening is not None and waits else None
+        await self._batches.open(self._message(check))
 
     async def _commit(self, writes: Sequence[Write]) -> Outcome:
-        opened = self._opened(writes[0])
-        outcome = await self._send(writes, opened)
-        if opened is not None and isinstance(outcome, _Dropped):
-            outcome = await self._send(writes, None)
+        messages = [self._message(write) for write in writes]
+        batch = self._batches.batch(messages[0])
+        outcome = await self._send(writes, messages, batch)
+        if batch.opened and isinstance(outcome, _Dropped):
+            outcome = await self._send(writes, messages, new_batch())
         return Refused(outcome.reason) if isinstance(outcome, _Dropped) else outcome
 
-    async def _send(self, writes: Sequence[Write], opened: str | None) -> Outcome | _Dropped:
-        client = self.connection.client
-        messages = [self._message(write) for write in writes]
-        reply, answer = self.connection.expect_answer([message.subject for message in messages])
+    async def _send(self, writes: Sequence[Write], messages: Sequence[Message], batch: Batch) -> Outcome | _Dropped:
         try:
-            if len(messages) == 1:
-                buffer = encode_single(messages[0], reply, client.max_payload)
-            else:
-                buffer = encode_batch(messages, reply, client.max_payload, opened)
-            await client.send(buffer)
-            try:
-                async with asyncio.timeout(self.settings.request_timeout):
-                    headers, data = await answer
-            except TimeoutError:
-                return Unknown(f"no answer within {self.settings.request_timeout} s")
-            except StoreUnavailable as error:
-                return Unknown(str(error))
-        finally:
-            self.connection.forget_answer(reply)
-        return self._outcome(writes, headers, data)
+            answer = await self._batches.commit(messages, batch)
+            return answer if isinstance(answer, Unknown) else self._outcome(writes, *answer)
+        except (StoreRejected, TransactionTooLarge):
+            await self._batches.end(messages, batch)
+            raise
 
     def _message(self, write: Write) -> Message:
         match write:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ __all__ = [
     "Delivery",
     "Message",
     "encode_batch",
+    "encode_ending",
     "encode_opening",
     "encode_publish",
     "encode_single",
@@ -41,27 +41,25 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     payload: bytes
 
 
-def encode_batch(messages: Sequence[Message], reply: str, max_payload: int, opened: str | None = None) -> bytes:
+def encode_batch(
+    messages: Sequence[Message], reply: str, max_payload: int, batch: str, *, opened: bool = False
+) -> bytes:
     """An atomic batch as one buffer; only its last message asks for an answer, at ``reply``.
 
-    ``opened`` is the id of a batch whose first message was sent before (`encode_opening`): the others follow.
+    ``opened``: the first message was sent before (`encode_opening`), and the others follow.
 
     Raises `TransactionTooLarge` when it has more than `BATCH_LIMIT` messages, or one is larger than the server accepts.
     """
     last = len(messages)
-    if opened is None:
-        batch, first = secrets.token_hex(12), 1
-    else:
-        batch, first = opened, 2
     if last > BATCH_LIMIT:
         raise TransactionTooLarge(
             f"a transaction of {last} messages is more than the {BATCH_LIMIT} that the server commits at once: split it"
         )
     parts: list[bytes] = []
-    for number in range(first, last + 1):
+    for number in range(2 if opened else 1, last + 1):
         message = messages[number - 1]
         commit = "Nats-Batch-Commit: 1\r\n" if number == last else ""
-        headers = f"Nats-Batch-Id: {batch}\r\nNats-Batch-Sequence: {number}\r\n{message.headers}{commit}"
+        headers = f"{_place(batch, number)}{message.headers}{commit}"
         _write(parts, message, headers, reply if number == last else "", max_payload)
     return b"".join(parts)
 
@@ -69,9 +67,18 @@ def encode_batch(messages: Sequence[Message], reply: str, max_payload: int, open
 def encode_opening(message: Message, batch: str) -> bytes:
     """The first message of a batch that is committed later, within `OPENED_FOR` seconds, by `encode_batch`."""
     parts: list[bytes] = []
-    headers = f"Nats-Batch-Id: {batch}\r\nNats-Batch-Sequence: 1\r\n{message.headers}"
+    headers = f"{_place(batch, 1)}{message.headers}"
     _write(parts, message, headers, "", len(headers) + 64)
     return b"".join(parts)
+
+
+def encode_ending(subject: str, batch: str) -> bytes:
+    """What has the server drop a batch: a message that cannot be the next one. No batch is opened by it."""
+    return encode_publish(subject, b"", _place(batch, BATCH_LIMIT + 1))
+
+
+def _place(batch: str, number: int) -> str:
+    return f"Nats-Batch-Id: {batch}\r\nNats-Batch-Sequence: {number}\r\n"
 
 
 def encode_single(message: Message, reply: str, max_payload: int) -> bytes:
