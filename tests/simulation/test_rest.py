@@ -41,7 +41,7 @@ class Bench:
 
 
 @manual_time
-async def test_a_store_that_refuses_is_told_once_and_asked_ever_less(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_store_that_refuses_is_told_once_and_asked_once_a_second(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench()
     tries: list[float] = []
     with caplog.at_level(logging.ERROR, "naq"):
@@ -54,7 +54,7 @@ async def test_a_store_that_refuses_is_told_once_and_asked_ever_less(caplog: pyt
                 await bench.clock.advance(0.01)
     waits = [after - before for before, after in pairwise(tries)]
     assert waits[0] < 0.05
-    assert 3 <= max(waits) <= 5.01
+    assert 0.7 <= max(waits) <= 1.26
     assert bench.facts.types == ["store_trouble"]
     assert [record.message for record in caplog.records] == ["no schedule can be fired: full"]
     bench.rest.succeeded(["a"])
@@ -70,6 +70,24 @@ async def test_a_store_that_does_not_answer_is_asked_at_least_every_second() -> 
         bench.rest.close(StoreUnavailable("nobody answers"))
         await bench.clock.advance(1.26)
         assert bench.rest.open
+
+
+@manual_time
+async def test_of_many_that_are_refused_one_tries_each_second_and_the_others_rarely() -> None:
+    bench = Bench()
+    bench.queued += [f"k{number}" for number in range(20)]
+    tries: list[float] = []
+    began = bench.clock.monotonic()
+    while bench.clock.monotonic() < began + 60:
+        queued, bench.queued[:] = list(bench.queued), []
+        for key in queued:
+            tries.append(bench.clock.monotonic())
+            bench.rest.refuse(key, StoreForbidden("no permission"))
+        await bench.clock.advance(0.05)
+    gaps = [after - before for before, after in pairwise(tries)]
+    assert max(gaps) <= 1.35
+    assert len(tries) < 20 * 30
+    await bench.rest.stop()
 
 
 @manual_time

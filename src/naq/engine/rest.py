@@ -36,6 +36,8 @@ class Rest:
         self._all = Trouble("no schedule can be fired", clock, sink, instance_id)
         self._some = Trouble("some schedules cannot be fired", clock, sink, instance_id)
         self._refusals: Counter[str] = Counter()
+        self._scout: str | None = None
+        """The one of the refused keys that tries soon, for all of them."""
         self._closed: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -61,21 +63,28 @@ class Rest:
             self._wake()
 
     def refuse(self, key: str, error: StoreError) -> None:
-        """The store refuses this key's transaction, and nothing else is known to be wrong."""
-        self._some.met(error)
+        """The store refuses this key's transaction, and nothing else is known to be wrong.
+
+        Each waits ever longer, but for one that tries for all of them: what was mended for it is likely to be for the others.
+        """
+        soon = self._some.met(error)
         self._refusals[key] += 1
-        self.put([key], wait_after(self._refusals[key], error, key))
+        scouts = self._scout is None
+        if scouts:
+            self._scout = key
+        self.put([key], soon if scouts else wait_after(self._refusals[key], error, key))
 
     def put(self, keys: Sequence[str], seconds: float) -> None:
         """Put keys back into the due-queue after a while."""
         self.keys.update(keys)
+        self._after(seconds, lambda: self._back(keys))
 
-        def wake() -> None:
-            self.keys.difference_update(keys)
-            for key in keys:
-                self._requeue(key)
-
-        self._after(seconds, wake)
+    def _back(self, keys: Sequence[str]) -> None:
+        self.keys.difference_update(keys)
+        if self._scout in keys:
+            self._scout = None
+        for key in keys:
+            self._requeue(key)
 
     def succeeded(self, keys: Iterable[str]) -> None:
         """A transaction with these keys was committed."""
@@ -86,11 +95,7 @@ class Rest:
         if not self._refusals:
             self._some.over()
         elif mended:
-            # What was mended for one is likely to be for the others, too.
-            waiting = [key for key in self._refusals if key in self.keys]
-            self.keys.difference_update(waiting)
-            for key in waiting:
-                self._requeue(key)
+            self._back([key for key in self._refusals if key in self.keys])
 
     async def stop(self) -> None:
         """Nobody waits any more, and no key is put back. Idempotent."""
@@ -98,7 +103,7 @@ class Rest:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        self._closed = None
+        self._closed = self._scout = None
         self.keys.clear()
         self._refusals.clear()
 

@@ -17,10 +17,10 @@ from naq.timing.backoff import Backoff
 
 __all__ = ["Trouble", "wait_after"]
 
-UNAVAILABLE = Backoff(delay=timedelta(seconds=0.02), longest=timedelta(seconds=1), jitter=0.25)
-"""Between tries while the store cannot be asked: it may be back any moment."""
+AGAIN = Backoff(delay=timedelta(seconds=0.02), longest=timedelta(seconds=1), jitter=0.25)
+"""Between tries of what stands still, or cannot be asked: one try a second costs little, and it may be mended any moment."""
 REFUSED = Backoff(delay=timedelta(seconds=0.02), longest=timedelta(seconds=4), jitter=0.25)
-"""Between tries while the store refuses: somebody has to make room first."""
+"""Between tries of one record of many that the store refuses: thousands may be waiting side by side."""
 REMIND_EVERY = 60.0
 """Seconds after which trouble that lasts is said again."""
 
@@ -56,7 +56,7 @@ class Trouble:
         if news:
             self._emit(EventType.STORE_TROUBLE, reason)
         self._tries += 1
-        return wait_after(self._tries, error, self._instance_id)
+        return AGAIN.wait_after(self._tries, self._instance_id).total_seconds()
 
     def over(self) -> None:
         """A try succeeded."""
@@ -81,6 +81,9 @@ class Trouble:
 
 
 def wait_after(tries: int, error: StoreError, who: str) -> float:
-    """Seconds until another try makes sense after so many (1 or more) that ended with ``error``, jittered by ``who``."""
-    backoff = REFUSED if isinstance(error, StoreRejected) else UNAVAILABLE
+    """Seconds until another try of one record makes sense after so many (1 or more) that ended with ``error``.
+
+    ``who`` it is spreads the tries of many.
+    """
+    backoff = REFUSED if isinstance(error, StoreRejected) else AGAIN
     return backoff.wait_after(tries, who).total_seconds()
