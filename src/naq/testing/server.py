@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import os
 import signal
 import subprocess
 import tempfile
@@ -222,9 +223,17 @@ class NatsServer:
         await _until(has_reloaded, lambda: f"test server {self.name!r} did not take it over:\n{self._last_words()}")
 
     def pause(self) -> None:
-        """Freeze it (SIGSTOP): its connections stay open and nobody answers. Does nothing while it does not run."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGSTOP)
+        """Freeze it (SIGSTOP): its connections stay open and nobody answers. Does nothing while it does not run.
+
+        Returns when all of its threads stand still, where the system can tell (not on macOS before Python 3.13): until
+        then, some milliseconds after the signal, it may still answer.
+        """
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGSTOP)
+        if hasattr(os, "waitid"):
+            with suppress(ChildProcessError):  # it has ended
+                os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let it go on after `pause` (SIGCONT)."""
