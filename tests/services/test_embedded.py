@@ -161,7 +161,12 @@ def command_line(pid: int) -> str:
 
 
 def open_files(pid: int) -> set[str]:
-    return {str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+    """What a process holds open; a file that it closes while we look is none of them."""
+    found = set()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.add(str(entry.readlink()))
+    return found
 
 
 def program(data_dir: Path, content: str, monkeypatch: pytest.MonkeyPatch) -> None:
