@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from naq.names import instant_text
 from naq.policy import Policy
 from naq.timing.exclusions import Exclusion, count_excluded, excluded_by
-from naq.timing.triggers import Trigger
+from naq.timing.triggers import AnyOf, Trigger
 from naq.timing.zones import EPOCH
 
 __all__ = ["LOOKAHEAD", "TICK", "Nominals", "next_nominal"]
@@ -119,15 +119,20 @@ class Nominals:
 
         Found by halving the time between them, not by walking.
         """
-        if self.count(first, last) <= count:
+        if not self._are_more(first, last, count):
             return first
         low, high = first, last  # too many from low on, not too many from high on
         while (middle := self._one_between(low, high)) is not None:
-            if self.count(middle, last) <= count:
-                high = middle
-            else:
+            if self._are_more(middle, last, count):
                 low = middle
+            else:
+                high = middle
         return high
+
+    def _are_more(self, first: datetime, last: datetime, count: int) -> bool:
+        """Whether there are more than ``count``; of a union, one of its triggers alone may say so, which costs far less."""
+        parts = self._trigger.triggers if isinstance(self._trigger, AnyOf) else ()
+        return any(part.count_between(first, last) >= count for part in parts) or self.count(first, last) > count
 
     def _one_between(self, low: datetime, high: datetime) -> datetime | None:
         """A nominal time strictly between two, near their middle."""

@@ -378,3 +378,20 @@ def test_counts_by_arithmetic() -> None:
     assert fine.count_between(start - timedelta(days=9), start) == 1
     assert fine.count_between(start, start - timedelta(days=9)) == 0
     assert rule("FREQ=SECONDLY", "2026-01-01T00:00").count_between(start, start + timedelta(days=400)) == 34_560_000
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        (Cron("* * * * * *"), 1.0),
+        (every("1.5s from 2020-01-01T00:00"), 4 / 3),
+        (every("0.4s from 2020-01-01T00:00"), 3.0),
+    ],
+)
+def test_years_of_a_dense_union_are_counted_in_a_moment_and_nearly_exactly(other: Trigger, expected: float) -> None:
+    """``expected`` instants a second. Walked through one by one they would hold up everything for minutes."""
+    seconds = 6 * 365 * 86_400
+    start = utc("2020-01-01T00:00")
+    union = AnyOf((every("1s from 2020-01-01T00:00"), other))
+    assert union.count_between(start, start + timedelta(seconds=seconds)) == pytest.approx(expected * seconds, rel=1e-3)
+    assert union.count_between(start, start + timedelta(seconds=1500)) == round(1500 * expected)

@@ -42,6 +42,9 @@ __all__ = [
     "fires_at",
 ]
 
+MOST_WALKED = 5_000
+"""Instants of one trigger that are looked at one by one to count a union's: more would hold up all other schedules."""
+
 _TICK = timedelta(microseconds=1)
 
 
@@ -61,19 +64,22 @@ class AnyOf(msgspec.Struct, frozen=True, tag="any", omit_defaults=True):
     def count_between(self, after: datetime, until: datetime) -> int:
         """How many different instants are in (``after``, ``until``].
 
-        The densest trigger is counted, the others are walked through: two very dense ones together are slow.
+        The densest trigger is counted, the others are walked through, `MOST_WALKED` instants of each: of the rest the same
+        share is taken to be new. So years of two triggers that fire every second are counted in a moment, nearly exactly.
         """
         counts = {trigger: trigger.count_between(after, until) for trigger in self.triggers}
         ordered = sorted(counts, key=lambda trigger: counts[trigger], reverse=True)
-        total = 0
-        for place, trigger in enumerate(ordered):
-            if place == 0:
-                total = counts[trigger]
-                continue
-            at = trigger.next_after(after)
-            while at is not None and at <= until:
-                total += not any(fires_at(other, at) for other in ordered[:place])
-                at = trigger.next_after(at)
+        total = counts[ordered[0]] if ordered else 0
+        for place, trigger in enumerate(ordered[1:], start=1):
+            walked = min(counts[trigger], MOST_WALKED)
+            new, at = 0, after
+            for _ in range(walked):
+                following = trigger.next_after(at)
+                if following is None:
+                    break
+                at = following
+                new += not any(fires_at(other, at) for other in ordered[:place])
+            total += new if walked == counts[trigger] else counts[trigger] * new // walked
         return total
 
     def bound(self, created_at: datetime) -> AnyOf:
