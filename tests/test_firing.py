@@ -21,7 +21,17 @@ from naq.timing.triggers import Interval
 from naq.wire import encode
 from tests.simulation.node import Silence
 
+START = ManualClock().now()
 SCHEDULES = 40
+GOOD = new_schedule("good", JobSpec(func="reports:send"), Interval(timedelta(seconds=1), START), Policy(), START)
+BAD = {
+    "without-zone": encode(GOOD.evolve(schedule_id="without-zone")).replace(b'01Z"', b'01"'),
+    "of-another": encode(GOOD),
+    "no-queue": encode(GOOD.evolve(schedule_id="no-queue", job=JobSpec(func="reports:send", queue="a b..>"))),
+    "nothing": b"{}",
+    "newer": encode(GOOD.evolve(schedule_id="newer", v=2)),
+}
+"""Key of a schedule -> what was written there by somebody who did not ask naq."""
 TERM = Term("t", 1, (2,), 0.0, 5.0, ManualClock().now())
 
 
@@ -53,3 +63,20 @@ async def test_a_transaction_that_is_full_ends_the_planning(monkeypatch: pytest.
         taken += [intent.key for intent in intents]
     assert sorted(taken) == sorted(f"schedule.s{number}" for number in range(SCHEDULES))
     assert len(planned) <= SCHEDULES + SCHEDULES * (FIRES_AT_ONCE + 1) // MESSAGES_AT_ONCE + 1
+
+
+@manual_time
+async def test_records_that_cannot_be_fired_are_quarantined_and_the_others_are_fired() -> None:
+    clock = ManualClock()
+    store = MemoryStore(clock)
+    for name, value in BAD.items():
+        store.commit([Put(f"schedule.{name}", value, 0)])
+    store.commit([Put("schedule.good", encode(GOOD), 0)])
+    mirror = Mirror(store, clock, Silence(), "n0")
+    await mirror.load()
+    await clock.advance(1)
+    intents = Firing(store, mirror, clock, Silence(), "n0").collect(TERM, 0, clock.now(), 400)
+    assert [intent.key for intent in intents] == ["schedule.good"]
+    assert mirror.quarantined.keys() == {f"schedule.{name}" for name in BAD}
+    assert "upgrade" in mirror.quarantined["schedule.newer"]
+    assert "another schedule, 'good'" in mirror.quarantined["schedule.of-another"]

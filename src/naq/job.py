@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
 from naq.timing.backoff import Backoff
+from naq.timing.instants import Instant
 
 __all__ = ["Job", "JobResult", "JobSpec", "JobStatus", "QueuedJob"]
 
@@ -113,24 +114,24 @@ class QueuedJob(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_on
     job_id: str
     spec: JobSpec
     attempt: int = 1
-    enqueued_at: datetime
+    enqueued_at: Instant
     """When this attempt was put into the queue (for a schedule's job: when it fired)."""
     enqueued_by: str = ""
     """The instance that did it."""
     schedule_id: str | None = None
-    nominal_at: datetime | None = None
+    nominal_at: Instant | None = None
     """When the schedule should have fired; ``None`` for an ad-hoc job."""
-    next_at: datetime | None = None
+    next_at: Instant | None = None
     """The schedule's next nominal time as it was known then."""
-    previous_at: datetime | None = None
+    previous_at: Instant | None = None
     """The nominal time of the schedule's fire before this one."""
-    start_by: datetime | None = None
+    start_by: Instant | None = None
     """A job that no worker has started by then is recorded as missed, not run."""
     tracked: bool = False
     """Whether the schedule's record lists this run as open, so that its end must be written there."""
     epoch: int = 0
     """The revision of the leader's epoch key when it fired: proof of who was allowed to."""
-    due_at: datetime | None = None
+    due_at: Instant | None = None
     """For a deferred job: when it goes into the queue."""
     error: str | None = None
     """What ended the attempt before this one."""
@@ -156,10 +157,10 @@ class JobResult(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_on
     traceback: str | None = None
     worker_id: str | None = None
     schedule_id: str | None = None
-    nominal_at: datetime | None = None
-    enqueued_at: datetime | None = None
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
+    nominal_at: Instant | None = None
+    enqueued_at: Instant | None = None
+    started_at: Instant | None = None
+    ended_at: Instant | None = None
 
     @property
     def duration(self) -> timedelta | None:

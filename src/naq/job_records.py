@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from naq.job import JobResult, JobStatus, QueuedJob
+from naq.timing.instants import Instant
 
 __all__ = [
     "DeadJob",
@@ -50,7 +51,7 @@ class DeadJob(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     v: int = 1
     job_id: str
     reason: DeadReason
-    died_at: datetime
+    died_at: Instant
     job: QueuedJob | None = None
     """The last attempt; ``None`` when its record cannot be read."""
     raw: str | None = None
@@ -86,7 +87,7 @@ class WaitingFor(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     job_id: str
     """Who waits."""
     attempt: int = 1
-    due_at: datetime | None = None
+    due_at: Instant | None = None
     """It is not to run earlier either."""
 
 
@@ -111,8 +112,8 @@ class WorkerInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     pid: int = 0
     queues: tuple[str, ...] = ()
     concurrency: int = 1
-    started_at: datetime
-    seen_at: datetime
+    started_at: Instant
+    seen_at: Instant
     running: tuple[str, ...] = ()
     """Ids of jobs that it runs: the first hundred."""
     running_count: int = 0
@@ -137,13 +138,13 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     queue: str = ""
     attempt: int = 1
     retries: int = 0
-    enqueued_at: datetime | None = None
-    due_at: datetime | None = None
+    enqueued_at: Instant | None = None
+    due_at: Instant | None = None
     """When a deferred job goes into the queue; ``None`` for one that waits for other jobs."""
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
+    started_at: Instant | None = None
+    ended_at: Instant | None = None
     schedule_id: str | None = None
-    nominal_at: datetime | None = None
+    nominal_at: Instant | None = None
     worker_id: str | None = None
     depends_on: tuple[str, ...] = ()
     progress: Progress | None = None

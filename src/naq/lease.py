@@ -14,6 +14,8 @@ from enum import Enum
 
 import msgspec
 
+from naq.timing.instants import Instant
+
 __all__ = ["Decision", "Lease", "LeaseSeen", "Term", "decide"]
 
 MARGIN = 0.2
@@ -28,9 +30,9 @@ class Lease(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     term: str = ""
     """Unique name of this holder's time in office; also the subject it answers on."""
     priority: int = 1
-    became_leader_at: datetime | None = None
+    became_leader_at: Instant | None = None
     """Does not move with heartbeats."""
-    last_heartbeat: datetime | None = None
+    last_heartbeat: Instant | None = None
     ttl: float = 5.0
     """Seconds the holder asks others to respect it unrenewed."""
     successor: str | None = None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 
 import msgspec
 
 from naq.timing.exclusions import Exclusion
+from naq.timing.instants import Instant
 
 __all__ = ["Coalesce", "IfExists", "Overlap", "Policy"]
 
@@ -51,9 +52,9 @@ class IfExists(StrEnum):
 class Policy(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """The rules around the trigger."""
 
-    start_at: datetime | None = None
+    start_at: Instant | None = None
     """No nominal time before it; inclusive."""
-    end_at: datetime | None = None
+    end_at: Instant | None = None
     """No nominal time after it; inclusive."""
     max_runs: int | None = None
     """Scheduled fires after which it completes; manual ones and backfills do not count."""

@@ -30,6 +30,7 @@ from naq.forms import to_dict
 from naq.job import JobSpec
 from naq.nominal import TICK, Nominals, next_nominal
 from naq.policy import Coalesce, IfExists, Overlap, Policy
+from naq.timing.instants import Instant
 from naq.timing.triggers import AnyOf, FixedDelay, Once, Trigger
 
 __all__ = [
@@ -79,17 +80,17 @@ class OpenRun(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A run that is enqueued or running, as the overlap policy counts it."""
 
     job_id: str
-    nominal_at: datetime
-    fired_at: datetime
+    nominal_at: Instant
+    fired_at: Instant
 
 
 class Backfill(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A range of past nominal times that is being fired by hand, as far as it got."""
 
     backfill_id: str
-    next_at: datetime
+    next_at: Instant
     """The first nominal time of the range that is not fired yet."""
-    last_at: datetime
+    last_at: Instant
     """The end of the range, inclusive."""
     overlap: Overlap = Overlap.ALLOW_ALL
     """``allow_all``: as fast as it goes; ``buffer_all``: one after the other."""
@@ -106,11 +107,11 @@ class Schedule(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_onl
     trigger: Trigger
     policy: Policy = DEFAULT_POLICY
     status: ScheduleStatus = ScheduleStatus.ACTIVE
-    created_at: datetime
-    updated_at: datetime | None = None
-    next_nominal_at: datetime | None = None
+    created_at: Instant
+    updated_at: Instant | None = None
+    next_nominal_at: Instant | None = None
     """The nominal time of the next fire; while paused, the first one that was not decided about."""
-    next_run_at: datetime | None = None
+    next_run_at: Instant | None = None
     """When that fire is due: the nominal time plus its jitter. ``None`` unless active."""
     runs: int = 0
     """Scheduled fires so far; what ``max_runs`` counts."""
@@ -122,26 +123,26 @@ class Schedule(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_onl
     """Nominal times skipped by the overlap policy, an exclusion or on request."""
     error_count: int = 0
     """Runs that ended in failure."""
-    last_run_at: datetime | None = None
+    last_run_at: Instant | None = None
     """When it fired last."""
-    last_nominal_at: datetime | None = None
+    last_nominal_at: Instant | None = None
     """The nominal time of its last scheduled fire."""
-    paused_at: datetime | None = None
-    resumed_at: datetime | None = None
-    cancelled_at: datetime | None = None
-    completed_at: datetime | None = None
+    paused_at: Instant | None = None
+    resumed_at: Instant | None = None
+    cancelled_at: Instant | None = None
+    completed_at: Instant | None = None
     pause_reason: str | None = None
     paused_by: str | None = None
     skip_next: int = 0
     """So many of the next nominal times are to be skipped."""
     open_runs: tuple[OpenRun, ...] = ()
-    buffered: tuple[datetime, ...] = ()
+    buffered: tuple[Instant, ...] = ()
     """Nominal times that wait for an open run's end."""
     declared_in: str | None = None
     """The declared set it belongs to; ``None``: made by hand, and no set touches it."""
     labels: Mapping[str, str] = {}
     note: str | None = None
-    excluded_from: datetime | None = None
+    excluded_from: Instant | None = None
     """The first of the excluded nominal times right before ``next_nominal_at``; they are recorded when it is due."""
     backfills: tuple[Backfill, ...] = ()
     change_id: str | None = None

@@ -131,10 +131,10 @@ async def test_a_replica_that_is_behind_hides_nothing_for_ever() -> None:
     """Seed 1659: a mirror asked one replica how far the store is, and read the schedules from another one."""
     clock = ManualClock()
     store = HalfBehind(clock)
-    record = new_schedule("s", JobSpec(func="reports:send"), Once(clock.now()), Policy(), clock.now())
-    store.commit([Put("schedule.old", encode(record))])
+    old = new_schedule("old", JobSpec(func="reports:send"), Once(clock.now()), Policy(), clock.now())
+    store.commit([Put("schedule.old", encode(old))])
     await clock.advance(20)
-    store.commit([Put("schedule.new", encode(record))])
+    store.commit([Put("schedule.new", encode(old.evolve(schedule_id="new")))])
     mirror = Mirror(store, clock, Silence(), "n0")
     await mirror.load()
     watching = asyncio.create_task(mirror.follow("schedule.>"))

@@ -9,7 +9,7 @@ value, and each has one answer:
   did not move is planned again; a transaction that is refused though nothing moved is halved, so that one bad record
   never holds up the others;
 - unknown: the same reading tells whether it was done. It is never guessed;
-- too large: halved; a single intent that is too large is quarantined;
+- too large, or with a name that makes no key: halved; a single intent that is so is quarantined;
 - forbidden: halved, for it may concern one queue only; a single intent waits for its next try;
 - rejected, or nobody answers: the store takes nothing now, so everything waits (`naq.engine.rest`).
 """
@@ -30,6 +30,7 @@ from naq.engine.mirror import Head, Mirror
 from naq.engine.rest import Rest
 from naq.events import Event, EventType
 from naq.exceptions import (
+    InvalidInput,
     NaqError,
     RecordUnreadable,
     StoreError,
@@ -41,7 +42,7 @@ from naq.exceptions import (
 from naq.history import HistoryRecord, HistorySink, RunOutcome
 from naq.job import QueuedJob
 from naq.lease import Term
-from naq.names import backfill_job_id, epoch_key, job_id, job_key
+from naq.names import backfill_job_id, check_queue, epoch_key, job_id, job_key
 from naq.plan import Fire, Plan, plan
 from naq.ports import Check, Committed, Delete, Entry, EventSink, JobStopper, Put, Refused, Store, Write
 from naq.schedule import Schedule, ScheduleStatus
@@ -188,7 +189,7 @@ class Firing:
             writes.extend(intent.writes())
         try:
             outcome = await self._store.transact(writes)
-        except TransactionTooLarge as error:
+        except (TransactionTooLarge, InvalidInput) as error:
             if len(intents) > 1:
                 return _halves(intents), True
             self._mirror.quarantine(intents[0].key, str(error))
@@ -320,6 +321,7 @@ class Firing:
 
     def _scheduled(self, key: str, revision: int, value: bytes, epoch: int, now: datetime) -> Intent | None:
         schedule = decode(Schedule, key, value)
+        check_queue(schedule.job.queue, "job.queue")
         decided = plan(schedule, now)
         advanced = decided.schedule
         if advanced is schedule:
@@ -364,6 +366,7 @@ class Firing:
 
     def _deferred(self, key: str, revision: int, value: bytes, epoch: int, now: datetime) -> Intent:
         waiting = decode(QueuedJob, key, value)
+        check_queue(waiting.spec.queue, "spec.queue")
         record = waiting.evolve(enqueued_at=now, enqueued_by=self._instance_id, epoch=epoch, due_at=None)
         target = job_key(waiting.spec.queue, waiting.job_id, waiting.attempt)
         event = self._event(

@@ -19,9 +19,11 @@ from naq.clock import Clock
 from naq.engine.trouble import Trouble
 from naq.events import Event, EventType
 from naq.exceptions import RecordUnreadable, StoreError
+from naq.names import schedule_key
 from naq.ports import Entry, EventSink, Store
 from naq.schedule import ScheduleStatus
 from naq.timing.due_queue import DueQueue
+from naq.timing.instants import Instant
 from naq.wire import decode
 
 __all__ = ["PATTERNS", "Head", "Mirror"]
@@ -40,15 +42,16 @@ log = logging.getLogger("naq.mirror")
 class _ScheduleHead(msgspec.Struct):
     """What the mirror needs to know of a schedule's record."""
 
+    schedule_id: str
     status: ScheduleStatus = ScheduleStatus.ACTIVE
-    next_run_at: datetime | None = None
+    next_run_at: Instant | None = None
     v: int = 1
 
 
 class _DeferredHead(msgspec.Struct):
     """What the mirror needs to know of a deferred job's record."""
 
-    due_at: datetime | None = None
+    due_at: Instant | None = None
     v: int = 1
 
 
@@ -253,6 +256,8 @@ class Mirror:
         """Raises `RecordUnreadable`."""
         if key.startswith("schedule."):
             head = decode(_ScheduleHead, key, value)
+            if schedule_key(head.schedule_id) != key:
+                raise RecordUnreadable(key, f"it is the record of another schedule, {head.schedule_id!r}")
             return head.status.value, head.next_run_at if head.status is ScheduleStatus.ACTIVE else None
         return None, decode(_DeferredHead, key, value).due_at
 

@@ -8,6 +8,7 @@ import msgspec
 
 from naq.exceptions import InvalidSchedule, Problem, shown
 from naq.timing.duration import duration_text
+from naq.timing.instants import Instant
 from naq.timing.wall import DstMark
 
 __all__ = ["FixedDelay", "Interval", "Once"]
@@ -25,7 +26,7 @@ def _period_problems(period: timedelta, field: str) -> list[Problem]:
 class Once(msgspec.Struct, frozen=True, gc=False, tag="once"):
     """One instant, aware UTC."""
 
-    at: datetime
+    at: Instant
 
     def next_after(self, after: datetime) -> datetime | None:
         """The instant, if it is later than ``after``."""
@@ -64,7 +65,7 @@ class Interval(msgspec.Struct, frozen=True, gc=False, tag="interval", omit_defau
     """
 
     every: timedelta
-    anchor: datetime | None = None
+    anchor: Instant | None = None
 
     def bound(self, created_at: datetime) -> Interval:
         """The same interval with its anchor filled in."""
@@ -124,7 +125,7 @@ class FixedDelay(msgspec.Struct, frozen=True, gc=False, tag="delay", omit_defaul
     """
 
     delay: timedelta
-    first_at: datetime | None = None
+    first_at: Instant | None = None
     """When it runs first; ``None``: ``delay`` after the creation, which `bound` fills in."""
 
     def bound(self, created_at: datetime) -> FixedDelay:
