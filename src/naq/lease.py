@@ -23,9 +23,12 @@ MARGIN = 0.2
 
 
 class Lease(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """The record at ``lease.<partition>``. ``term`` is empty when the lease was resigned."""
+    """The record at ``lease.<partition>``. ``term`` is empty when the lease was resigned.
 
-    v: int = 1
+    It has no version: while old and new instances run side by side, each must see who leads, so a newer naq may add fields
+    and change none.
+    """
+
     instance_id: str
     term: str = ""
     """Unique name of this holder's time in office; also the subject it answers on."""

@@ -1,8 +1,8 @@
 """The one door for bytes: records to JSON and back, and functions to names.
 
-Every stored record carries its version ``v``. A record of a newer version is refused, not guessed at, and so is anything
-that is no record at all: both are `RecordUnreadable`, and nobody deletes them. JSON, so that a person can read the
-bucket with any NATS client at three in the morning.
+Every stored record carries its version ``v``, but for the lease, which all versions must be able to read. A record of a
+newer version is refused, not guessed at, and so is anything that is no record at all: both are `RecordUnreadable`, and
+nobody deletes them. JSON, so that a person can read the bucket with any NATS client at three in the morning.
 """
 
 from __future__ import annotations

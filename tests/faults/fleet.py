@@ -49,9 +49,9 @@ class Processes:
     targets: dict[str, tuple[datetime, timedelta]] = field(default_factory=dict)
     """What `judge` needs to know of the schedules."""
 
-    async def start_scheduler(self, name: str) -> Process:
-        """Start the scheduler of that name, behind its proxy; returns when it is ready."""
-        process = Process(["scheduler"], self._own(name))
+    async def start_scheduler(self, name: str, module: str = "naq") -> Process:
+        """Start the scheduler of that name, behind its proxy; returns when it is ready. ``module`` as for `Process`."""
+        process = Process(["scheduler"], self._own(name), module=module)
         self.schedulers[name] = process
         await process.start()
         return process

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from naq.names import LANES, epoch_key, lease_key
 from tests.faults.fleet import TICK, Fleet, fleet, now
 from tests.faults.report import Reports
 
@@ -141,3 +142,22 @@ async def test_a_trigger_whose_missed_times_take_long_to_count(tmp_path: Path, r
         assert len(those.recorder.terms) == terms, "the leader fell over it"
         assert dense is not None
         assert dense["missed"] > 200_000_000
+
+
+@pytest.mark.slow
+async def test_rubbish_where_the_leadership_is(tmp_path: Path, reports: Reports) -> None:
+    """A lease that nobody can read is held by nobody, and an epoch that moved is no leader's: one of them takes office anew."""
+    async with fleet(tmp_path) as those:
+        await those.load(COUNT)
+        terms, taken = len(those.recorder.terms), []
+        for keys in ([lease_key(0)], [epoch_key(lane, 0) for lane in range(LANES)]):
+            struck_at = now()
+            for key in keys:
+                await those.schedules._kv.put(key, b"\xff rubbish")
+            taken.append(await those.goes_on(struck_at))
+            await those.recorder.until_nominal(now() + GOES_ON)
+        verdict = await those.settled()
+        changes = len(those.recorder.terms) - terms
+        reports.write("rubbish at the keys of lease and epochs", verdict, those.recorder, failover=taken, terms=changes)
+        assert verdict.clean, verdict
+        assert changes >= 2

@@ -28,9 +28,6 @@ BIG = 'jetstream { store_dir: ".", max_file_store: 1GB }'
 
 async def judged(those: Fleet, reports: Reports, fault: str, struck_at: datetime, healed_at: datetime) -> None:
     """Wait until all is as before, report, and hold it to the promises."""
-    await those.recorder.until_nominal(now())
-    until = now()
-    await those.recorder.until(lambda: not those.judged(until).lost, patience=30)
     verdict = await those.settled()
     events = await those.schedules._events.get_event_history(types=["store_trouble"], since=struck_at)
     said = Counter(event.instance_id for event in events)

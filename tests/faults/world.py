@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from naq.exceptions import RecordUnreadable
 from naq.job import Job, QueuedJob
 from naq.lease import Lease
 from naq.names import job_id
@@ -40,9 +41,15 @@ class ProcessEnded(AssertionError):
 class Process:
     """One ``naq`` process; what it prints, and logs if that is wanted, is read line by line."""
 
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], *, logs: bool = True) -> None:
-        """``arguments`` of ``naq``; ``environment`` on top of this process's own; ``logs``: read them too."""
+    def __init__(
+        self, arguments: Sequence[str], environment: Mapping[str, str], *, logs: bool = True, module: str = "naq"
+    ) -> None:
+        """``arguments`` of ``naq``; ``environment`` on top of this process's own; ``logs``: read them too.
+
+        ``module`` is run, if it is not ``naq`` itself.
+        """
         self._logs = logs
+        self._module = module
         self.arguments = arguments
         self.environment = environment
         self.lines: list[str] = []
@@ -71,7 +78,7 @@ class Process:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "naq",
+            self._module,
             *self.arguments,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT if self._logs else None,
@@ -128,6 +135,14 @@ class Process:
         self._changed.set()
 
 
+def _lease(key: str, value: bytes) -> Lease | None:
+    """The lease; ``None`` when somebody wrote rubbish there."""
+    try:
+        return decode(Lease, key, value)
+    except RecordUnreadable:
+        return None
+
+
 @dataclass
 class Recorder:
     """Every job that was ever enqueued, as the stream says it, though workers finish and trim them meanwhile."""
@@ -149,8 +164,8 @@ class Recorder:
             if entry.value is None:
                 continue
             if entry.key.startswith("lease."):
-                lease = decode(Lease, entry.key, entry.value)
-                if lease.held and lease.term not in {each.term for each in self.terms}:
+                lease = _lease(entry.key, entry.value)
+                if lease is not None and lease.held and lease.term not in {each.term for each in self.terms}:
                     self.terms.append(lease)
             else:
                 job = decode(QueuedJob, entry.key, entry.value)

@@ -100,7 +100,7 @@ class Burial:
 
     async def _bury(self, key: str, value: bytes, reply: bytes, error: RecordUnreadable) -> None:
         log.error("%s", error)
-        queue, job_id, attempt = parse_job_key(key)
+        queue, job_id, attempt = _place(key)
         now = self._clock.now()
         worker_id = self._settings.instance_id
         dead = DeadJob(
@@ -296,3 +296,12 @@ class Intake:
             self._rechecker.add(held)
         else:
             self._on_job(held)
+
+
+def _place(key: str) -> tuple[str, str, int]:
+    """Queue, job id and attempt that a key below ``job`` names; of one that is no job's, what it can be shown by."""
+    try:
+        return parse_job_key(key)
+    except ValueError:
+        _, queue, rest = key.split(".", 2)
+        return queue, rest, 1
