@@ -49,6 +49,7 @@ def _check(test: Callable[[Any], bool], reason: str) -> Callable[[Any], str | No
 
 
 _positive = _check(lambda value: value > 0, "must be more than 0")
+_positive_or_none = _check(lambda value: value is None or value > 0, "must be more than 0")
 _not_negative = _check(lambda value: value >= 0, "must not be negative")
 _name = _check(lambda value: NAME.fullmatch(value) is not None, "must be 1 to 64 letters, digits, '-' or '_'")
 
@@ -144,6 +145,12 @@ class Settings:
     )
     drain_timeout: float = setting(
         25.0, "seconds a stopping worker lets its jobs finish before it hands them back", 25.0, _not_negative
+    )
+    memory_limit: int | None = setting(
+        None, "bytes of memory beyond which a worker drains and ends, to be started anew", 2 << 30, _positive_or_none
+    )
+    process_memory_limit: int | None = setting(
+        None, "bytes of memory beyond which a process child is replaced after its job", 512 << 20, _positive_or_none
     )
     allow_functions: tuple[str, ...] = setting(
         (), "functions a worker may import besides the registered ones, as module:pattern", "reports:*"
@@ -283,6 +290,7 @@ _TYPES: dict[str, Any] = {
         "str | None": str | None,
         "str": str,
         "int": int,
+        "int | None": int | None,
         "float": float,
         "bool": bool,
         "Path": str,

@@ -59,7 +59,7 @@ async def test_a_job_that_ignores_its_timeout_is_given_up(
 ) -> None:
     worker = await start_worker(concurrency=1, grace=0.2)
     job_id = await jobs.enqueue(Job(func=functions.ignore_cancellation, args=["x"], timeout=0.1))
-    with pytest.raises(JobFailed, match="ignored being cancelled"):
+    with pytest.raises(JobFailed, match="ignored being stopped"):
         await jobs.result(job_id, timeout=HANG)
     assert await jobs.result(await jobs.enqueue(functions.add, 1), timeout=HANG) == 1
     assert worker.info().stuck == 1
@@ -156,6 +156,24 @@ async def test_drain_hands_back_what_takes_too_long(jobs: JobService, start_work
     assert (result.status, result.worker_id, result.attempt) == (JobStatus.COMPLETED, second.worker_id, 1)
 
 
+async def test_a_worker_that_drains_is_shown_as_such_at_once(
+    jobs: JobService, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "PRESENCE_EVERY", 3600.0)
+    worker = await start_worker(drain_timeout=30)
+    await jobs.enqueue(functions.hold, "h")
+    await begun("h")
+    stopping = asyncio.create_task(worker.stop())
+
+    async def drains() -> bool:
+        return [info.draining for info in await jobs.list_workers()] == [True]
+
+    await until(drains)
+    functions.event(functions.released, "h").set()
+    await stopping
+    assert await jobs.list_workers() == []
+
+
 async def test_a_blocked_loop_is_reported_and_its_jobs_stay_its_own(
     jobs: JobService, start_worker: StartWorker, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -167,7 +185,7 @@ async def test_a_blocked_loop_is_reported_and_its_jobs_stay_its_own(
     assert result.status is JobStatus.COMPLETED
     assert await jobs.result(await jobs.enqueue(functions.add, 1), timeout=HANG) == 1
     assert worker.info().finished == 2
-    assert f"job {job_id} blocks the event loop" in caplog.text
+    assert f"job {job_id} (tests.jobs.functions:block_the_loop) blocks the event loop" in caplog.text
     assert "block_the_loop" in caplog.text
 
 

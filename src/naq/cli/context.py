@@ -47,6 +47,8 @@ FAILED, BAD_INPUT, COULD_NOT_ASK, INTERRUPTED = 1, 2, 3, 130
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
+log = logging.getLogger("naq.cli")
+
 T = TypeVar("T")
 S = TypeVar("S", bound=BaseService)
 
@@ -88,11 +90,28 @@ def options_of(context: typer.Context) -> Options:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run async work to its end; Ctrl-C ends it, and the command with its exit code."""
+    """Run async work to its end; Ctrl-C ends it, and the command with its exit code.
+
+    `SystemExit` out of any other task, which a job may have started, does not end it: asyncio stops the loop for that, and
+    it is set going again. So it is with `KeyboardInterrupt` when that is not what Ctrl-C raises.
+    """
     try:
-        return asyncio.run(work)
+        with asyncio.Runner() as runner:
+            loop = runner.get_loop()
+            task = loop.create_task(work)
+            while True:
+                try:
+                    return loop.run_until_complete(task)
+                except (SystemExit, KeyboardInterrupt) as error:
+                    if task.done() or _is_ctrl_c(error):
+                        raise
+                    log.error("a task that a job started raised %r; everything else goes on", error)
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _is_ctrl_c(error: BaseException) -> bool:
+    return isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def examples(*lines: str) -> str:

@@ -43,7 +43,8 @@ class _Child:
         self._job: str | None = None
 
     def serve(self) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's to handle
+        for number in (signal.SIGINT, signal.SIGTERM):  # the worker's to handle, though a supervisor may tell us too
+            signal.signal(number, lambda *_: None)  # not ignored: what a job starts would inherit that
         signal.signal(signal.SIGUSR1, self._on_signal)
         signal.signal(signal.SIGUSR2, self._on_signal)
         threading.Thread(target=self._read, daemon=True).start()

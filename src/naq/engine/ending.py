@@ -57,8 +57,9 @@ def decide(queued: QueuedJob, outcome: Outcome, facts: Facts) -> Ending:
             if _is_retried(queued, outcome):
                 return _retried(queued, facts, outcome.error_type, outcome.error, outcome.retry_after)
             return _died(queued, facts, DeadReason.FAILED, outcome.error_type, outcome.error, outcome.traceback)
-        case Stopped("cancelled"):
-            return _ended(queued, facts, JobStatus.CANCELLED, error=facts.reason)
+        case Stopped("cancelled", _, ignored):
+            parts = [part for part in (facts.reason, ignored and f"it {ignored}") if part]
+            return _ended(queued, facts, JobStatus.CANCELLED, error="; ".join(parts) or None)
         case Stopped():
             raised = _timed_out(outcome)
             if _is_retried(queued, raised):
@@ -76,8 +77,8 @@ def decide(queued: QueuedJob, outcome: Outcome, facts: Facts) -> Ending:
 
 def _timed_out(stopped: Stopped) -> Raised:
     text = f"it ran for {stopped.after:.1f} s, longer than its timeout"
-    if not stopped.obeyed:
-        text += ", ignored being cancelled, and was given up; it may still be running"
+    if stopped.ignored is not None:
+        text += f", {stopped.ignored}"
     names = (
         "TimeoutError",
         "builtins:TimeoutError",

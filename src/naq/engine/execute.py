@@ -38,6 +38,8 @@ GRACE = 5.0
 """Seconds an attempt has to end after it was stopped, before it is given up."""
 POLITE_FOR = 0.5
 """Seconds a sync job has to see by itself that it is to stop, before an exception is raised in it."""
+GIVEN_UP = "ignored being stopped, and was given up; it may still be running"
+KILLED = "ignored being stopped, and its process was killed"
 NULL = msgspec.Raw(b"null")
 
 log = logging.getLogger("naq.execute")
@@ -70,6 +72,8 @@ class Attempt:
     calling: bool = False
     """The user's function is being called."""
     ended: bool = False
+    killed: bool = False
+    """Its process was killed, because it ignored being stopped."""
     call: SyncCall | None = None
     child: Child | None = None
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
@@ -88,8 +92,13 @@ class Runner:
         middleware: Sequence[Middleware] = (),
         allow_pickle: bool = False,
         on_progress: Callable[[JobContext], None] | None = None,
+        on_swollen: Callable[[QueuedJob, int], None] | None = None,
+        process_memory_limit: int | None = None,
+        on_stuck: Callable[[], None] = lambda: None,
         grace: float = GRACE,
     ) -> None:
+        """``on_stuck`` is called when `stuck` has changed; ``on_swollen(job, bytes)`` when the process of a job holds more than
+        ``process_memory_limit`` bytes after it, and is replaced."""
         self.running: set[Attempt] = set()
         self.stuck: set[Attempt] = set()
         """Attempts that were given up and still run."""
@@ -100,9 +109,10 @@ class Runner:
         self._middleware = tuple(middleware)
         self._allow_pickle = allow_pickle
         self._on_progress = on_progress
+        self._on_stuck = on_stuck
         self._grace = grace
         self._threads = Threads()
-        self._processes = Processes()
+        self._processes = Processes(process_memory_limit, on_swollen)
 
     def start(self, queued: QueuedJob, on_end: Callable[[Attempt, Outcome], None]) -> Attempt:
         """Begin an attempt. ``on_end`` is called once, on the loop, with its outcome; it must not raise."""
@@ -149,9 +159,12 @@ class Runner:
     async def _run(self, attempt: Attempt) -> None:
         try:
             outcome = await self._outcome(attempt)
+        except BaseException as error:  # noqa: BLE001 - a GeneratorExit that the job awaited is thrown past `_outcome`
+            outcome = raised(error)
         finally:
             if attempt in self.stuck:
                 self.stuck.discard(attempt)
+                self._on_stuck()
                 log.warning("job %s, which was given up, ended at last", attempt.queued.job_id)
         self._end(attempt, outcome)
 
@@ -229,7 +242,7 @@ class Runner:
         if reason == "drain":
             return HandedBack()
         if reason is not None:
-            return Stopped(reason, self._clock.monotonic() - attempt.began)
+            return Stopped(reason, self._clock.monotonic() - attempt.began, KILLED if attempt.killed else None)
         if known is not None:
             return known
         if isinstance(error, JobCancelled):
@@ -254,19 +267,21 @@ class Runner:
         if attempt.ended:
             return
         if attempt.child is not None:
+            log.error("%s: its process is killed", self._deaf(attempt))
+            attempt.killed = True
             attempt.child.kill()
             return
-        log.error(
-            "job %s (%s) was stopped (%s) %s s ago and ignores it: it is given up; it keeps running beside the others",
-            attempt.queued.job_id,
-            attempt.queued.spec.func,
-            attempt.stop_reason,
-            self._grace,
-        )
+        log.error("%s: it is given up; it keeps running beside the others", self._deaf(attempt))
         self.stuck.add(attempt)
+        self._on_stuck()
         reason = attempt.stop_reason or "cancelled"
         ran = self._clock.monotonic() - attempt.began
-        self._end(attempt, HandedBack() if reason == "drain" else Stopped(reason, ran, obeyed=False))
+        self._end(attempt, HandedBack() if reason == "drain" else Stopped(reason, ran, GIVEN_UP))
+
+    def _deaf(self, attempt: Attempt) -> str:
+        queued = attempt.queued
+        said = f"was stopped ({attempt.stop_reason}) {self._grace} s ago and ignores it"
+        return f"job {queued.job_id} ({queued.spec.func}) {said}"
 
     def _end(self, attempt: Attempt, outcome: Outcome) -> None:
         if attempt.ended:

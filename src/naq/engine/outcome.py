@@ -48,8 +48,8 @@ class Stopped:
     """``timeout`` or ``cancelled``."""
     after: float
     """Seconds it ran."""
-    obeyed: bool = True
-    """Whether it ended; if not it was given up, and may still be running."""
+    ignored: str | None = None
+    """What was done about it because it ignored being stopped; ``None``: it did not."""
 
 
 @dataclass(frozen=True, slots=True)

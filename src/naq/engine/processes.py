@@ -1,8 +1,9 @@
 """Processes for jobs that ask for one: a crash, a leak or a stuck computation costs one child, never the worker.
 
-A child runs one job at a time and is used again. It speaks over a socket of its own, so a job may print as it likes. A
-job that is stopped gets an exception raised in it (soft); one that ignores that is killed (hard). A child whose worker
-has gone, however it went, sees the socket close and ends at once.
+A child runs one job at a time and is used again, until it has run `JOBS_PER_CHILD` or holds more memory than it may. It
+speaks over a socket of its own, so a job may print as it likes. A job that is stopped gets an exception raised in it
+(soft); one that ignores that is killed (hard). A child whose worker has gone, however it went, sees the socket close and
+ends at once.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import signal
 import socket
 import struct
 import sys
+from collections.abc import Callable
 
 import msgspec
 
 from naq.engine.child_frames import Answer, Order, Said
 from naq.engine.context import JobContext
+from naq.engine.memory import resident_bytes
 from naq.engine.outcome import Raised, Returned, Unrunnable
 from naq.job import QueuedJob
 from naq.job_records import DeadReason
@@ -45,6 +48,8 @@ class Child:
         self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self.jobs = 0
+        self.last: QueuedJob | None = None
+        """The job that it ran last."""
         self.usable = True
         self._process = process
         self._reader = reader
@@ -58,6 +63,7 @@ class Child:
     ) -> Returned | Raised | Unrunnable:
         """Run one attempt; a process that dies in the middle is a failure like any other."""
         self.jobs += 1
+        self.last = queued
         self._busy = True
         try:
             order = Order(queued, context.worker_id, allow_pickle, tuple(sys.path), context.previous_success_at)
@@ -77,6 +83,11 @@ class Child:
             raise
         finally:
             self._busy = False
+
+    @property
+    def memory(self) -> int:
+        """Bytes resident; 0 where the system does not tell."""
+        return resident_bytes(self._process.pid)
 
     def ask_to_stop(self, reason: str) -> None:
         """Raise an exception inside its job."""
@@ -131,6 +142,8 @@ class Child:
 def _how(code: int) -> str:
     if code >= 0:
         return f"ended with exit code {code}"
+    if -code == signal.SIGKILL:
+        return "was ended by SIGKILL: by the system, for want of memory, or by somebody"
     with contextlib.suppress(ValueError):
         return f"was ended by {signal.Signals(-code).name}"
     return f"was ended by signal {-code}"
@@ -154,7 +167,13 @@ def _outcome(answer: Answer) -> Returned | Raised | Unrunnable:
 class Processes:
     """The children of one worker: made when needed, used again, ended with it."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, memory_limit: int | None = None, on_swollen: Callable[[QueuedJob, int], None] | None = None
+    ) -> None:
+        """A child that holds more than ``memory_limit`` bytes after a job is replaced, and ``on_swollen`` is called with
+        that job and the bytes."""
+        self._memory_limit = memory_limit
+        self._on_swollen = on_swollen
         self._idle: list[Child] = []
         self._all: set[Child] = set()
 
@@ -171,10 +190,26 @@ class Processes:
 
     async def give_back(self, child: Child) -> None:
         """Its job is over."""
-        if child.usable and child.jobs < JOBS_PER_CHILD and child in self._all:
+        fits = child.jobs < JOBS_PER_CHILD and child in self._all and not self._is_swollen(child)
+        if child.usable and fits:
             self._idle.append(child)
         else:
             await self._discard(child)
+
+    def _is_swollen(self, child: Child) -> bool:
+        job, limit = child.last, self._memory_limit
+        if limit is None or job is None or not child.usable or (memory := child.memory) <= limit:
+            return False
+        log.warning(
+            "the process of job %s (%s) holds %d MB after it, more than its %d MB: it is replaced",
+            job.job_id,
+            job.spec.func,
+            memory >> 20,
+            limit >> 20,
+        )
+        if self._on_swollen is not None:
+            self._on_swollen(job, memory)
+        return True
 
     async def close(self) -> None:
         """End all children, busy or not."""

@@ -30,7 +30,7 @@ from naq.services.outbox import DUPLICATE_WINDOW, Outbox
 from naq.services.protocol import Message, header_field, status_code
 from naq.services.streams import StreamService
 
-__all__ = ["EventService"]
+__all__ = ["EventService", "group_of"]
 
 LIMIT = 200_000
 """Events that wait for the server at most."""
@@ -242,7 +242,7 @@ class EventService(BaseService):
             sequence = found + 1
 
     def _messages(self, group: Sequence[Event]) -> list[Message]:
-        return [Message(self.names.events_subject, "", _encoder.encode(group))]
+        return [group_of(self.names.events_subject, group)]
 
     def _on_state(self, state: ConnectionState) -> None:
         kind = {
@@ -252,6 +252,11 @@ class EventService(BaseService):
         if kind is not None:
             now = self.clock.now()
             self.emit([Event(type=kind, timestamp=now, instance_id=self.settings.instance_id)])
+
+
+def group_of(subject: str, group: Sequence[Event]) -> Message:
+    """Events as they are stored: one message."""
+    return Message(subject, "", _encoder.encode(group))
 
 
 def _events_of(data: bytes) -> list[Event]:

@@ -1,8 +1,8 @@
 """The sign of life of a worker and of its jobs, from a place that no job can starve.
 
 A thread with an event loop and a connection of its own. A job that blocks the worker's event loop stops the worker from
-doing anything else, but not this thread: its jobs are not handed out again, and the worker stays listed, with the
-job that blocks it named in the log and in its record. (What stops all threads of a process, such as a native extension
+doing anything else, but not this thread: its jobs are not handed out again, and the worker stays listed, with the job that
+blocks it named in the log, in an event and in its record. (What stops all threads of a process, such as a native extension
 that never lets go of the interpreter lock, stops this one too.)
 """
 
@@ -16,18 +16,22 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from naq.clock import Clock
 from naq.config import Settings
+from naq.engine.memory import resident_bytes
+from naq.events import Event, EventType
 from naq.exceptions import NaqError, StoreError
 from naq.job_records import WorkerInfo
+from naq.names import Namespace
 from naq.services.connection import ConnectionService
+from naq.services.events import group_of
 from naq.services.held import PROGRESS, Held, Stage, encode_acks
 from naq.services.kv_stores import KVStoreService
+from naq.services.outbox import Outbox
 from naq.wire import encode
 
-__all__ = ["Heartbeat", "resident_bytes", "worker_key"]
+__all__ = ["Heartbeat", "worker_key"]
 
 PRESENCE_EVERY = 10.0
 """Seconds between two records of a worker that is alive."""
@@ -37,6 +41,8 @@ TICK = 0.5
 BLOCKED_AFTER = 2.0
 """Seconds for which the event loop must answer nothing to count as blocked."""
 
+EVENTS_LIMIT = 100
+"""Events that wait for the server at most."""
 MEMORY_STEP = 256 * 1024 * 1024
 """Bytes by which the process must have grown since the last report to be reported."""
 
@@ -46,14 +52,6 @@ log = logging.getLogger("naq.heartbeat")
 def worker_key(worker_id: str) -> str:
     """Where a worker says that it is alive."""
     return f"worker.{worker_id}"
-
-
-def resident_bytes() -> int:
-    """Memory that this process holds; 0 where the system does not tell."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-    except (OSError, ValueError, IndexError):
-        return 0
 
 
 class Heartbeat:
@@ -68,7 +66,6 @@ class Heartbeat:
         info: Callable[[], WorkerInfo],
         on_blocked: Callable[[float, str | None], None],
         on_memory: Callable[[int, int], None],
-        memory_limit: int | None = None,
     ) -> None:
         """``info`` is called in the thread: it must only read. ``on_blocked(seconds, job_id)`` is called on the worker's
         loop after it was blocked, ``on_memory(bytes, grown_by)`` when the process has grown by `MEMORY_STEP`
@@ -82,17 +79,20 @@ class Heartbeat:
         self._info = info
         self._on_blocked = on_blocked
         self._on_memory = on_memory
-        self._memory_limit = memory_limit
+        self._memory_limit = settings.memory_limit
         self._memory = 0
         self._over = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._own_loop: asyncio.AbstractEventLoop | None = None
-        self._stopping: asyncio.Event | None = None
+        self._wake: asyncio.Event | None = None
+        self._stopping = False
+        self._changed = False
         self._thread: threading.Thread | None = None
         self._loop_thread = 0
         self._answered_at = 0.0
         self._asked = False
         self._blocker: str | None = None
+        self._blocked_after = min(BLOCKED_AFTER, settings.ack_wait / 2)
 
     async def start(self) -> None:
         """Return when the first sign of life was given. Raises what connecting raises."""
@@ -110,10 +110,19 @@ class Heartbeat:
         thread, self._thread = self._thread, None
         if thread is None:
             return
-        if self._own_loop is not None and self._stopping is not None:
-            with contextlib.suppress(RuntimeError):
-                self._own_loop.call_soon_threadsafe(self._stopping.set)
+        self._stopping = True
+        self._wake_up()
         await asyncio.to_thread(thread.join, 10.0)
+
+    def changed(self) -> None:
+        """What the worker says of itself is another thing now: have it written at once. May be called from any thread."""
+        self._changed = True
+        self._wake_up()
+
+    def _wake_up(self) -> None:
+        if self._own_loop is not None and self._wake is not None:
+            with contextlib.suppress(RuntimeError):
+                self._own_loop.call_soon_threadsafe(self._wake.set)
 
     def _run(self, started: asyncio.Future[None]) -> None:
         try:
@@ -136,35 +145,43 @@ class Heartbeat:
 
     async def _main(self, started: asyncio.Future[None]) -> None:
         self._own_loop = asyncio.get_running_loop()
-        self._stopping = asyncio.Event()
+        self._wake = asyncio.Event()
         async with ConnectionService(self._settings) as connection:
             kv = KVStoreService(self._settings, connection, clock=self._clock)
             await self._say_alive(kv)
             self._tell(started, None)
-            await self._beat(connection, kv, self._stopping)
+            await self._beat(connection, kv, self._wake)
             with contextlib.suppress(StoreError):
                 await kv.delete(worker_key(self._settings.instance_id))
         gc.collect()  # nats-py leaves transports of failed reconnects behind, which must be closed while there is a loop
 
-    async def _beat(self, connection: ConnectionService, kv: KVStoreService, stopping: asyncio.Event) -> None:
+    async def _beat(self, connection: ConnectionService, kv: KVStoreService, wake: asyncio.Event) -> None:
+        subject = Namespace(self._settings.namespace).events_subject
+        outbox: Outbox[Event] = Outbox(
+            "events of the heartbeat", connection, self._clock, lambda group: [group_of(subject, group)], EVENTS_LIMIT
+        )
         progress_every = self._settings.ack_wait / 3
         progress_at = presence_at = self._clock.monotonic()
-        while not stopping.is_set():
+        while not self._stopping:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(TICK, progress_every / 2)):
-                    await stopping.wait()
-            self._look_at_loop()
+                    await wake.wait()
+            wake.clear()
+            outbox.put(self._look_at_loop())
             self._look_at_memory()
             now = self._clock.monotonic()
             try:
                 if now - progress_at >= progress_every:
                     await self._say_progress(connection)
                     progress_at = now
-                if now - presence_at >= PRESENCE_EVERY:
+                if self._changed or now - presence_at >= PRESENCE_EVERY:
+                    self._changed = False
                     await self._say_alive(kv)
                     await self._keep_slots(kv)
                     presence_at = now
+                await outbox.flush()
             except StoreError as error:
+                self._changed = True
                 log.debug("no heartbeat could be sent: %s", error)
 
     async def _say_progress(self, connection: ConnectionService) -> None:
@@ -182,17 +199,21 @@ class Heartbeat:
 
     # --- the worker's loop
 
-    def _look_at_loop(self) -> None:
+    def _look_at_loop(self) -> list[Event]:
+        """What there is to tell: that it has just been found to be blocked."""
         assert self._loop is not None
+        found: list[Event] = []
         silent_for = self._clock.monotonic() - self._answered_at
-        if self._asked and silent_for > BLOCKED_AFTER:
+        if self._asked and silent_for > self._blocked_after:
             if self.blocked_for == 0.0:
-                self._report()
+                found.append(self._report(silent_for))
+                self._changed = True
             self.blocked_for = silent_for
         if not self._asked:
             self._asked = True
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._answer)
+        return found
 
     def _look_at_memory(self) -> None:
         now = resident_bytes()
@@ -212,17 +233,31 @@ class Heartbeat:
         now = self._clock.monotonic()
         if blocked_for:
             self._on_blocked(now - self._answered_at, blocker)
+            self.changed()
         self._answered_at = now
 
-    def _report(self) -> None:
+    def _report(self, seconds: float) -> Event:
         task = asyncio.current_task(self._loop)
         name = task.get_name() if task is not None else ""
         self._blocker = name.removeprefix("job ") if name.startswith("job ") else None
         frame = sys._current_frames().get(self._loop_thread)
         where = "".join(traceback.format_stack(frame)[-3:]) if frame is not None else ""
+        func = self._func_of(self._blocker)
         log.error(
             "%s blocks the event loop: no other job of this worker can go on. Make it a plain function (it then runs in a "
             "thread), or use executor='process'. It is here:\n%s",
-            f"job {self._blocker}" if self._blocker else "something",
+            f"job {self._blocker} ({func})" if self._blocker else "something",
             where,
         )
+        return Event(
+            type=EventType.WORKER_BLOCKED,
+            timestamp=self._clock.now(),
+            instance_id=self._settings.instance_id,
+            job_id=self._blocker,
+            func=func,
+            reason="a job blocks the event loop: no other job of this worker can go on",
+            details={"seconds": round(seconds, 1), "where": where},
+        )
+
+    def _func_of(self, job_id: str | None) -> str | None:
+        return next((each.queued.spec.func for each in list(self._held.values()) if each.queued.job_id == job_id), None)

@@ -39,6 +39,8 @@ CALM_DOWN = 5.0
 UNSETTLED_LIMIT = 2000
 """Ended jobs that are not written down yet, at which no more are taken: the store is slow or away."""
 RETRY_AFTER = 0.5
+DOUBT_FOR = 2.0
+"""Seconds in which a worker that was away has taken in all that waited at its door."""
 
 log = logging.getLogger("naq.intake")
 
@@ -165,6 +167,8 @@ class Intake:
         self._burial = burial
         self._doubtful_until: dict[str, int] = {}
         """By queue: jobs up to this sequence were there before we began to ask."""
+        self._doubtful_before = 0.0
+        """Jobs that came before this instant (monotonic) may have been at the door for long."""
         self._service_time = 1.0
         self._congested_until = 0.0
         self._retry_at: dict[str, float] = {}
@@ -210,6 +214,11 @@ class Intake:
     def ran(self, seconds: float) -> None:
         """A job ran for so long."""
         self._service_time += 0.05 * (seconds - self._service_time)
+
+    def was_away(self) -> None:
+        """The worker took nothing in for a while: what was on its way to it may have been handed out again meanwhile."""
+        self._rechecker.connected()
+        self._doubtful_before = self._clock.monotonic() + DOUBT_FOR
 
     @property
     def ahead(self) -> int:
@@ -292,7 +301,12 @@ class Intake:
             return
         held = Held(pull.queue, key, reply, delivery.stream_seq, delivery.delivered, queued, self._clock.monotonic())
         self._held[delivery.stream_seq] = held
-        if held.delivered > 1 or held.stream_seq <= self._doubtful_until[pull.queue]:
+        doubtful = (
+            held.delivered > 1
+            or held.stream_seq <= self._doubtful_until[pull.queue]
+            or held.taken_at < self._doubtful_before
+        )
+        if doubtful:
             self._rechecker.add(held)
         else:
             self._on_job(held)

@@ -23,10 +23,12 @@ from typing import Any
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.engine.execute import GRACE, Middleware, Runner
+from naq.engine.memory import resident_bytes
 from naq.engine.registry import Registry
 from naq.engine.tasks import Tasks
 from naq.events import Event, EventType
 from naq.exceptions import StoreError
+from naq.job import QueuedJob
 from naq.job_records import WorkerInfo
 from naq.names import Namespace
 from naq.services.admission import Admission
@@ -38,7 +40,7 @@ from naq.services.control import Control, Question, Reply
 from naq.services.dependencies import Dependencies
 from naq.services.events import EventService
 from naq.services.finishing import Finisher
-from naq.services.heartbeat import Heartbeat, resident_bytes
+from naq.services.heartbeat import Heartbeat
 from naq.services.held import Held, Stage
 from naq.services.history import HistoryService
 from naq.services.intake import Burial, Intake
@@ -78,12 +80,13 @@ class WorkerService(BaseService):
         middleware: Sequence[Middleware] = (),
         weights: Mapping[str, int] | None = None,
         grace: float = GRACE,
-        memory_limit: int | None = None,
         clock: Clock | None = None,
     ) -> None:
         """``weights``: how many jobs of each queue are taken when all have some (default 1 each). ``grace``: seconds that
-        a job has to end after it was stopped. ``memory_limit``: bytes resident beyond which the process sends itself a
-        SIGTERM, to be drained and started anew by whoever supervises it."""
+        a job has to end after it was stopped.
+
+        A worker that holds more than ``memory_limit`` of the settings sends its process a SIGTERM, to be drained and
+        started anew by whoever supervises it."""
         super().__init__(config)
         self.clock: Clock = clock or SystemClock()
         self.names = Namespace(self.settings.namespace)
@@ -101,7 +104,6 @@ class WorkerService(BaseService):
         self._middleware = tuple(middleware)
         self._weights = {queue: max(1, (weights or {}).get(queue, 1)) for queue in self.settings.queues}
         self._grace = grace
-        self._memory_limit = memory_limit
         self._started = False
         self._closers: list[Callable[[], Any]] = []
         self._started_at = self.clock.now()
@@ -132,6 +134,9 @@ class WorkerService(BaseService):
             middleware=self._middleware,
             allow_pickle=settings.allow_pickle,
             on_progress=self._announcer.touch,
+            on_stuck=lambda: self._heartbeat.changed(),  # made later
+            on_swollen=self._on_swollen,
+            process_memory_limit=settings.process_memory_limit,
             grace=self._grace,
         )
         slots = Slots(kv, self.worker_id)
@@ -178,7 +183,7 @@ class WorkerService(BaseService):
             burial,
         )
         self._heartbeat = Heartbeat(
-            settings, clock, self.held, slots.taken, self.info, self._on_blocked, self._on_memory, self._memory_limit
+            settings, clock, self.held, slots.taken, self.info, self._on_blocked, self._on_memory
         )
         self._tasks = Tasks(clock)
 
@@ -216,6 +221,7 @@ class WorkerService(BaseService):
         if not self._started:
             return
         self._flow.draining = True
+        self._heartbeat.changed()
         try:
             await self._intake.stop()
             for held in self._rechecker.clear():
@@ -286,7 +292,8 @@ class WorkerService(BaseService):
 
     def _on_blocked(self, seconds: float, job_id: str | None) -> None:
         log.warning("the event loop was blocked for %.1f s%s", seconds, f" by job {job_id}" if job_id else "")
-        self._emit("worker_blocked", job_id=job_id, details={"seconds": round(seconds, 1)})
+        self._intake.was_away()
+        self._emit(EventType.WORKER_UNBLOCKED, job_id=job_id, details={"seconds": round(seconds, 1)})
 
     def _on_memory(self, resident: int, grown_by: int) -> None:
         """The process grew a lot: tell, and stop as for SIGTERM if it is more than it may have."""
@@ -298,10 +305,21 @@ class WorkerService(BaseService):
             resident >> 20,
             shown,
         )
-        self._emit("worker_memory", details={"bytes": resident, "grown_by": grown_by, "running": dict(running)})
-        if self._memory_limit is not None and resident > self._memory_limit:
-            log.error("the worker holds more than its %d MB: it drains and ends", self._memory_limit >> 20)
+        self._emit(EventType.WORKER_MEMORY, details={"bytes": resident, "grown_by": grown_by, "running": dict(running)})
+        limit = self.settings.memory_limit
+        if limit is not None and resident > limit:
+            log.error("the worker holds more than its %d MB: it drains and ends", limit >> 20)
             signal.raise_signal(signal.SIGTERM)
+
+    def _on_swollen(self, queued: QueuedJob, resident: int) -> None:
+        """The process of a job holds more than it may: it is replaced."""
+        self._emit(
+            EventType.WORKER_MEMORY,
+            job_id=queued.job_id,
+            schedule_id=queued.schedule_id,
+            func=queued.spec.func,
+            details={"bytes": resident, "limit": self.settings.process_memory_limit},
+        )
 
     async def _read_limits(self) -> int:
         """Read what holds now; the revision up to which it was read."""
