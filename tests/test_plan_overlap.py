@@ -13,7 +13,7 @@ from naq.names import job_id
 from naq.plan import NonFire, NonFireReason, Plan, plan
 from naq.planning.overlap import BUFFER_LIMIT
 from naq.policy import Coalesce, Overlap, Policy
-from naq.run_end import run_abandoned, run_ended
+from naq.run_end import run_ended
 from naq.schedule import Schedule, ScheduleStatus, cancelled, new_schedule, paused, resumed, updated
 from naq.timing.triggers import FixedDelay, Interval, Trigger
 
@@ -115,7 +115,7 @@ def test_cancel_other_asks_the_running_one_to_stop_and_waits_for_it() -> None:
     schedule = plan(made(Overlap.CANCEL_OTHER), at(1)).schedule
     asking = plan(schedule, at(2))
     assert asking.cancel_jobs == (job_id("s", at(1)),)
-    assert (fired(asking), asking.abandon_jobs) == ([], ())
+    assert (fired(asking), asking.terminate_jobs) == ([], ())
     assert asking.schedule.buffered == (at(2),)
     later = plan(asking.schedule, at(3))  # it has not stopped yet
     assert later.cancel_jobs == (job_id("s", at(1)),)
@@ -131,10 +131,10 @@ def test_cancel_other_asks_the_running_one_to_stop_and_waits_for_it() -> None:
 def test_terminate_other_gives_the_running_one_up_and_fires_at_once() -> None:
     schedule = plan(made(Overlap.TERMINATE_OTHER), at(1)).schedule
     planned = plan(schedule, at(2))
-    assert planned.abandon_jobs == (job_id("s", at(1)),)
+    assert planned.terminate_jobs == (job_id("s", at(1)),)
     assert fired(planned) == [at(2)]
     assert [run.nominal_at for run in planned.schedule.open_runs] == [at(2)]
-    assert run_ended(planned.schedule, job_id("s", at(1)), JobStatus.ABANDONED, at(3)) is None
+    assert run_ended(planned.schedule, job_id("s", at(1)), JobStatus.CANCELLED, at(3)) is None
     assert planned.schedule.error_count == 0
 
 
@@ -157,7 +157,7 @@ def test_a_catch_up_of_all_obeys_the_overlap_policy(
     assert planned.schedule.buffered == tuple(at(minute) for minute in buffered)
     assert planned.schedule.skipped == skipped
     assert planned.schedule.runs == len(fires)
-    assert planned.abandon_jobs == ()
+    assert planned.terminate_jobs == ()
 
 
 def test_what_waits_counts_for_max_runs_when_it_fires() -> None:
@@ -201,12 +201,11 @@ def test_a_run_that_missed_its_start_deadline_is_counted_as_missed_and_frees_the
     assert (after.missed, after.error_count, after.open_runs) == (1, 0, ())
 
 
-def test_an_abandoned_run_frees_the_slot_once() -> None:
+def test_a_run_that_failed_frees_the_slot() -> None:
     schedule = plan(plan(made(Overlap.BUFFER_ONE), at(1)).schedule, at(2)).schedule
-    after = run_abandoned(schedule, job_id("s", at(1)), at(2.5))
+    after = run_ended(schedule, job_id("s", at(1)), FAILED, at(2.5))
     assert after is not None
     assert (after.error_count, after.next_run_at) == (1, at(2.5))
-    assert run_abandoned(after, job_id("s", at(1)), at(2.6)) is None
 
 
 def test_an_unknown_run_that_succeeded_changes_nothing() -> None:
@@ -263,7 +262,7 @@ def test_a_fixed_delay_begins_at_the_end_of_the_run() -> None:
     assert fired(plan(after, at(22))) == [at(22)]
 
 
-@pytest.mark.parametrize("outcome", [FAILED, JobStatus.MISSED, JobStatus.ABANDONED, JobStatus.CANCELLED])
+@pytest.mark.parametrize("outcome", [FAILED, JobStatus.MISSED, JobStatus.CANCELLED])
 def test_a_fixed_delay_goes_on_after_every_kind_of_end(outcome: JobStatus) -> None:
     schedule = plan(made(Overlap.ALLOW_ALL, FixedDelay(5 * MINUTE)), at(5)).schedule
     assert ended(schedule, at(5), at(6), outcome).next_run_at == at(11)
@@ -330,7 +329,7 @@ def test_trigger_now_may_ask_for_its_own_overlap() -> None:
     skipped = trigger_now(schedule, at(1.5), overlap=Overlap.SKIP)
     assert (skipped.fires, skipped.schedule.skipped) == ((), 1)
     forced = trigger_now(schedule, at(1.5), "s/manual-1", Overlap.TERMINATE_OTHER)
-    assert forced.abandon_jobs == (job_id("s", at(1)),)
+    assert forced.terminate_jobs == (job_id("s", at(1)),)
     assert [run.job_id for run in forced.schedule.open_runs] == ["s/manual-1"]
     with pytest.raises(InvalidSchedule, match="cannot wait"):
         trigger_now(schedule, at(1.5), overlap=Overlap.BUFFER_ONE)

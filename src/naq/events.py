@@ -48,7 +48,7 @@ class EventType(StrEnum):
     """An attempt failed, and the next one waits for its time."""
     JOB_CANCELLED = "job_cancelled"
     JOB_ABANDONED = "job_abandoned"
-    """Its worker vanished."""
+    """Its worker vanished before it ended, which another found that now has it. Its details name the one that vanished."""
     WORKER_STARTED = "worker_started"
     WORKER_STOPPED = "worker_stopped"
     WORKER_BLOCKED = "worker_blocked"

@@ -1,4 +1,5 @@
-"""What became of a schedule's nominal times: one record for each attempt that ended, and one for each that never was.
+"""What became of a schedule's nominal times: one record for each attempt that ended or lost its worker, and one for each
+that never was.
 
 The history answers "did it run last night, and if not, why not". It is limited by count and age, kept beside the store,
 and never needed to decide anything.
@@ -28,7 +29,7 @@ class RunOutcome(StrEnum):
     CANCELLED = "cancelled"
     """Somebody cancelled it."""
     ABANDONED = "abandoned"
-    """Its worker vanished, and nobody will run it again."""
+    """Its worker vanished before it ended. It is started again, unless that happened too often: then it failed."""
     MISSED = "missed"
     """It was not run: too late for the catch-up window or the start deadline."""
     SKIPPED = "skipped"

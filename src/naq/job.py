@@ -38,8 +38,6 @@ class JobStatus(StrEnum):
     """Somebody cancelled it before it ended by itself."""
     MISSED = "missed"
     """No worker started it before its start deadline, so it was not run."""
-    ABANDONED = "abandoned"
-    """Its worker vanished, and nobody will run it again."""
 
     @property
     def ended(self) -> bool:

@@ -44,15 +44,15 @@ def trigger_now(
         skipped = schedule.evolve(skipped=schedule.skipped + 1)
         return Plan(skipped, non_fires=(NonFire(NonFireReason.OVERLAP, 1, now, now),))
     open_runs = schedule.open_runs
-    abandoned: tuple[str, ...] = ()
+    terminated: tuple[str, ...] = ()
     if overlap is Overlap.TERMINATE_OTHER:
-        abandoned = tuple(run.job_id for run in open_runs)
+        terminated = tuple(run.job_id for run in open_runs)
         open_runs = ()
     tracked = schedule.is_tracked and job_id is not None
     if tracked and job_id is not None:
         open_runs = (*open_runs, OpenRun(job_id, now, now))
     after = schedule.evolve(manual_runs=schedule.manual_runs + 1, last_run_at=now, open_runs=open_runs)
-    if abandoned and after.status is ScheduleStatus.ACTIVE:
+    if terminated and after.status is ScheduleStatus.ACTIVE:
         if after.next_nominal_at is None and not open_runs:
             after = aimed(after, after_end(after, now))
         after = settled(after, now)
@@ -65,7 +65,7 @@ def trigger_now(
         tracked=tracked,
         manual=True,
     )
-    return Plan(after, (fire,), abandon_jobs=abandoned)
+    return Plan(after, (fire,), terminate_jobs=terminated)
 
 
 def count_backfill(schedule: Schedule, first: datetime, last: datetime) -> int:

@@ -101,7 +101,7 @@ def _plan_any(schedule: Schedule, now: datetime) -> Plan:
     advanced, more = fill(advanced, now, FIRES_AT_ONCE - len(admission.fires))
     advanced = settled(advanced, now)
     fires = _fires(schedule, advanced, admission)
-    return Plan(advanced, (*fires, *more), non_fires, admission.cancel_jobs, admission.abandon_jobs)
+    return Plan(advanced, (*fires, *more), non_fires, admission.cancel_jobs, admission.terminate_jobs)
 
 
 def _released(schedule: Schedule, now: datetime, tally: Tally) -> tuple[datetime, ...] | None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from naq.job import JobStatus
 from naq.schedule import Schedule, ScheduleStatus, after_end, aimed, settled
 
-__all__ = ["run_abandoned", "run_ended"]
+__all__ = ["run_ended"]
 
 
 def run_ended(schedule: Schedule, job_id: str, outcome: JobStatus, now: datetime) -> Schedule | None:
@@ -22,7 +22,7 @@ def run_ended(schedule: Schedule, job_id: str, outcome: JobStatus, now: datetime
     """
     open_runs = tuple(run for run in schedule.open_runs if run.job_id != job_id)
     was_open = len(open_runs) < len(schedule.open_runs)
-    failed = outcome is JobStatus.FAILED or (outcome is JobStatus.ABANDONED and was_open)
+    failed = outcome is JobStatus.FAILED
     missed = outcome is JobStatus.MISSED
     if not (was_open or failed or missed):
         return None
@@ -34,11 +34,3 @@ def run_ended(schedule: Schedule, job_id: str, outcome: JobStatus, now: datetime
     if not open_runs and after.next_nominal_at is None and (following := after_end(after, now)) is not None:
         after = aimed(after, following)
     return settled(after, now) if after.status is ScheduleStatus.ACTIVE else after
-
-
-def run_abandoned(schedule: Schedule, job_id: str, now: datetime) -> Schedule | None:
-    """The schedule after the worker of an open run vanished for good: the slot is free, and it counts as an error.
-
-    ``None`` when that run is not open: it ended, or was given up, before.
-    """
-    return run_ended(schedule, job_id, JobStatus.ABANDONED, now)

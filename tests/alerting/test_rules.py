@@ -65,7 +65,7 @@ TABLE: dict[str, tuple[Rule, list[Event], list[str]]] = {
     ),
     "a retry is no failed run": (THREE, [event(EventType.JOB_RETRY_SCHEDULED, n, f"{n}") for n in range(5)], []),
     "the same run told twice": (THREE, [failed(1, "a"), failed(2, "a"), failed(3, "b")], []),
-    "an abandoned run failed": (FailedTimes(1), [event(EventType.JOB_ABANDONED, 1, "a")], ["fired 1"]),
+    "a run whose worker vanished is started again": (FailedTimes(1), [event(EventType.JOB_ABANDONED, 1, "a")], []),
     "within": (FailedTimes(2, within=10), [failed(0), failed(11), failed(21)], ["fired 21"]),
     "within, and then slower": (
         FailedTimes(2, within=10),

@@ -113,7 +113,7 @@ TABLE: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "unknown status of jobs": (
         ("job", "ls", "--status", "gone"),
-        "status = ['gone']: is none of deferred, queued, running, completed, failed, cancelled, missed, abandoned; "
+        "status = ['gone']: is none of deferred, queued, running, completed, failed, cancelled, missed; "
         "for example status = 'queued'",
     ),
     "retry of nothing": (

@@ -17,6 +17,7 @@ from naq.job import Job, JobStatus, QueuedJob
 from naq.job_records import DeadReason, StoredResult
 from naq.services.base import ServiceManager
 from naq.services.connection import ConnectionService
+from naq.services.events import EventService
 from naq.services.jobs import JobService
 from naq.services.kv_stores import KVStoreService
 from naq.services.scheduler import SchedulerService
@@ -68,7 +69,7 @@ async def test_sigterm_hands_a_long_job_back_at_once(
     assert await jobs.cancel(job_id)
 
 
-async def test_a_run_that_kills_its_workers_is_abandoned_and_frees_the_slot(
+async def test_a_run_that_kills_its_workers_fails_and_frees_the_slot(
     jobs: JobService, scheduler: SchedulerService, start_process: StartProcess, tmp_path: Path
 ) -> None:
     path = tmp_path / "runs"
@@ -84,14 +85,110 @@ async def test_a_run_that_kills_its_workers_is_abandoned_and_frees_the_slot(
     await start_process(**options)
 
     async def told() -> bool:
-        return bool(await jobs.history.history(schedule_id, 1))
+        return [record.error_type for record in await jobs.history.history(schedule_id, 1)] == ["WorkerKilled"]
 
     await until(told, HANG)
     (record,) = await jobs.history.history(schedule_id, 1)
-    assert (record.outcome, record.error_type) == (RunOutcome.ABANDONED, "WorkerKilled")
+    assert record.outcome is RunOutcome.FAILED
     entry = await scheduler.get_schedule(schedule_id)
     assert entry is not None
     assert (entry["open_runs"], entry["error_count"]) == ([], 1)
+
+
+async def test_each_worker_that_vanished_is_told_with_the_run_it_abandoned(
+    jobs: JobService,
+    services: ServiceManager,
+    scheduler: SchedulerService,
+    start_process: StartProcess,
+    kv: KVStoreService,
+    tmp_path: Path,
+) -> None:
+    """The run comes again until its deliveries are used up; then it is a dead letter, and its schedule goes on."""
+    path = tmp_path / "runs"
+    schedule_id = await scheduler.schedule_job(
+        Job(func=functions.append_and_wait, args=[str(path), "run"]),
+        {"type": "interval", "interval": 0.1, "max_runs": 1, "overlap": "skip"},
+    )
+    for number in range(1, 3):
+        victim = await start_process(ack_wait=0.7, max_deliveries=2, instance_id=f"victim-{number}")
+        await written(path, number)
+        await runs_at(jobs, schedule_id, f"victim-{number}")
+        entry = await scheduler.get_schedule(schedule_id)
+        assert entry is not None
+        assert len(entry["open_runs"]) == 1
+        await victim.kill()
+    await start_process(ack_wait=0.7, max_deliveries=2, instance_id="survivor")
+
+    async def closed() -> bool:
+        entry = await scheduler.get_schedule(schedule_id)
+        return entry is not None and entry["status"] == "completed" and not entry["open_runs"]
+
+    await until(closed, HANG)
+    (info,) = await jobs.list_jobs(schedule_id=schedule_id)
+    events = await services.get_service(EventService)
+
+    async def all_told() -> bool:
+        found = await events.get_event_history(types=["job_failed"], job_id=info.job_id)
+        return len(found) == 1 and len(await jobs.history.history(schedule_id)) == 3
+
+    await until(all_told, HANG)
+    found = await events.get_event_history(types=["job_abandoned"], job_id=info.job_id)
+    assert [(event.details["worker_id"], event.details["starts"]) for event in found] == [
+        ("victim-1", 1),
+        ("victim-2", 2),
+    ]
+    assert {(event.attempt, event.schedule_id) for event in found} == {(1, schedule_id)}
+    assert [event.instance_id for event in found] == ["victim-2", "survivor"], "whoever had it next"
+    history = [
+        (str(record.outcome), record.worker_id, record.error_type) for record in await jobs.history.history(schedule_id)
+    ]
+    assert history == [
+        ("failed", "survivor", "WorkerKilled"),
+        ("abandoned", "victim-2", "WorkerVanished"),
+        ("abandoned", "victim-1", "WorkerVanished"),
+    ]
+    dead = await jobs.dead_letters.get(info.job_id)
+    assert dead is not None
+    assert dead.reason is DeadReason.KILLER
+    assert len(lines(path)) == 2
+
+
+async def runs_at(jobs: JobService, schedule_id: str, worker_id: str) -> None:
+    """Wait until a worker has said that it runs the schedule's job."""
+
+    async def said() -> bool:
+        infos = await jobs.list_jobs(schedule_id=schedule_id)
+        return [(info.status, info.worker_id) for info in infos] == [(JobStatus.RUNNING, worker_id)]
+
+    await until(said, HANG)
+
+
+async def test_a_run_that_was_handed_back_is_not_abandoned_however_often(
+    jobs: JobService, services: ServiceManager, start_worker: StartWorker
+) -> None:
+    """Three workers are stopped while it runs, with two deliveries allowed: nobody vanished, and it is no killer."""
+    job_id = await jobs.enqueue(functions.hold, "h")
+    for number in range(4):
+        worker = await start_worker(max_deliveries=2, drain_timeout=0.0, instance_id=f"drained-{number}")
+        async with asyncio.timeout(HANG):
+            await functions.event(functions.started, "h").wait()
+
+        async def runs(name: str = worker.worker_id) -> bool:
+            info = await jobs.get(job_id)
+            return info is not None and (info.status, info.worker_id) == (JobStatus.RUNNING, name)
+
+        await until(runs)
+        if number < 3:
+            functions.started["h"].clear()
+            await worker.stop()
+            info = await jobs.get(job_id)
+            assert info is not None
+            assert (info.status, info.worker_id) == (JobStatus.QUEUED, None)
+    functions.event(functions.released, "h").set()
+    result = await jobs.wait(job_id, timeout=HANG)
+    assert (result.status, result.worker_id) == (JobStatus.COMPLETED, "drained-3")
+    events = await services.get_service(EventService)
+    assert await events.get_event_history(types=["job_abandoned"]) == []
 
 
 async def test_a_job_that_kills_its_workers_becomes_a_dead_letter(

@@ -37,8 +37,15 @@ Duration = timedelta | float | str
 """Seconds, a timedelta, or text such as ``"1h30m"``."""
 MOST_TIMES = 1000
 
-FAILED = frozenset({EventType.JOB_FAILED, EventType.JOB_ABANDONED})
-ENDED = FAILED | {EventType.JOB_COMPLETED, EventType.JOB_CANCELLED, EventType.JOB_RETRY_SCHEDULED}
+ENDED = frozenset(
+    {
+        EventType.JOB_FAILED,
+        EventType.JOB_COMPLETED,
+        EventType.JOB_CANCELLED,
+        EventType.JOB_RETRY_SCHEDULED,
+        EventType.JOB_ABANDONED,
+    }
+)
 LEFT = frozenset({EventType.SCHEDULE_DELETED, EventType.SCHEDULE_CANCELLED})
 """Nobody expects anything of the schedule any more."""
 
@@ -109,16 +116,16 @@ def _matches(pattern: str | None, name: str | None) -> bool:
 class FailedTimes(Rule, frozen=True):
     """So many runs of a schedule failed one after the other; of a function, for jobs that belong to no schedule.
 
-    A run is a job: a failed attempt that is tried again does not count, a dead letter does. A success resets the count
-    and ends the alert; a cancelled run does neither. ``within``: the n failures lie within so long, once it fires it
-    stays until a success all the same. Raises `InvalidInput` for an ``n`` that is not 1 to 1000.
+    A run is a job: a dead letter counts; a failed attempt that is tried again does not, nor does a worker that vanished. A
+    success resets the count and ends the alert; a cancelled run does neither. ``within``: the n failures lie within so
+    long, once it fires it stays until a success all the same. Raises `InvalidInput` for an ``n`` that is not 1 to 1000.
     """
 
     n: int
     within: Duration | None = msgspec.field(default=None)
 
     word: ClassVar[str] = "failed"
-    hears: ClassVar[frozenset[EventType]] = FAILED | LEFT | {EventType.JOB_COMPLETED}
+    hears: ClassVar[frozenset[EventType]] = LEFT | {EventType.JOB_FAILED, EventType.JOB_COMPLETED}
 
     def __post_init__(self) -> None:
         Rule.__post_init__(self)
@@ -129,7 +136,7 @@ class FailedTimes(Rule, frozen=True):
 
     def heard(self, standing: Standing | None, event: Event) -> Standing | None:
         """A failure counts one more, a success ends the row."""
-        if event.type not in FAILED:
+        if event.type != EventType.JOB_FAILED:
             return None
         known = () if standing is None else standing.failures
         if any(failure.job_id == event.job_id for failure in known):

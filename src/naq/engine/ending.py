@@ -16,7 +16,7 @@ from naq.history import HistoryRecord, RunOutcome
 from naq.job import JobStatus, QueuedJob
 from naq.job_records import DeadJob, DeadReason, StoredResult
 
-__all__ = ["Ending", "Facts", "decide"]
+__all__ = ["Ending", "Facts", "abandoned", "decide"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,20 @@ def decide(queued: QueuedJob, outcome: Outcome, facts: Facts) -> Ending:
             return Ending(queued, hand_back=True)
 
 
+def abandoned(queued: QueuedJob, facts: Facts, worker_id: str, starts: int) -> tuple[HistoryRecord | None, Event]:
+    """What is told of a worker that vanished before the attempt ended; ``facts`` are those of whoever found that.
+
+    It is no end: the attempt is started again, or was started too often and ends as a dead letter.
+    """
+    text = f"its worker {worker_id} vanished before it ended"
+    history = _history(queued, facts, RunOutcome.ABANDONED, "WorkerVanished", text)
+    if history is not None:
+        history = msgspec.structs.replace(history, worker_id=worker_id)
+    event = _event(queued, facts, EventType.JOB_ABANDONED, error=text, error_type="WorkerVanished")
+    details = {**event.details, "worker_id": worker_id, "starts": starts}
+    return history, msgspec.structs.replace(event, details=details)
+
+
 def _timed_out(stopped: Stopped) -> Raised:
     text = f"it ran for {stopped.after:.1f} s, longer than its timeout"
     if stopped.ignored is not None:
@@ -131,10 +145,7 @@ def _died(
         worker_id=facts.worker_id,
     )
     ended = _ended(queued, facts, JobStatus.FAILED, error_type=error_type, error=error, traceback=traceback)
-    history = ended.history
-    if history is not None and reason is DeadReason.KILLER:
-        history = msgspec.structs.replace(history, outcome=RunOutcome.ABANDONED)
-    return Ending(queued, ended.result, dead, history=history, event=ended.event)
+    return Ending(queued, ended.result, dead, history=ended.history, event=ended.event)
 
 
 EVENTS = {

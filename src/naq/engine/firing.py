@@ -294,7 +294,7 @@ class Firing:
             )
             for non_fire in decided.non_fires
         )
-        overdue = (*decided.cancel_jobs, *decided.abandon_jobs)
+        overdue = (*decided.cancel_jobs, *decided.terminate_jobs)
         if overdue:
             self._stopper.stop(overdue, f"schedule {schedule_id!r} is due again (overlap policy)")
 
@@ -346,7 +346,7 @@ class Firing:
             tuple(identities),
             events,
             (advanced.status.value, advanced.next_run_at),
-            decided if decided.non_fires or decided.cancel_jobs or decided.abandon_jobs else None,
+            decided if decided.non_fires or decided.cancel_jobs or decided.terminate_jobs else None,
         )
 
     def _queued(self, schedule: Schedule, fire: Fire, identity: str, epoch: int, now: datetime) -> QueuedJob:

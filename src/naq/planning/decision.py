@@ -89,5 +89,5 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     non_fires: tuple[NonFire, ...] = ()
     cancel_jobs: tuple[str, ...] = ()
     """Jobs to be asked to stop (``overlap=cancel_other``); asking twice does no harm."""
-    abandon_jobs: tuple[str, ...] = ()
+    terminate_jobs: tuple[str, ...] = ()
     """Jobs that are given up at once (``overlap=terminate_other``): the record does not list them any more."""

@@ -26,7 +26,7 @@ class Admission:
     fires: list[datetime] = field(default_factory=list)
     skipped: list[datetime] = field(default_factory=list)
     cancel_jobs: tuple[str, ...] = ()
-    abandon_jobs: tuple[str, ...] = ()
+    terminate_jobs: tuple[str, ...] = ()
 
 
 def admit(
@@ -72,7 +72,7 @@ def _collide(admission: Admission, schedule: Schedule, nominal: datetime, now: d
         case Overlap.TERMINATE_OTHER:
             planned_now = set(admission.fires)
             admission.skipped += admission.fires
-            admission.abandon_jobs += tuple(
+            admission.terminate_jobs += tuple(
                 run.job_id for run in admission.open_runs if run.nominal_at not in planned_now
             )
             admission.fires.clear()

@@ -14,13 +14,13 @@ from naq.engine.outcome import Dropped, Outcome, Raised, Unrunnable
 from naq.exceptions import RecordUnreadable, StoreUnavailable
 from naq.job_records import DeadJob, DeadReason
 from naq.names import dead_key, schedule_key
-from naq.ports import Committed, Put, Unknown
+from naq.ports import Unknown
 from naq.schedule import Schedule
 from naq.services.dependencies import Dependencies, Verdict
 from naq.services.held import Held
 from naq.services.kv_stores import KVStoreService
 from naq.services.limits import Slots
-from naq.services.results import ResultService
+from naq.services.starts import Starts
 from naq.wire import decode
 
 __all__ = ["Admission", "Admit", "Forget", "Later", "Refuse", "needs_thought"]
@@ -69,16 +69,16 @@ class Admission:
         self,
         settings: Settings,
         kv: KVStoreService,
-        results: ResultService,
         dependencies: Dependencies,
         slots: Slots,
+        starts: Starts,
         clock: Clock,
     ) -> None:
         self._settings = settings
         self._kv = kv
-        self._results = results
         self._dependencies = dependencies
         self._slots = slots
+        self._starts = starts
         self._clock = clock
 
     async def decide(self, held: Held) -> Decision:
@@ -100,7 +100,7 @@ class Admission:
             held.slot = await self._slots.take(queued.spec.func, queued.spec.max_concurrent)
             if held.slot is None:
                 return Later(min(LONGEST_WAIT_FOR_SLOT, WAIT_FOR_SLOT * held.delivered))
-        if held.delivered > 1 and await self._kills(held):
+        if held.delivered > 1 and await self._starts.count(held):
             await self._slots.free([held.slot] if held.slot else [])
             text = f"it was started {self._settings.max_deliveries} times, and each time its worker vanished before it ended"
             return Refuse(Unrunnable(DeadReason.KILLER, "WorkerKilled", text))
@@ -143,20 +143,3 @@ class Admission:
             raise StoreUnavailable(outcome.reason)
         await self._dependencies.check(held.queued)
         return Forget()
-
-    async def _kills(self, held: Held) -> bool:
-        """Count this start of a job that came again; whether it was started too often.
-
-        The first hand-out is taken for a start. Hand-outs that were given back unstarted do not count.
-        """
-        key = f"starts.{held.queued.job_id}.{held.queued.attempt}"
-        entry = await self._results.store.get(key)
-        starts = 1 + (int(entry.value) if entry is not None and entry.value else 0)
-        if starts >= self._settings.max_deliveries:
-            return True
-        outcome = await self._results.store.transact(
-            [Put(key, str(starts).encode(), None, int(self._settings.job_ttl) + 1)]
-        )
-        if not isinstance(outcome, Committed):
-            raise StoreUnavailable(f"the start could not be counted: {outcome.reason}")
-        return False

@@ -73,6 +73,7 @@ class Announcer:
             put = Put(
                 held.queued.job_id, encode(_running(held)), entry.revision if entry is not None else 0, self._lifetime
             )
+            held.announced = True
             if not isinstance(await self._results.store.transact([put]), Committed):
                 log.debug("job %s ended while it was announced", held.queued.job_id)
 

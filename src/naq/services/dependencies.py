@@ -35,7 +35,7 @@ __all__ = ["Dependencies", "Verdict", "judge", "waiting_key"]
 
 FITTING = {
     "succeeded": frozenset({JobStatus.COMPLETED}),
-    "failed": frozenset({JobStatus.FAILED, JobStatus.ABANDONED}),
+    "failed": frozenset({JobStatus.FAILED}),
     "ended": frozenset(status for status in JobStatus if status.ended),
 }
 

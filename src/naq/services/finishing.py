@@ -14,6 +14,7 @@ from naq.exceptions import StoreError
 from naq.services.connection import ConnectionService
 from naq.services.held import ACK, NAK, Held, Stage, encode_acks
 from naq.services.settling import Settlement, Settling
+from naq.services.starts import Starts
 
 __all__ = ["Finisher"]
 
@@ -31,12 +32,18 @@ class Finisher:
     """Writes ends and acknowledges. `run` may run several times side by side."""
 
     def __init__(
-        self, connection: ConnectionService, settling: Settling, clock: Clock, on_released: Callable[[Held], None]
+        self,
+        connection: ConnectionService,
+        settling: Settling,
+        starts: Starts,
+        clock: Clock,
+        on_released: Callable[[Held], None],
     ) -> None:
         self.waiting: deque[Item] = deque()
         self.in_work = 0
         self._connection = connection
         self._settling = settling
+        self._starts = starts
         self._clock = clock
         self._on_released = on_released
         self._signal = asyncio.Event()
@@ -94,6 +101,7 @@ class Finisher:
         while True:
             try:
                 await self._settling.settle([settlement for _, settlement, _ in group if settlement is not None])
+                await self._starts.take_back([held for held, _, ack in group if ack is not ACK])
                 await self._acknowledge(group)
                 return
             except StoreError as error:

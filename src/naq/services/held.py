@@ -50,6 +50,8 @@ class Held:
     """The key of the slot it holds, when its function may run only so often at once."""
     cancel_reason: str | None = None
     """Somebody asked for its cancellation."""
+    starts: int = 0
+    """How often it was started without an end, this time included."""
     announced: bool = False
     """It was said in the results that it runs."""
 

@@ -193,6 +193,7 @@ class JobFlow:
 
     def _run(self, held: Held) -> None:
         queued = held.queued
+        held.starts = max(1, held.starts)
         held.attempt = self._runner.start(queued, lambda attempt, outcome: self._on_end(held, attempt, outcome))
         event = Event(
             type=EventType.JOB_STARTED,

@@ -50,6 +50,7 @@ from naq.services.limits import Rates, Slots
 from naq.services.rechecking import Rechecker
 from naq.services.results import ResultService
 from naq.services.settling import Settling
+from naq.services.starts import Starts
 from naq.services.trimming import Trimmer
 
 __all__ = ["WorkerService"]
@@ -124,7 +125,8 @@ class WorkerService(BaseService):
         self._settling = Settling(settings, kv, self._results, self._dependencies, self._history, self._events, clock)
         self._rates = Rates(clock, self.worker_id, settings.queues)
         self._trimmer = Trimmer(connection, self.names, clock, settings.queues)
-        self._finisher = Finisher(connection, self._settling, clock, self._on_released)
+        starts = Starts(settings, self._results, self._history, self._events, clock)
+        self._finisher = Finisher(connection, self._settling, starts, clock, self._on_released)
         self._announcer = Announcer(self._results, clock, self.held, settings.ack_wait)
         self._runner = Runner(
             self.registry,
@@ -147,7 +149,7 @@ class WorkerService(BaseService):
             self._events,
             Buffer(self._weights),
             self._rates,
-            Admission(settings, kv, self._results, self._dependencies, slots, clock),
+            Admission(settings, kv, self._dependencies, slots, starts, clock),
             slots,
             self._runner,
             self._finisher,
