@@ -112,6 +112,19 @@ def test_a_wrong_job_is_refused_with_every_complaint(given: dict[str, Any], fiel
     assert [problem.field for problem in refused.value.problems] == fields
 
 
+def test_a_function_or_its_name_alone_is_a_job() -> None:
+    assert parse_job("m:f") == parse_job(Job(func="m:f"))
+    assert parse_job(a_function) == parse_job(Job(func=a_function))
+
+
+@pytest.mark.parametrize("given", [None, 3, {"func": "m:f"}])
+def test_what_is_no_job_is_refused_in_the_words_of_the_house(given: Any) -> None:
+    with pytest.raises(InvalidJob) as refused:
+        parse_job(given)
+    (problem,) = refused.value.problems
+    assert (problem.field, problem.example) == ("job", "'reports:send_daily'")
+
+
 def test_a_job_as_a_mapping() -> None:
     assert job_from_mapping("m:f") == Job(func="m:f")
     assert job_from_mapping({"func": "m:f", "queue": "mail"}) == Job(func="m:f", queue="mail")

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from naq.exceptions import InvalidInput, InvalidSchedule, Problem, shown
-from naq.job import Job
 from naq.reading import instant_of, nearest
 from naq.schedule import Schedule, updated
 from naq.specification import POLICY_KEYS, parse_job, parse_policy, parse_schedule
@@ -44,7 +43,7 @@ def read_changes(changes: Mapping[str, Any], now: datetime) -> Changes:
         if "schedule" in changes:
             fields["trigger"], fields["policy"] = parse_schedule(changes["schedule"], now)
         if "job" in changes:
-            fields["job"] = _job(changes["job"])
+            fields["job"] = parse_job(changes["job"])
         if "next_run_at" in changes:
             fields["next_run_at"] = read_instant(changes["next_run_at"], "next_run_at")
     except InvalidInput as error:
@@ -68,12 +67,6 @@ def read_instant(value: object, field: str) -> datetime:
             field, value, "is no instant (a datetime, ISO text, epoch seconds)", "2030-01-31T09:00:00Z"
         )
     return instant
-
-
-def _job(value: object) -> Any:
-    if not isinstance(value, Job):
-        raise InvalidSchedule.of("job", value, "is no Job", "Job(func='reports:send')")
-    return parse_job(value)
 
 
 def _labels(value: object, problems: list[Problem]) -> dict[str, str]:

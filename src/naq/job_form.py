@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ from naq.timing.backoff import Backoff, BackoffKind
 from naq.timing.duration import parse_duration
 from naq.wire import encode_json, function_name
 
-__all__ = ["job_from_mapping", "parse_job"]
+__all__ = ["as_job", "job_from_mapping", "parse_job"]
 
 EXECUTORS = ("auto", "process")
 ENDINGS = ("succeeded", "failed", "ended")
@@ -44,10 +44,21 @@ EXAMPLES: Mapping[str, str] = {
 }
 
 
-def parse_job(job: Job, path: str = "job") -> JobSpec:
-    """The stored form of a job. Raises `InvalidJob` with every complaint, each naming its field (``job.queue``)."""
+def as_job(job: Job | Callable[..., Any] | str, path: str = "job") -> Job:
+    """A job as it is given: a `Job`, or a function or its name alone. Raises `InvalidJob` for anything else."""
+    if isinstance(job, Job):
+        return job
+    if isinstance(job, str) or callable(job):
+        return Job(func=job)
+    raise InvalidJob.of(path, job, "is no Job, no function and no function's name", "reports:send_daily")
+
+
+def parse_job(job: Job | Callable[..., Any] | str, path: str = "job") -> JobSpec:
+    """The stored form of a job, given as for `as_job`. Raises `InvalidJob` with every complaint, each naming its field
+    (``job.queue``)."""
     problems: list[Problem] = []
-    reader = Reader({name: getattr(job, name) for name in JOB_KEYS}, path, problems, EXAMPLES)
+    given = as_job(job, path)
+    reader = Reader({name: getattr(given, name) for name in JOB_KEYS}, path, problems, EXAMPLES)
     _job_id(reader)
     values = {
         "func": _caught(reader, "func", lambda value, field: function_name(value, field)),

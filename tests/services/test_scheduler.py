@@ -113,6 +113,17 @@ async def test_none_and_false_mean_there_is_none(scheduler: SchedulerService) ->
     assert await scheduler.list_schedules() == []
 
 
+async def test_a_function_or_its_name_alone_is_scheduled(scheduler: SchedulerService) -> None:
+    by_itself = await scheduler.schedule_job(report, HOURLY)
+    by_name = await scheduler.schedule_job(f"{__name__}:report", HOURLY)
+    for schedule_id in (by_itself, by_name):
+        entry = await scheduler.get_schedule(schedule_id)
+        assert entry is not None
+        assert entry["job"]["func"] == f"{__name__}:report"
+    with pytest.raises(InvalidJob, match="no function's name"):
+        await scheduler.schedule_job(3, HOURLY)  # type: ignore[arg-type]
+
+
 async def test_the_states_of_a_schedule(scheduler: SchedulerService) -> None:
     await scheduler.schedule_job(Job(func=report), HOURLY, schedule_id="s")
     assert await scheduler.resume_scheduled_job("s") is False

@@ -6,7 +6,7 @@ is none"; a store that cannot be asked is a `SchedulerError` with its cause.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -72,7 +72,7 @@ class ScheduleService(BaseService):
 
     async def schedule_job(
         self,
-        job: Job,
+        job: Job | Callable[..., Any] | str,
         schedule: Form,
         *,
         schedule_id: str | None = None,
@@ -83,6 +83,7 @@ class ScheduleService(BaseService):
     ) -> str:
         """Store a schedule that runs ``job``, and return its id (a fresh one when none is given).
 
+        ``job`` is a `Job`, or a function (or its name, ``"module:qualname"``) that is called without arguments.
         ``schedule`` is a mapping such as ``{"type": "interval", "interval": 60, "max_runs": 10}``, a `Trigger`, or what
         `naq.cron` and `naq.every` return. When the id is taken, ``if_exists`` says what happens: ``raise``, ``keep`` or
         ``replace`` (history and counters stay, and the next run too unless the timing changed).
@@ -123,7 +124,7 @@ class ScheduleService(BaseService):
     async def update_schedule(self, schedule_id: str, *, actor: str | None = None, **changes: Any) -> bool:
         """Change a schedule in place; ``False`` when there is none, or it is cancelled. History and counters stay.
 
-        ``changes``: ``job`` (a `Job`), ``schedule`` (a form, with any policy in it), any policy key of a form
+        ``changes``: ``job`` (as for `schedule_job`), ``schedule`` (a form, with any policy in it), any policy key of a form
         (``max_runs``, ``jitter``, ``overlap``, ...), ``next_run_at`` (the next run only), ``labels``, ``note``. The next run
         is computed anew only if the timing changed. Raises `InvalidSchedule` or `InvalidJob` before anything is written.
         """

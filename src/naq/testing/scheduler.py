@@ -99,8 +99,7 @@ class ManualScheduler:
 
         ``schedule`` is what `ScheduleService.schedule_job` accepts, and is refused in the same words.
         """
-        made = job if isinstance(job, Job) else Job(func=job)
-        return self.call(self.service.schedule_job(made, schedule, schedule_id=schedule_id, if_exists=if_exists))
+        return self.call(self.service.schedule_job(job, schedule, schedule_id=schedule_id, if_exists=if_exists))
 
     def update(self, schedule_id: str, **changes: Any) -> bool:
         """Change it in place; see `ScheduleService.update_schedule`."""
