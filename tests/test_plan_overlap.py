@@ -53,6 +53,18 @@ def test_allow_all_fires_all_the_same_and_keeps_no_open_runs() -> None:
     assert run_ended(schedule, job_id("s", at(1)), DONE, at(4)) is None
 
 
+def test_what_waited_and_is_dropped_uses_up_no_runs() -> None:
+    schedule = made(Overlap.BUFFER_ALL, max_runs=3, start_deadline=3 * MINUTE, catch_up=None)
+    for minute in (1, 2, 3):
+        schedule = plan(schedule, at(minute)).schedule
+    assert (schedule.buffered, schedule.next_nominal_at) == ((at(2), at(3)), None), "one runs, two wait: that is three"
+    planned = plan(ended(schedule, at(1), at(10)), at(10))
+    assert fired(planned) == [at(10)]
+    assert planned.schedule.missed == 8
+    assert planned.schedule.status is ScheduleStatus.ACTIVE
+    assert planned.schedule.next_nominal_at == at(11)
+
+
 def test_skip_skips_until_the_run_has_ended() -> None:
     first = plan(made(Overlap.SKIP, max_runs=2), at(1))
     assert first.fires[0].tracked

@@ -92,6 +92,7 @@ def _plan_any(schedule: Schedule, now: datetime) -> Plan:
     """The plan of any due schedule."""
     tally = Tally(schedule.nominals, bool(schedule.policy.exclude))
     released = _released(schedule, now, tally)
+    schedule = _with_room_again(schedule, released)
     selection = _selected(schedule, now, tally)
     waiting = () if released is not None else schedule.buffered
     admission = admit(schedule, schedule.open_runs, waiting, (*(released or ()), *selection.chosen), now)
@@ -115,6 +116,15 @@ def _released(schedule: Schedule, now: datetime, tally: Tally) -> tuple[datetime
         else:
             released.append(nominal)
     return tuple(released)
+
+
+def _with_room_again(schedule: Schedule, released: tuple[datetime, ...] | None) -> Schedule:
+    """What waited may have used up ``max_runs``; when some of it is dropped, the schedule goes on behind it."""
+    if released is None or len(released) == len(schedule.buffered) or schedule.next_nominal_at is not None:
+        return schedule
+    if isinstance(schedule.trigger, FixedDelay):
+        return schedule
+    return aimed(schedule, next_nominal(schedule.trigger, schedule.policy, schedule.buffered[-1]))
 
 
 def _selected(schedule: Schedule, now: datetime, tally: Tally) -> Selection:
