@@ -59,7 +59,7 @@ class InlineWorker:
         self._registry = registry
         self._succeeded_for: dict[str, datetime] = {}
         """Schedule -> the nominal time of its last run here that succeeded."""
-        self._running: tuple[str, asyncio.Task[Ran]] | None = None
+        self._running: tuple[str, asyncio.Task[Any]] | None = None
         self._stopped: str | None = None
 
     def stop(self, job_ids: Sequence[str], reason: str) -> None:
@@ -74,14 +74,14 @@ class InlineWorker:
         for entry in self._store.entries(f"job.{queue}.>"):
             if entry.value is not None:
                 queued = decode(QueuedJob, entry.key, entry.value)
-                task = asyncio.create_task(self._attempt(queued), name=f"job {queued.job_id}")
-                self._running = queued.job_id, task
-                done.append(await task)
+                done.append(await asyncio.create_task(self._attempt(queued), name=f"job {queued.job_id}"))
                 self._running = None
                 self._store.purge(entry.key)
         return done
 
     async def _attempt(self, queued: QueuedJob) -> Ran:
+        if (task := asyncio.current_task()) is not None:
+            self._running = queued.job_id, task  # not before it has begun: its cancellation would never be caught
         started_at = self._clock.now()
         if queued.start_by is not None and started_at > queued.start_by:
             outcome: Outcome = Dropped("missed")
