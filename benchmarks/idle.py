@@ -17,7 +17,8 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 from benchmarks.limit import bare_creations_per_second
-from benchmarks.world import Row, beside, cpu_seconds, fires, resident_bytes, services
+from benchmarks.world import Row, beside, cpu_seconds, fires, services
+from naq.engine.memory import resident_bytes
 from naq.job import Job
 from naq.services.base import ServiceManager
 from naq.services.kv_stores import KVStoreService

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -66,6 +67,13 @@ async def replace(those: Fleet, name: str, module: str) -> timedelta | None:
     return taken
 
 
+async def is_clean(those: Fleet, reports: Reports, fault: str, taken: Sequence[timedelta | None]) -> None:
+    """Judge the run, and write its row."""
+    verdict = await those.settled()
+    reports.write(fault, verdict, those.recorder, failover=[each for each in taken if each is not None])
+    assert verdict.clean, verdict
+
+
 @pytest.mark.slow
 async def test_a_rolling_upgrade(tmp_path: Path, reports: Reports) -> None:
     async with fleet(tmp_path) as those:
@@ -81,14 +89,9 @@ async def test_a_rolling_upgrade(tmp_path: Path, reports: Reports) -> None:
         assert those.recorder.leader == "one", "the first one that was upgraded, when the other one went"
         for name in newer:
             await those.recorder.until_fired(name)
-        verdict = await those.settled()
-        reports.write(
-            "rolling upgrade of two schedulers; older and newer records beside those of today",
-            verdict,
-            those.recorder,
-            failover=[each for each in taken if each is not None],
+        await is_clean(
+            those, reports, "rolling upgrade of two schedulers; older and newer records beside those of today", taken
         )
-        assert verdict.clean, verdict
 
 
 @pytest.mark.slow
@@ -109,14 +112,7 @@ async def test_an_old_instance_beside_a_new_leader_and_in_its_place(tmp_path: Pa
         await those.recorder.until_nominal(now() + 3 * SECOND)
         assert await value_of(those, "newer") == value, "the old one changed it"
         taken.append(await replace(those, "two", FUTURE))
-        verdict = await those.settled()
-        reports.write(
-            "an old and a new scheduler lead by turns",
-            verdict,
-            those.recorder,
-            failover=[each for each in taken if each is not None],
-        )
-        assert verdict.clean, verdict
+        await is_clean(those, reports, "an old and a new scheduler lead by turns", taken)
 
 
 async def value_of(those: Fleet, name: str) -> bytes:

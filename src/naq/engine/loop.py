@@ -78,10 +78,7 @@ class FireLoop:
     async def fire_due(self) -> list[str]:
         """Fire what is due now and return the ids of the jobs that were enqueued; ``[]`` unless this instance leads."""
         fired: list[str] = []
-        while flight := self._launch():
-            launched = [flight]
-            while flight := self._launch():
-                launched.append(flight)
+        while launched := list(iter(self._launch, None)):
             for done in await asyncio.gather(*launched):
                 fired.extend(done)
         return fired
