@@ -54,7 +54,7 @@ class HistoryRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
     nominal_at: datetime | None = None
     """When it should have fired; ``None`` for a run that was triggered by hand."""
     until: datetime | None = None
-    """The last nominal time, when the record stands for several that did not fire."""
+    """The end of the stretch that those which did not fire lie in; ``None``: it is the one nominal time."""
     count: int = 1
     """How many nominal times it stands for."""
     fired_at: datetime | None = None

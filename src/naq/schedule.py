@@ -25,6 +25,7 @@ from typing import Any
 
 import msgspec
 
+from naq.counters import Counters
 from naq.exceptions import InvalidSchedule
 from naq.forms import to_dict
 from naq.job import JobSpec
@@ -147,6 +148,8 @@ class Schedule(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_onl
     backfills: tuple[Backfill, ...] = ()
     change_id: str | None = None
     """Random name of the last change that a person made: tells whether an unanswered change was done."""
+    counted_from: Counters | None = None
+    """Where the counters stood after that change; ``None``: nobody changed it since it was created."""
 
     def evolve(self, **changes: Any) -> Schedule:
         """The same record with some fields changed."""

@@ -288,7 +288,7 @@ class Firing:
                 outcome=RunOutcome.MISSED if non_fire.reason.is_missed else RunOutcome.SKIPPED,
                 at=now,
                 nominal_at=non_fire.first_at,
-                until=non_fire.last_at if non_fire.count > 1 else None,
+                until=non_fire.last_at if non_fire.last_at > non_fire.first_at else None,
                 count=non_fire.count,
                 reason=str(non_fire.reason),
             )

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from naq.clock import Clock
+from naq.counters import Counters
 from naq.events import Event, EventType
 from naq.exceptions import (
     InvalidSchedule,
@@ -192,7 +193,7 @@ class Schedules:
             after = change(before)
             if after is None:
                 return None
-            after = after.evolve(change_id=change_id, updated_at=self._clock.now())
+            after = after.evolve(change_id=change_id, updated_at=self._clock.now(), counted_from=Counters.of(after))
             with _asking(f"change schedule {schedule_id!r}"):
                 value = encode(after)
                 outcome = await self._store.transact([Put(entry.key, value, entry.revision)])
@@ -353,7 +354,7 @@ def _has_change(entry: Entry, change_id: str | None) -> bool:
         return False
 
 
-NOT_AUDITED = frozenset({"v", "change_id", "updated_at"})
+NOT_AUDITED = frozenset({"v", "change_id", "counted_from", "updated_at"})
 
 
 def _difference(before: Schedule, after: Schedule) -> dict[str, Any]:

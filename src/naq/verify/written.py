@@ -1,4 +1,4 @@
-"""The checker: what should have been fired, what was, and whether the two match. Pure.
+"""The checker of complete write logs: what should have been fired, what was, and whether the two match. Pure.
 
 It goes by definitions and by the stream, never by logs. Jobs are matched one to one with the targets of the schedules'
 eras (`naq.eras`), by schedule and nominal time:

@@ -1,0 +1,328 @@
+"""The judge of a live system: one schedule, what is left of its fires, and what can be said about each nominal time. Pure.
+
+Each nominal time of the present definition fired (a trace says so), did not fire for a recorded reason, waits, is overdue, is
+*lost*, or *unproven*. Traces are kept for a while only, and a process that is killed takes its last events along; so a
+missing trace alone proves nothing. It is the schedule's record that proves: it counts each nominal time that it decides
+about, in the transaction that fires. A nominal time without a trace is lost if the counters lack one, and no trace can have
+been dropped for its age; else it is unproven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from naq.schedule import Schedule, ScheduleStatus
+from naq.verify import remedies
+from naq.verify.definition import Definition
+from naq.verify.evidence import Evidence
+from naq.verify.reasons import explained
+from naq.verify.verdict import Figures, Judged, Kind, Matter, Shortened
+
+__all__ = ["MOST_JUDGED", "Case", "Question", "judge", "judge_unreadable", "outruns"]
+
+MOST_JUDGED = 100_000
+"""Nominal times of one schedule that are looked at one by one; of more, the last ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked, and what is known of the whole system."""
+
+    since: datetime
+    as_of: datetime
+    """When reading began: whatever came due later is not judged."""
+    patience: timedelta
+    """For how long a nominal time may be due without a decision."""
+    complete_since: datetime
+    """Since when no event was dropped for its age."""
+    history_since: datetime
+    """As for events, of a schedule's history that is not full."""
+    history_length: int
+    """Records of one schedule's history that are kept."""
+    led: bool
+    """Whether somebody leads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One schedule before the judge."""
+
+    record: Schedule
+    """As it was read before the evidence was."""
+    evidence: Evidence
+    latest: Schedule | None
+    """As it was read after the evidence; ``None``: it was deleted meanwhile."""
+
+
+@dataclass(slots=True)
+class _Sorted:
+    """The nominal times of a window by what became of them, as far as traces and the record say."""
+
+    excluded: int = 0
+    fired: int = 0
+    waiting: int = 0
+    overdue: list[datetime] = field(default_factory=list)
+    untraced: list[datetime] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        return self.excluded + self.fired + self.waiting + len(self.overdue) + len(self.untraced)
+
+
+def judge(case: Case, question: Question) -> Judged:
+    """The judgement on one schedule."""
+    record = case.record
+    definition = Definition.of(record, question.as_of)
+    start, shortened = _start(definition, question)
+    sorted_ = _sort(case, definition, start, question)
+    reasons = explained(sorted_.untraced, case.evidence.non_fires)
+    untraced = [nominal for nominal in sorted_.untraced if nominal not in reasons]
+    matters = [*_untraced(case, definition, start, untraced, question)]
+    lost = sum(matter.count for matter in matters if matter.kind is Kind.LOST)
+    matters += _overdue(case, sorted_.overdue, question)
+    matters += _duplicates(case, definition)
+    matters += _unexplained(case, definition)
+    figures = Figures(
+        schedules=1,
+        nominal_times=sorted_.total,
+        fired=sorted_.fired,
+        not_fired=sorted_.excluded + len(reasons),
+        waiting=sorted_.waiting,
+        overdue=len(sorted_.overdue),
+        lost=lost,
+        unproven=len(untraced) - lost,
+    )
+    return Judged(figures, tuple(matters), shortened)
+
+
+def judge_unreadable(schedule_id: str, reason: str) -> Judged:
+    """The judgement on a schedule whose record cannot be read."""
+    remedy = remedies.quarantined(schedule_id)
+    matter = Matter(Kind.QUARANTINED, schedule_id, None, None, 0, f"its record cannot be read: {reason}", remedy)
+    return Judged(Figures(schedules=1), (matter,))
+
+
+def outruns(case: Case) -> bool:
+    """Whether there are traces of fires that the latest record does not know of: it is to be read once more, for what is
+    read from a server, or from a copy that lags, may be older than what was read before."""
+    return bool(_beyond(case))
+
+
+def _start(definition: Definition, question: Question) -> tuple[datetime | None, Shortened | None]:
+    """The nominal time to begin with, and whether that is later than was asked for, and why."""
+    start, record = definition.first_at, definition.record
+    if start is None or not definition.is_predictable:
+        return None, None
+    shortened = None
+    if start < question.since:
+        start = definition.nominals.next_after(question.since - timedelta(microseconds=1))
+    elif record.updated_at is not None and question.since < record.updated_at and record.created_at < start:
+        why = "it was changed then: what it was to do before is not known any more"
+        shortened = Shortened(record.schedule_id, record.updated_at, why)
+    if start is not None and start <= question.as_of:
+        later = definition.nominals.last_ones(start, question.as_of, MOST_JUDGED)
+        if later > start:
+            start = later
+            shortened = Shortened(record.schedule_id, start, f"it has more than {MOST_JUDGED} nominal times since then")
+    return start, shortened
+
+
+def _sort(case: Case, definition: Definition, start: datetime | None, question: Question) -> _Sorted:
+    found = _Sorted()
+    record, nominals, exclude = case.record, definition.nominals, bool(case.record.policy.exclude)
+    known = {record.last_nominal_at, *(run.nominal_at for run in record.open_runs)}
+    buffered = set(record.buffered)
+    late = record.next_run_at is not None and record.next_run_at + question.patience <= question.as_of
+    nominal = start
+    while nominal is not None and nominal <= question.as_of:
+        if definition.is_decided(nominal):
+            if nominal in buffered:
+                found.waiting += 1
+            elif nominal in case.evidence.fires or nominal in known:
+                found.fired += 1
+            elif exclude and nominals.is_excluded(nominal):
+                found.excluded += 1
+            else:
+                found.untraced.append(nominal)
+        elif record.status is not ScheduleStatus.ACTIVE or record.next_nominal_at is None:
+            break
+        elif exclude and nominals.is_excluded(nominal):
+            found.excluded += 1
+        elif late and nominals.due_at(nominal) + question.patience <= question.as_of:
+            found.overdue.append(nominal)
+        else:
+            found.waiting += 1
+        nominal = nominals.next_after(nominal)
+    return found
+
+
+def _untraced(
+    case: Case, definition: Definition, start: datetime | None, untraced: Sequence[datetime], question: Question
+) -> Iterator[Matter]:
+    """Nominal times that were decided, of which no trace is left: which are lost, and which only unproven."""
+    if not untraced or start is None:
+        return
+    name = case.record.schedule_id
+    reach = _reach(case.evidence, question)
+    whole = start == definition.first_at
+    provable = [nominal for nominal in untraced if whole or nominal >= reach]
+    lost = min(definition.unaccounted, len(provable))
+    certain = lost == len(provable)
+    counted = f"the counters account for {definition.unaccounted} too few since {_text(definition.first_at)}"
+    if certain:
+        for first, last, count in _stretches(provable, definition):
+            yield _matter(Kind.LOST, name, first, last, count, f"no trace, and {counted}", remedies.lost)
+    elif lost:
+        why = f"{lost} of these {len(provable)}, none of which left a trace: {counted}"
+        yield _matter(Kind.LOST, name, provable[0], provable[-1], lost, why, remedies.lost)
+    if lost < len(untraced):
+        rest = [nominal for nominal in untraced if not certain or nominal not in provable]
+        why = f"no trace is left: events and history reach back to {_text(reach)}; {_said(definition)}"
+        yield _matter(Kind.UNPROVEN, name, rest[0], rest[-1], len(untraced) - lost, why, remedies.unproven)
+
+
+def _reach(evidence: Evidence, question: Question) -> datetime:
+    """Since when a trace of a fire must be there."""
+    history = question.history_since
+    if evidence.runs >= question.history_length and evidence.oldest_run is not None:
+        history = max(history, evidence.oldest_run)
+    return min(history, question.complete_since)
+
+
+def _said(definition: Definition) -> str:
+    """What the counters say, for a nominal time that they do not prove to be lost."""
+    record = definition.record
+    if definition.fired is None:
+        return "an older naq made the last change, and did not note where the counters stood"
+    fired = f"the counters say {definition.fired} fired since {_text(definition.first_at)}"
+    return f"{fired}, and in its whole life {record.missed} missed, {record.skipped} skipped"
+
+
+def _stretches(nominals: Sequence[datetime], definition: Definition) -> list[tuple[datetime, datetime, int]]:
+    """Nominal times that follow one another, as one."""
+    stretches: list[list[datetime]] = []
+    for nominal in nominals:
+        if stretches and definition.nominals.next_after(stretches[-1][-1]) == nominal:
+            stretches[-1].append(nominal)
+        else:
+            stretches.append([nominal])
+    return [(stretch[0], stretch[-1], len(stretch)) for stretch in stretches]
+
+
+def _overdue(case: Case, overdue: Sequence[datetime], question: Question) -> Iterator[Matter]:
+    record = case.record
+    due_at = record.next_run_at
+    if record.status is not ScheduleStatus.ACTIVE or due_at is None or due_at + question.patience > question.as_of:
+        return
+    name = record.schedule_id
+    if case.evidence.quarantined is not None:
+        why, remedy = f"it is quarantined: {case.evidence.quarantined}", remedies.quarantined(name)
+    elif not question.led:
+        why, remedy = "nobody leads, so nothing fires", remedies.nobody_leads
+    else:
+        why, remedy = "somebody leads, and has not decided about it", remedies.undecided
+    first = overdue[0] if overdue else record.next_nominal_at or due_at
+    last = overdue[-1] if len(overdue) > 1 else None
+    late = question.as_of - due_at
+    yield Matter(
+        Kind.OVERDUE,
+        name,
+        first,
+        last,
+        max(1, len(overdue)),
+        f"due since {_text(due_at)} ({late.total_seconds():.0f} s): {why}",
+        remedy,
+    )
+
+
+def _duplicates(case: Case, definition: Definition) -> Iterator[Matter]:
+    """Two enqueues of one nominal time, in the present life of the schedule: the id may have had another one before."""
+    record, evidence = case.record, case.evidence
+    for nominal in sorted(evidence.again.keys() | evidence.queued_twice.keys()):
+        ruled = definition.first_at is not None and nominal >= definition.first_at
+        exact = ruled and not record.job.depends_on  # a job that waited for another is enqueued anew when it may run
+        times = evidence.again.get(nominal, set()) if exact else evidence.told_again.get(nominal, set())
+        first = evidence.fires.get(nominal)
+        instants = sorted(at for at in {*times, *(() if first is None else (first,))} if at >= record.created_at)
+        twice = evidence.queued_twice.get(nominal)
+        if len(instants) > 1:
+            why = f"it was enqueued {len(instants)} times: at {', '.join(map(_text, instants))}"
+        elif twice is not None and exact:
+            why = f"two first attempts of it are queued: {' and '.join(twice)}"
+        else:
+            continue
+        yield Matter(
+            Kind.DUPLICATE, record.schedule_id, nominal, None, 1, why, remedies.look_at(record.schedule_id, nominal)
+        )
+
+
+def _beyond(case: Case) -> list[datetime]:
+    """Nominal times with a trace of a fire that lie behind the last one that the record knows to have fired.
+
+    A schedule's fires keep their order, so the record would know. What an earlier life of the id left does not count.
+    """
+    latest = case.latest
+    if latest is None or latest.created_at != case.record.created_at:
+        return []
+    last, fires = latest.last_nominal_at, case.evidence.fires
+    after = latest.created_at if last is None else last
+    return sorted(
+        nominal for nominal, at in fires.items() if nominal > after and (at is None or at >= latest.created_at)
+    )
+
+
+def _unexplained(case: Case, definition: Definition) -> Iterator[Matter]:
+    latest, name = case.latest, case.record.schedule_id
+    beyond = _beyond(case)
+    if latest is not None:
+        for nominal in beyond:
+            yield _stray(name, nominal, _standing(latest))
+    if latest is None or latest.change_id != case.record.change_id or definition.counters is None:
+        return
+    strays, own = set(beyond), 0
+    for nominal in sorted(case.evidence.fires.keys() - strays):
+        at = case.evidence.fires[nominal]
+        if definition.first_at is None or nominal < definition.first_at or (at is not None and at < latest.created_at):
+            continue
+        if not definition.is_own(nominal):
+            yield _stray(name, nominal, f"it is none of the definition's nominal times ({case.record.trigger})")
+        elif definition.nominals.is_excluded(nominal) and nominal != definition.first_at:
+            yield _stray(name, nominal, "the definition excludes it")
+        else:
+            own += 1
+    surplus = own - (latest.runs - definition.counters.runs)
+    if surplus > 0:
+        why = f"{own} fires left traces since {_text(definition.first_at)}, {surplus} more than its counters know of"
+        yield Matter(Kind.UNEXPLAINED, name, None, None, surplus, why, remedies.look_into(name))
+
+
+def _stray(name: str, nominal: datetime, why: str) -> Matter:
+    return Matter(Kind.UNEXPLAINED, name, nominal, None, 1, why, remedies.look_at(name, nominal))
+
+
+def _standing(record: Schedule) -> str:
+    """Why a fire behind its last one can be none of its own."""
+    match record.status:
+        case ScheduleStatus.PAUSED:
+            status = f"it is paused since {_text(record.paused_at)}"
+        case ScheduleStatus.COMPLETED:
+            status = f"it is completed since {_text(record.completed_at)}"
+        case ScheduleStatus.CANCELLED:
+            status = f"it is cancelled since {_text(record.cancelled_at)}"
+        case _:
+            status = "it is active"
+    last = record.last_nominal_at
+    knows = "of no fire at all" if last is None else f"of none later than {_text(last)}"
+    return f"a job was enqueued, and the schedule's record knows {knows}; {status}"
+
+
+def _matter(
+    kind: Kind, name: str, first: datetime, last: datetime, count: int, why: str, remedy: remedies.Remedy
+) -> Matter:
+    return Matter(kind, name, first, None if first == last else last, count, why, remedy(name, first, last))
+
+
+def _text(instant: datetime | None) -> str:
+    return "-" if instant is None else instant.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,123 @@
+"""The verdict on a live system: figures, and everything that is not as it should be. Frozen records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+
+__all__ = ["Figures", "Judged", "Kind", "Matter", "Shortened", "Verdict"]
+
+
+class Kind(StrEnum):
+    """What a matter is."""
+
+    LOST = "lost"
+    """It should have fired and did not, and no reason is recorded: the counters prove it."""
+    DUPLICATE = "duplicate"
+    """It was enqueued twice."""
+    UNEXPLAINED = "unexplained"
+    """It was enqueued, and the schedule's record knows of no such fire, or the definition of no such nominal time."""
+    OVERDUE = "overdue"
+    """It is due, and nobody has decided about it."""
+    QUARANTINED = "quarantined"
+    """Its record cannot be read: it does not fire, and cannot be judged."""
+    UNPROVEN = "unproven"
+    """No trace of it is left, and nothing proves that it was lost. No alarm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """One thing to know about a schedule."""
+
+    kind: Kind
+    schedule_id: str
+    nominal_at: datetime | None
+    """The nominal time, or the first of several; ``None`` when it is about none."""
+    until: datetime | None
+    """The last of several."""
+    count: int
+    """How many nominal times it stands for. Fewer than lie from ``nominal_at`` to ``until``: which of them is not known."""
+    why: str
+    remedy: str
+    """What to do next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shortened:
+    """A schedule that was judged from a later time on than was asked for."""
+
+    schedule_id: str
+    since: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Nominal times, by what became of them."""
+
+    schedules: int = 0
+    nominal_times: int = 0
+    fired: int = 0
+    not_fired: int = 0
+    """With a recorded reason, or excluded."""
+    waiting: int = 0
+    """Due within the patience, or waiting for a run's end."""
+    overdue: int = 0
+    lost: int = 0
+    unproven: int = 0
+
+    def __add__(self, other: Figures) -> Figures:
+        """Both together."""
+        return Figures(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(Figures)))
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The judgement on one schedule."""
+
+    figures: Figures
+    matters: tuple[Matter, ...] = ()
+    shortened: Shortened | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The judgement on all that were asked about. Times are aware UTC."""
+
+    since: datetime
+    as_of: datetime
+    figures: Figures
+    findings: tuple[Matter, ...] = ()
+    """Everything that should not be."""
+    unproven: tuple[Matter, ...] = ()
+    """What could not be judged, because no trace is left."""
+    shortened: tuple[Shortened, ...] = ()
+    """Schedules that were judged from a later time on than ``since``."""
+    absent: tuple[str, ...] = ()
+    """Schedules that were asked about and do not exist."""
+
+    @property
+    def clean(self) -> bool:
+        """Whether all that was asked about exists and is as it should be, as far as can be proved."""
+        return not self.findings and not self.absent
+
+    def count(self, kind: Kind) -> int:
+        """How many findings of a kind there are."""
+        return sum(finding.kind is kind for finding in (*self.findings, *self.unproven))
+
+    @classmethod
+    def of(cls, since: datetime, as_of: datetime, judged: Iterable[Judged], absent: Iterable[str] = ()) -> Verdict:
+        """All judgements together; each is let go of as soon as it was looked at."""
+        figures = Figures()
+        findings: list[Matter] = []
+        unproven: list[Matter] = []
+        shortened: list[Shortened] = []
+        for each in judged:
+            figures += each.figures
+            for matter in each.matters:
+                (unproven if matter.kind is Kind.UNPROVEN else findings).append(matter)
+            if each.shortened is not None:
+                shortened.append(each.shortened)
+        return cls(since, as_of, figures, tuple(findings), tuple(unproven), tuple(shortened), tuple(absent))
