@@ -17,7 +17,9 @@ from naq.services.base import ServiceManager
 from naq.services.jobs import JobService
 from naq.services.kv_stores import KVStoreService
 from naq.services.schedules import ScheduleService
+from naq.services.verifying import VerifyService
 from naq.specification import Form
+from naq.verify.verdict import Verdict
 
 __all__ = ["Client", "JobOptions"]
 
@@ -139,6 +141,16 @@ class Client:
     async def delete(self, schedule_id: str, *, actor: str | None = None) -> bool:
         """Remove a schedule; ``False`` when there is none."""
         return await (await self._schedules()).delete_schedule(schedule_id, actor=actor)
+
+    async def verify(
+        self,
+        *schedule_ids: str,
+        since: datetime | timedelta | str = "24h",
+        patience: timedelta | float | str = "10s",
+    ) -> Verdict:
+        """Whether all that should have fired since then did, and what became of the rest. See `VerifyService.verify`."""
+        verifier = await self._manager.get_service(VerifyService)
+        return await verifier.verify(*schedule_ids, since=since, patience=patience)
 
     # --- alerts
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from naq.cli import alerts, demo, doctor, jobs, processes, schedule_changes, sets
+from naq.cli import alerts, demo, doctor, jobs, processes, schedule_changes, sets, verify
 from naq.cli.context import Options, examples, start_logging
 from naq.config import load_settings
 
@@ -81,6 +81,7 @@ _add("sync", CHANGE, sets.sync, "naq sync schedules.toml --dry-run", "naq sync m
 _add("import", CHANGE, sets.import_crontab, "naq import /etc/crontab --with-user > schedules.json")
 
 _add("doctor", LOOK, doctor.doctor, "naq doctor", "naq --nats-url nats://nats.example.org doctor --json")
+_add("verify", LOOK, verify.verify, "naq verify", "naq verify daily-report --since 7d", "naq verify --since 1h --json")
 app.add_typer(alerts.app, name="alert", rich_help_panel=LOOK)
 _add("leader", LOOK, doctor.leader, "naq leader --json")
 _add("workers", LOOK, jobs.workers, "naq workers --json")

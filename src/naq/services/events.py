@@ -12,7 +12,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -224,6 +224,18 @@ class EventService(BaseService):
             return since_sequence
         info = await self.connection.api(f"STREAM.INFO.{self.names.events_stream}")
         return 1 if since is not None else int(info["state"]["last_seq"]) + 1
+
+    async def sequence_at(self, instant: datetime) -> int | None:
+        """The stream sequence of the first group that was stored at an instant (aware) or later; ``None``: none was.
+
+        The server's clock counts, not that of whoever emitted it. Raises `StoreUnavailable` when it cannot be asked.
+        """
+        text = instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        request = {"start_time": text, "next_by_subj": self.names.events_subject, "batch": 1}
+        headers, _ = await self.connection.ask(
+            f"$JS.API.DIRECT.GET.{self.names.events_stream}", _encoder.encode(request)
+        )
+        return None if status_code(headers) == 404 else int(header_field(headers, b"Nats-Sequence") or 0)
 
     async def read_groups(self, sequence: int) -> AsyncIterator[tuple[int, list[Event]]]:
         """All events that are stored from a sequence on, in the groups in which they are, each with its sequence.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from naq.clock import Clock, SystemClock
@@ -106,6 +106,11 @@ class HistoryService(BaseService):
         async for entries in self._reader.scan(schedule_id, 0):
             found.extend(_readable(entries))
         return list(reversed(found))
+
+    async def pages(self, schedule_id: str | None = None) -> AsyncIterator[list[HistoryRecord]]:
+        """The history of one schedule, or of all, oldest first, in pages. Raises `StoreUnavailable`."""
+        async for entries in self._reader.scan("*" if schedule_id is None else check_schedule_id(schedule_id), 0):
+            yield list(_readable(entries))
 
     async def last_success(self, schedule_id: str) -> HistoryRecord | None:
         """The schedule's last run that succeeded; ``None``: there is none in the history.

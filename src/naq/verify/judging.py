@@ -20,7 +20,7 @@ from naq.verify.evidence import Evidence
 from naq.verify.reasons import explained
 from naq.verify.verdict import Figures, Judged, Kind, Matter, Shortened
 
-__all__ = ["MOST_JUDGED", "Case", "Question", "judge", "judge_unreadable", "outruns"]
+__all__ = ["MOST_JUDGED", "Case", "Question", "expected", "judge", "judge_unreadable", "outruns"]
 
 MOST_JUDGED = 100_000
 """Nominal times of one schedule that are looked at one by one; of more, the last ones."""
@@ -36,13 +36,13 @@ class Question:
     patience: timedelta
     """For how long a nominal time may be due without a decision."""
     complete_since: datetime
-    """Since when no event was dropped for its age."""
+    """Since when no event was dropped."""
     history_since: datetime
-    """As for events, of a schedule's history that is not full."""
+    """Since when nothing was dropped for its age of a schedule's history that is not full."""
     history_length: int
     """Records of one schedule's history that are kept."""
-    led: bool
-    """Whether somebody leads."""
+    leaderless: str | None
+    """Why nothing fires: nobody leads; ``None``: somebody does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,15 @@ def judge_unreadable(schedule_id: str, reason: str) -> Judged:
     return Judged(Figures(schedules=1), (matter,))
 
 
+def expected(record: Schedule, question: Question) -> int:
+    """About how many nominal times there are to be judged: what a schedule costs."""
+    definition = Definition.of(record, question.as_of)
+    start, _ = _start(definition, question)
+    if start is None or start > question.as_of:
+        return 1
+    return min(MOST_JUDGED, definition.nominals.count(start, question.as_of))
+
+
 def outruns(case: Case) -> bool:
     """Whether there are traces of fires that the latest record does not know of: it is to be read once more, for what is
     read from a server, or from a copy that lags, may be older than what was read before."""
@@ -136,7 +145,7 @@ def _sort(case: Case, definition: Definition, start: datetime | None, question: 
     buffered = set(record.buffered)
     late = record.next_run_at is not None and record.next_run_at + question.patience <= question.as_of
     nominal = start
-    while nominal is not None and nominal <= question.as_of:
+    while nominal is not None and (nominal <= question.as_of or definition.is_decided(nominal)):
         if definition.is_decided(nominal):
             if nominal in buffered:
                 found.waiting += 1
@@ -219,8 +228,8 @@ def _overdue(case: Case, overdue: Sequence[datetime], question: Question) -> Ite
     name = record.schedule_id
     if case.evidence.quarantined is not None:
         why, remedy = f"it is quarantined: {case.evidence.quarantined}", remedies.quarantined(name)
-    elif not question.led:
-        why, remedy = "nobody leads, so nothing fires", remedies.nobody_leads
+    elif question.leaderless is not None:
+        why, remedy = question.leaderless, remedies.nobody_leads
     else:
         why, remedy = "somebody leads, and has not decided about it", remedies.undecided
     first = overdue[0] if overdue else record.next_nominal_at or due_at

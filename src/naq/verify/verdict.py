@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 
-__all__ = ["Figures", "Judged", "Kind", "Matter", "Shortened", "Verdict"]
+__all__ = ["Figures", "Judged", "Kind", "Matter", "Shortened", "Tally", "Verdict"]
 
 
 class Kind(StrEnum):
@@ -107,17 +107,25 @@ class Verdict:
         """How many findings of a kind there are."""
         return sum(finding.kind is kind for finding in (*self.findings, *self.unproven))
 
-    @classmethod
-    def of(cls, since: datetime, as_of: datetime, judged: Iterable[Judged], absent: Iterable[str] = ()) -> Verdict:
-        """All judgements together; each is let go of as soon as it was looked at."""
-        figures = Figures()
-        findings: list[Matter] = []
-        unproven: list[Matter] = []
-        shortened: list[Shortened] = []
-        for each in judged:
-            figures += each.figures
-            for matter in each.matters:
-                (unproven if matter.kind is Kind.UNPROVEN else findings).append(matter)
-            if each.shortened is not None:
-                shortened.append(each.shortened)
-        return cls(since, as_of, figures, tuple(findings), tuple(unproven), tuple(shortened), tuple(absent))
+
+@dataclass(slots=True)
+class Tally:
+    """Judgements taken in one by one: only what has to be told is kept."""
+
+    figures: Figures = Figures()
+    findings: list[Matter] = field(default_factory=list)
+    unproven: list[Matter] = field(default_factory=list)
+    shortened: list[Shortened] = field(default_factory=list)
+
+    def add(self, judged: Judged) -> None:
+        """Take one in."""
+        self.figures += judged.figures
+        for matter in judged.matters:
+            (self.unproven if matter.kind is Kind.UNPROVEN else self.findings).append(matter)
+        if judged.shortened is not None:
+            self.shortened.append(judged.shortened)
+
+    def verdict(self, since: datetime, as_of: datetime, absent: Iterable[str] = ()) -> Verdict:
+        """All of them together."""
+        told = tuple(self.findings), tuple(self.unproven), tuple(self.shortened)
+        return Verdict(since, as_of, self.figures, *told, tuple(absent))

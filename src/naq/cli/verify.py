@@ -1,0 +1,108 @@
+"""``naq verify``: did everything fire that should have, and if not, what, and why."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from naq.cli import render
+from naq.cli.context import FAILED, JsonOption, Options, options_of, run, service
+from naq.clock import SystemClock
+from naq.services.verifying import VerifyService
+from naq.verify.verdict import Figures, Kind, Matter, Verdict
+from naq.verify.window import read_since
+
+__all__ = ["verdict_form", "verify"]
+
+MOST = 50
+"""Matters of each sort that are shown to people; ``--json`` has all."""
+STYLES = {Kind.OVERDUE: "yellow", Kind.UNPROVEN: "dim"}
+HEADINGS = {"nominal_times": "nominal times", "not_fired": "not fired"}
+
+
+def verify(
+    context: typer.Context,
+    schedule_ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[SCHEDULE]...", help="Only these; all if none is given.")
+    ] = None,
+    since: Annotated[str, typer.Option(help="So long ago (24h, 30m), or a time (ISO; without a zone: UTC).")] = "24h",
+    patience: Annotated[str, typer.Option(help="How late a fire may be before it is overdue.")] = "10s",
+    as_json: JsonOption = False,
+) -> None:
+    """Did everything fire that should have? Exit code 1 when a fire is lost, duplicate, unexplained or overdue.
+
+    Goes by each schedule's definition, record and counters, and by what is left of its fires: jobs, results, history, events.
+    What left no trace, and cannot be proved to be lost, is told as unproven; that alone is no alarm. Changes nothing.
+    """
+    begin = read_since(since, SystemClock().now(), "--since")
+    verdict = run(_verify(options_of(context), schedule_ids or [], begin, patience))
+    if as_json:
+        render.show_json(verdict_form(verdict))
+    else:
+        _show(verdict)
+    for name in verdict.absent:
+        typer.echo(f"{name}: there is no such schedule", err=True)
+    if not verdict.clean:
+        raise typer.Exit(FAILED)
+
+
+async def _verify(options: Options, schedule_ids: list[str], since: datetime, patience: str) -> Verdict:
+    async with service(options, VerifyService) as verifier:
+        return await verifier.verify(*schedule_ids, since=since, patience=patience)
+
+
+def _show(verdict: Verdict) -> None:
+    names = [each.name for each in fields(Figures)]
+    row = [str(getattr(verdict.figures, name)) for name in names]
+    title = f"since {render.both_times(verdict.since)}"
+    render.show_table(title, [HEADINGS.get(name, name) for name in names], [row], "")
+    for matters in (verdict.findings, verdict.unproven):
+        for matter in matters[:MOST]:
+            _show_matter(matter)
+        if len(matters) > MOST:
+            render.console().print(f"... and {len(matters) - MOST} more: --json has all")
+    for each in verdict.shortened[:MOST]:
+        render.console().print(
+            f"{each.schedule_id}: judged since {render.utc(each.since)} UTC: {each.why}", style="dim", markup=False
+        )
+    if verdict.clean:
+        rest = f", but for {verdict.figures.unproven} of which no trace is left" if verdict.unproven else ""
+        render.console().print(Text("✓", style="bold green"), f"all that should have fired did{rest}")
+
+
+def _show_matter(matter: Matter) -> None:
+    """What, when, why, what to do next: one line each for the matter and for the remedy."""
+    when = "" if matter.nominal_at is None else f" {render.utc(matter.nominal_at)} UTC"
+    if matter.until is not None:
+        when += f" to {render.utc(matter.until)} UTC"
+    many = f" ({matter.count})" if matter.count > 1 else ""
+    what = Text(f"{matter.kind:11} ", style=STYLES.get(matter.kind, "bold red"))
+    console = render.console()
+    console.print(what + Text(f"{matter.schedule_id}{when}{many}: {matter.why}", style=""), soft_wrap=True)
+    console.print(Text(f"            -> {matter.remedy}", style="dim"), soft_wrap=True)
+
+
+def verdict_form(verdict: Verdict) -> dict[str, Any]:
+    """The verdict as plain values: times in epoch seconds."""
+    return {
+        "clean": verdict.clean,
+        "since": verdict.since.timestamp(),
+        "as_of": verdict.as_of.timestamp(),
+        "figures": _form(verdict.figures),
+        "findings": [_form(matter) for matter in verdict.findings],
+        "unproven": [_form(matter) for matter in verdict.unproven],
+        "shortened": [_form(each) for each in verdict.shortened],
+        "absent": list(verdict.absent),
+    }
+
+
+def _form(record: Figures | Matter | Any) -> dict[str, Any]:
+    form = {}
+    for each in fields(record):
+        value = getattr(record, each.name)
+        form[each.name] = value.timestamp() if isinstance(value, datetime) else value
+    return form

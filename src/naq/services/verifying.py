@@ -1,0 +1,274 @@
+"""The verifier: reads what is left of a live system's fires, and has `naq.verify.judging` say what became of each.
+
+The schedules are read page by page and judged in batches, so many nominal times in each; for every batch all that may hold a
+trace is gone over once. So the memory that it takes is bounded, however many schedules there are: a batch, and what
+there is to tell.
+
+Nothing stands still meanwhile. The schedules are read first: what their records say was decided left its traces before
+they were looked for. Results are read after the queues, for a job that ends has a result before it leaves its queue. And
+when there is a trace of a fire that a record does not know of, the record is read once more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from naq.clock import Clock, SystemClock
+from naq.config import Settings
+from naq.engine.schedules import Unreadable
+from naq.exceptions import RecordUnreadable, StoreUnavailable
+from naq.job import QueuedJob
+from naq.job_records import DeadJob
+from naq.lease import Lease
+from naq.names import check_schedule_id, schedule_key
+from naq.schedule import Schedule
+from naq.services.base import BaseService, ServiceManager
+from naq.services.connection import ConnectionService
+from naq.services.events import EventService
+from naq.services.history import HistoryService
+from naq.services.kv_stores import KVStoreService
+from naq.services.results import ResultService
+from naq.services.schedules import ScheduleService
+from naq.timing.duration import parse_duration
+from naq.verify.evidence import Gathered
+from naq.verify.judging import Case, Question, expected, judge, judge_unreadable, outruns
+from naq.verify.verdict import Tally, Verdict
+from naq.verify.window import read_since
+from naq.wire import decode
+
+__all__ = ["VerifyService"]
+
+AT_ONCE = 250_000
+"""Nominal times in one batch: what is left of their fires is held in memory."""
+SCHEDULES_AT_ONCE = 20_000
+FEW = 50
+"""Schedules whose history is read one by one; of more, the history of all is read."""
+EARLIER = timedelta(minutes=5)
+"""How much earlier than asked for events are read: those of a fire are stamped by another machine's clock."""
+LOOK_AGAIN = 3
+"""Times that a record is read again which does not know of a fire."""
+LOOK_AGAIN_AFTER = 0.5
+SILENT_FOR = 30.0
+"""Seconds without a heartbeat after which a leader counts as gone, whatever the lease says; more than two clocks differ by."""
+BREATHE_EVERY = 100
+"""Schedules that are judged before others on the event loop have their turn."""
+
+
+class VerifyService(BaseService):
+    """Says whether all that should have fired did."""
+
+    def __init__(
+        self,
+        config: Mapping[str, Any] | Settings,
+        connection_service: ConnectionService,
+        kv_service: KVStoreService,
+        event_service: EventService,
+        history_service: HistoryService,
+        result_service: ResultService,
+        schedule_service: ScheduleService,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(config)
+        self.clock: Clock = clock or SystemClock()
+        self._connection = connection_service
+        self._kv = kv_service
+        self._events = event_service
+        self._history = history_service
+        self._results = result_service
+        self._schedules = schedule_service.schedules
+
+    async def _do_initialize(self) -> None:
+        for service in (self._kv, self._events, self._history, self._results):
+            await service.initialize()
+
+    async def _do_cleanup(self) -> None:
+        """Nothing is held."""
+
+    async def verify(
+        self,
+        *schedule_ids: str,
+        since: datetime | timedelta | str = "24h",
+        patience: timedelta | float | str = "10s",
+    ) -> Verdict:
+        """What became of every nominal time of these schedules, or of all, ``since`` then: so long ago ("24h", a
+        timedelta), or an instant (a datetime, ISO text; a naive one is UTC).
+
+        A nominal time that has been due for longer than ``patience`` and is not decided about is overdue. It only reads, and
+        may be asked at any time, of a system that works. Raises `InvalidInput` for a bad argument, `SchedulerError` or
+        `StoreError` when the store cannot be asked.
+        """
+        as_of = self.clock.now()
+        begin = read_since(since, as_of)
+        longest = parse_duration(patience, "patience", positive=False)
+        for name in schedule_ids:
+            check_schedule_id(name)
+        await self._events.outbox.flush()
+        await self._history.flush()
+        question = await self._question(begin, as_of, longest)
+        tally, seen = Tally(), set[str]()
+        async for batch in self._batches(tuple(dict.fromkeys(schedule_ids)), question, tally):
+            seen.update(record.schedule_id for record in batch if schedule_ids)
+            for number, case in enumerate(await self._cases(batch, question)):
+                tally.add(judge(case, question))
+                if number % BREATHE_EVERY == 0:
+                    await asyncio.sleep(0)
+        unreadable = {finding.schedule_id for finding in tally.findings}
+        absent = [name for name in dict.fromkeys(schedule_ids) if name not in seen | unreadable]
+        return tally.verdict(begin, as_of, absent)
+
+    async def _question(self, since: datetime, as_of: datetime, patience: timedelta) -> Question:
+        """What is asked, with what is known of the streams and of who leads."""
+        names = self._kv.names
+        events = await self._stream(names.events_stream)
+        history = await self._stream(names.history_stream)
+        try:
+            lease = await self._kv.read_lease()
+        except RecordUnreadable:
+            lease = None
+        return Question(
+            since,
+            as_of,
+            patience,
+            complete_since=_complete_since(events, as_of),
+            history_since=_not_aged_since(history, as_of),
+            history_length=int(history["config"].get("max_msgs_per_subject", -1)),
+            leaderless=_leaderless(lease, as_of),
+        )
+
+    async def _stream(self, name: str) -> dict[str, Any]:
+        info = await self._connection.stream_service.info(name)
+        if info is None:
+            raise StoreUnavailable(f"the stream {name} is not there: it was deleted just now; try again")
+        return info
+
+    async def _batches(
+        self, schedule_ids: tuple[str, ...], question: Question, tally: Tally
+    ) -> AsyncIterator[list[Schedule]]:
+        """The schedules in batches; those that cannot be read are judged on the way."""
+        batch: list[Schedule] = []
+        size = 0
+        async for record in self._each(schedule_ids):
+            if isinstance(record, Unreadable):
+                tally.add(judge_unreadable(record.schedule_id, record.reason))
+                continue
+            batch.append(record)
+            size += expected(record, question)
+            if size >= AT_ONCE or len(batch) >= SCHEDULES_AT_ONCE:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
+
+    async def _each(self, schedule_ids: tuple[str, ...]) -> AsyncIterator[Schedule | Unreadable]:
+        if not schedule_ids:
+            async for page in self._schedules.pages():
+                for record in page:
+                    yield record
+        for name in schedule_ids:
+            try:
+                found = await self._schedules.get(name)
+            except RecordUnreadable as error:
+                yield Unreadable(name, error.reason)
+            else:
+                if found is not None:
+                    yield found
+
+    async def _cases(self, batch: list[Schedule], question: Question) -> list[Case]:
+        """The schedules of a batch, each with what is left of its fires."""
+        gathered = Gathered({record.schedule_id: question.since for record in batch})
+        await self._read_events(gathered, question.since - EARLIER)
+        await self._read_jobs(gathered)
+        async for results in self._results.pages():
+            for result in results:
+                gathered.result(result)
+        names = [record.schedule_id for record in batch] if len(batch) <= FEW else [None]
+        for name in names:
+            async for lines in self._history.pages(name):
+                for line in lines:
+                    gathered.history(line)
+        cases = {record.schedule_id: Case(record, gathered.of[record.schedule_id], record) for record in batch}
+        await self._look_again(cases)
+        return list(cases.values())
+
+    async def _read_events(self, gathered: Gathered, since: datetime) -> None:
+        sequence = await self._events.sequence_at(since)
+        if sequence is not None:
+            async for _, group in self._events.read_groups(sequence):
+                for event in group:
+                    gathered.event(event)
+
+    async def _read_jobs(self, gathered: Gathered) -> None:
+        """What is queued, deferred or dead; a record that cannot be read is no trace of anything."""
+        for pattern in ("job.>", "deferred.>", "dead.>"):
+            async for entries in self._kv.scan(pattern):
+                for entry in entries:
+                    if entry.value is not None and (job := _job(entry.key, entry.value)) is not None:
+                        gathered.job(entry.key, job)
+
+    async def _look_again(self, cases: dict[str, Case]) -> None:
+        """Read the records once more that do not know of a fire which left a trace; at first without waiting."""
+        for number in range(LOOK_AGAIN):
+            doubtful = [name for name, case in cases.items() if outruns(case)]
+            if not doubtful:
+                return
+            if number:
+                await self.clock.sleep(LOOK_AGAIN_AFTER)
+            entries = await self._kv.get_many([schedule_key(name) for name in doubtful])
+            for name in doubtful:
+                entry = entries.get(schedule_key(name))
+                cases[name] = replace(
+                    cases[name],
+                    latest=None if entry is None or entry.value is None else _record(entry.key, entry.value),
+                )
+
+
+def _job(key: str, value: bytes) -> QueuedJob | None:
+    try:
+        return decode(DeadJob, key, value).job if key.startswith("dead.") else decode(QueuedJob, key, value)
+    except RecordUnreadable:
+        return None
+
+
+def _record(key: str, value: bytes) -> Schedule | None:
+    try:
+        return decode(Schedule, key, value)
+    except RecordUnreadable:
+        return None
+
+
+def _complete_since(info: Mapping[str, Any], as_of: datetime) -> datetime:
+    """Since when no event was dropped: the oldest one that there is, or the creation of the stream if none ever was."""
+    state = info["state"]
+    if int(state["first_seq"]) <= int(info["config"].get("first_seq") or 1):
+        return _instant(info["created"])
+    return _instant(state["first_ts"]) if int(state["messages"]) else as_of
+
+
+def _not_aged_since(info: Mapping[str, Any], as_of: datetime) -> datetime:
+    """Since when nothing was dropped from the history for its age."""
+    age = int(info["config"].get("max_age") or 0)
+    created = _instant(info["created"])
+    return created if age == 0 else max(created, as_of - timedelta(microseconds=age / 1000))
+
+
+def _instant(text: str) -> datetime:
+    """The server's time, to the microsecond."""
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    return datetime.fromisoformat(f"{whole}.{fraction[:6]:0<6}+00:00")
+
+
+def _leaderless(lease: Lease | None, as_of: datetime) -> str | None:
+    if lease is None or not lease.held:
+        return "nobody leads, so nothing fires"
+    heard = lease.last_heartbeat
+    if heard is not None and (as_of - heard).total_seconds() > max(SILENT_FOR, 3 * lease.ttl):
+        return f"nobody leads, so nothing fires: {lease.instance_id} was heard of last at {heard:%Y-%m-%d %H:%M:%S} UTC"
+    return None
+
+
+ServiceManager.register_service("verify", VerifyService)

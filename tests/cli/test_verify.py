@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import pytest
+
+from naq.names import schedule_key
+from naq.services.base import ServiceManager
+from naq.services.kv_stores import KVStoreService
+from tests.cli.conftest import Command
+
+
+def test_nothing_to_complain_of(naq: Command) -> None:
+    naq("schedule", "add", "shop:greet", "--id", "x", "--every", "1h")
+    done = naq("verify")
+    assert (done.code, done.err) == (0, "")
+    assert "✓ all that should have fired did" in done.out
+    form = naq("verify", "x", "--since", "30m", "--json").json
+    assert form["clean"] is True
+    assert (form["figures"]["schedules"], form["findings"], form["unproven"]) == (1, [], [])
+    assert form["as_of"] - form["since"] == pytest.approx(1800, abs=60)
+
+
+def test_a_finding_says_what_when_why_and_what_to_do(naq: Command, config: dict[str, Any]) -> None:
+    naq("schedule", "add", "shop:greet", "--id", "late", "--every", "10ms")
+    asyncio.run(spoil(config, "bad"))
+    done = naq("verify", "--patience", "0s")
+    assert done.code == 1
+    assert re.search(
+        r"^overdue     late \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC to .* UTC \(\d+\): due since ", done.out, re.M
+    )
+    assert "nobody leads, so nothing fires\n            -> start a scheduler: naq scheduler" in done.out
+    assert "quarantined bad: its record cannot be read" in done.out
+    assert "-> mend the record, upgrade the instance, or: naq schedule rm bad" in done.out
+    form = naq("verify", "--patience", "0s", "--json")
+    assert form.code == 1
+    assert sorted(each["kind"] for each in form.json["findings"]) == ["overdue", "quarantined"]
+
+
+async def spoil(config: dict[str, Any], name: str) -> None:
+    async with ServiceManager(config) as services:
+        await (await services.get_service(KVStoreService)).put(schedule_key(name), b"rubbish")
+
+
+@pytest.mark.parametrize("since", ["yesterday", "2999-01-01", "0s", "-1h"])
+def test_a_since_that_is_none_is_one_message(naq: Command, since: str) -> None:
+    done = naq("verify", f"--since={since}")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"naq: --since = '{since}': ")
+    assert done.err.count("\n") == 1
+    assert "for example --since = '24h'" in done.err
+
+
+def test_a_schedule_that_is_not_there(naq: Command) -> None:
+    done = naq("verify", "nobody")
+    assert done.code == 1
+    assert done.err == "nobody: there is no such schedule\n"
+
+
+def test_a_server_that_is_not_there(command: Command) -> None:
+    done = command("--nats-url", "nats://127.0.0.1:1", "verify")
+    assert (done.code, done.out) == (3, "")
