@@ -34,8 +34,10 @@ from naq.services.kv_stores import KVStoreService
 from naq.services.results import ResultService
 from naq.services.schedules import ScheduleService
 from naq.timing.duration import parse_duration
+from naq.verify.case import Case, Question
+from naq.verify.enqueues import outruns
 from naq.verify.evidence import Gathered
-from naq.verify.judging import Case, Question, expected, judge, judge_unreadable, outruns
+from naq.verify.judging import expected, judge, judge_unreadable
 from naq.verify.verdict import Tally, Verdict
 from naq.verify.window import read_since
 from naq.wire import decode
@@ -180,7 +182,7 @@ class VerifyService(BaseService):
 
     async def _cases(self, batch: list[Schedule], question: Question) -> list[Case]:
         """The schedules of a batch, each with what is left of its fires."""
-        gathered = Gathered({record.schedule_id: question.since for record in batch})
+        gathered = Gathered((record.schedule_id for record in batch), question.since)
         await self._read_events(gathered, question.since - EARLIER)
         await self._read_jobs(gathered)
         async for results in self._results.pages():

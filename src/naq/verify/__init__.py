@@ -2,8 +2,9 @@
 
 - `naq.verify.written`: the checker for complete write logs, as simulations and fault tests have them: nothing is unknown;
 - `naq.verify.judging`: the judge of a live system, where jobs are gone when they are done and traces are kept for a while.
-  It reads `naq.verify.evidence`, goes by `naq.verify.definition` and `naq.verify.reasons`, and answers with a
-  `naq.verify.verdict.Verdict`.
+  It is asked about a `naq.verify.case.Case`: a record, read as a `naq.verify.definition.Definition`, and what
+  `naq.verify.evidence` is left of its fires. It goes by `naq.verify.reasons` and `naq.verify.enqueues`, and answers with what
+  a `naq.verify.verdict.Verdict` is made of.
 """
 
 from __future__ import annotations

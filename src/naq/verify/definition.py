@@ -47,11 +47,6 @@ class Definition:
             not any(isinstance(part, FixedDelay) for part in parts),
         )
 
-    @property
-    def changed_at(self) -> datetime | None:
-        """When a person changed it last; ``None``: nobody did since it was created."""
-        return self.record.updated_at
-
     def is_decided(self, nominal: datetime) -> bool:
         """Whether the schedule has decided about that nominal time."""
         return self.undecided is not None and nominal < self.undecided
@@ -61,6 +56,10 @@ class Definition:
         if nominal == self.first_at or not self.is_predictable:
             return True
         return self.nominals.next_after(nominal - TICK) == nominal
+
+    def excludes(self, nominal: datetime) -> bool:
+        """Whether it must not fire."""
+        return bool(self.record.policy.exclude) and self.nominals.is_excluded(nominal)
 
     @property
     def fired(self) -> int | None:

@@ -7,7 +7,7 @@ only a *trace*: it shows that there was a fire.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -79,14 +79,14 @@ class Evidence:
 
 
 class Gathered:
-    """The evidence of some schedules, each from the nominal time on from which it is wanted.
+    """The evidence of some schedules, of nominal times from one instant on.
 
     Feed it the events first, then the rest in any order.
     """
 
-    def __init__(self, wanted: Mapping[str, datetime]) -> None:
-        self._wanted = wanted
-        self.of = {schedule_id: Evidence() for schedule_id in wanted}
+    def __init__(self, schedule_ids: Iterable[str], since: datetime) -> None:
+        self._since = since
+        self.of = {schedule_id: Evidence() for schedule_id in schedule_ids}
         """Schedule -> its evidence."""
 
     def event(self, event: Event) -> None:
@@ -94,13 +94,16 @@ class Gathered:
         evidence = self.of.get(event.schedule_id or "")
         if evidence is None:
             return
-        if event.type == EventType.SCHEDULED_JOB_TRIGGERED:
+        if event.type == EventType.SCHEDULE_UPDATED:
+            evidence.quarantined = None
+        elif event.type == EventType.SCHEDULED_JOB_TRIGGERED:
+            evidence.quarantined = None
             self._fired(event.schedule_id, event.job_id, event.nominal_at, event.timestamp, told=True)
         elif event.type in NON_FIRES and event.job_id is None and event.nominal_at is not None:
             first = event.details.get("first_at")
             first_at = datetime.fromisoformat(first) if isinstance(first, str) else event.nominal_at
             count = event.details.get("count", 1)
-            self._not_fired(evidence, event.schedule_id, first_at, event.nominal_at, count, event.reason)
+            self._not_fired(evidence, first_at, event.nominal_at, count, event.reason)
         elif event.type == EventType.SCHEDULE_DELETED:
             evidence.bury()
         elif event.type == EventType.SCHEDULE_QUARANTINED:
@@ -135,7 +138,7 @@ class Gathered:
             self._fired(record.schedule_id, record.job_id, record.nominal_at, enqueued_at)
         elif record.outcome in (RunOutcome.MISSED, RunOutcome.SKIPPED) and record.nominal_at is not None:
             last_at = record.until or record.nominal_at
-            self._not_fired(evidence, record.schedule_id, record.nominal_at, last_at, record.count, record.reason)
+            self._not_fired(evidence, record.nominal_at, last_at, record.count, record.reason)
 
     def _fired(
         self,
@@ -148,7 +151,7 @@ class Gathered:
     ) -> bool:
         """Whether it is a trace of a scheduled fire that is wanted: no fire by hand, no backfill."""
         evidence = self.of.get(schedule_id or "")
-        if evidence is None or schedule_id is None or nominal is None or nominal < self._wanted[schedule_id]:
+        if evidence is None or schedule_id is None or nominal is None or nominal < self._since:
             return False
         if identity != job_id(schedule_id, nominal):
             return False
@@ -158,7 +161,6 @@ class Gathered:
     def _not_fired(
         self,
         evidence: Evidence,
-        schedule_id: str | None,
         first_at: datetime,
         last_at: datetime,
         count: object,
@@ -166,6 +168,6 @@ class Gathered:
     ) -> None:
         """What is excluded follows from the definition: a record of it explains nothing else."""
         excluded = reason == NonFireReason.EXCLUDED
-        if schedule_id is None or last_at < self._wanted[schedule_id] or excluded or not isinstance(count, int):
+        if last_at < self._since or excluded or not isinstance(count, int):
             return
         evidence.non_fires.add(NonFires(first_at, last_at, count, reason or "not fired"))

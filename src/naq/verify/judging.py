@@ -15,45 +15,17 @@ from datetime import datetime, timedelta
 
 from naq.schedule import Schedule, ScheduleStatus
 from naq.verify import remedies
+from naq.verify.case import Case, Question
 from naq.verify.definition import Definition
+from naq.verify.enqueues import duplicates, unexplained
 from naq.verify.evidence import Evidence
 from naq.verify.reasons import explained
-from naq.verify.verdict import Figures, Judged, Kind, Matter, Shortened
+from naq.verify.verdict import Figures, Judged, Kind, Matter, Shortened, instant_shown
 
-__all__ = ["MOST_JUDGED", "Case", "Question", "expected", "judge", "judge_unreadable", "outruns"]
+__all__ = ["MOST_JUDGED", "expected", "judge", "judge_unreadable"]
 
 MOST_JUDGED = 100_000
 """Nominal times of one schedule that are looked at one by one; of more, the last ones."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked, and what is known of the whole system."""
-
-    since: datetime
-    as_of: datetime
-    """When reading began: whatever came due later is not judged."""
-    patience: timedelta
-    """For how long a nominal time may be due without a decision."""
-    complete_since: datetime
-    """Since when no event was dropped."""
-    history_since: datetime
-    """Since when nothing was dropped for its age of a schedule's history that is not full."""
-    history_length: int
-    """Records of one schedule's history that are kept."""
-    leaderless: str | None
-    """Why nothing fires: nobody leads; ``None``: somebody does."""
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One schedule before the judge."""
-
-    record: Schedule
-    """As it was read before the evidence was."""
-    evidence: Evidence
-    latest: Schedule | None
-    """As it was read after the evidence; ``None``: it was deleted meanwhile."""
 
 
 @dataclass(slots=True)
@@ -61,10 +33,17 @@ class _Sorted:
     """The nominal times of a window by what became of them, as far as traces and the record say."""
 
     excluded: int = 0
-    fired: int = 0
+    own: set[datetime] = field(default_factory=set)
+    """Those with a trace of a fire."""
+    known: int = 0
+    """Those of which the record itself says that they fired."""
     waiting: int = 0
     overdue: list[datetime] = field(default_factory=list)
     untraced: list[datetime] = field(default_factory=list)
+
+    @property
+    def fired(self) -> int:
+        return len(self.own) + self.known
 
     @property
     def total(self) -> int:
@@ -82,8 +61,8 @@ def judge(case: Case, question: Question) -> Judged:
     matters = [*_untraced(case, definition, start, untraced, question)]
     lost = sum(matter.count for matter in matters if matter.kind is Kind.LOST)
     matters += _overdue(case, sorted_.overdue, question)
-    matters += _duplicates(case, definition)
-    matters += _unexplained(case, definition)
+    matters += duplicates(case, definition)
+    matters += unexplained(case, definition, sorted_.own)
     figures = Figures(
         schedules=1,
         nominal_times=sorted_.total,
@@ -113,12 +92,6 @@ def expected(record: Schedule, question: Question) -> int:
     return min(MOST_JUDGED, definition.nominals.count(start, question.as_of))
 
 
-def outruns(case: Case) -> bool:
-    """Whether there are traces of fires that the latest record does not know of: it is to be read once more, for what is
-    read from a server, or from a copy that lags, may be older than what was read before."""
-    return bool(_beyond(case))
-
-
 def _start(definition: Definition, question: Question) -> tuple[datetime | None, Shortened | None]:
     """The nominal time to begin with, and whether that is later than was asked for, and why."""
     start, record = definition.first_at, definition.record
@@ -140,30 +113,30 @@ def _start(definition: Definition, question: Question) -> tuple[datetime | None,
 
 def _sort(case: Case, definition: Definition, start: datetime | None, question: Question) -> _Sorted:
     found = _Sorted()
-    record, nominals, exclude = case.record, definition.nominals, bool(case.record.policy.exclude)
+    record, fires = case.record, case.evidence.fires
     known = {record.last_nominal_at, *(run.nominal_at for run in record.open_runs)}
     buffered = set(record.buffered)
     late = record.next_run_at is not None and record.next_run_at + question.patience <= question.as_of
     nominal = start
     while nominal is not None and (nominal <= question.as_of or definition.is_decided(nominal)):
-        if definition.is_decided(nominal):
+        if definition.excludes(nominal):
+            found.excluded += 1
+        elif definition.is_decided(nominal):
             if nominal in buffered:
                 found.waiting += 1
-            elif nominal in case.evidence.fires or nominal in known:
-                found.fired += 1
-            elif exclude and nominals.is_excluded(nominal):
-                found.excluded += 1
+            elif nominal in fires:
+                found.own.add(nominal)
+            elif nominal in known:
+                found.known += 1
             else:
                 found.untraced.append(nominal)
         elif record.status is not ScheduleStatus.ACTIVE or record.next_nominal_at is None:
             break
-        elif exclude and nominals.is_excluded(nominal):
-            found.excluded += 1
-        elif late and nominals.due_at(nominal) + question.patience <= question.as_of:
+        elif late and definition.nominals.due_at(nominal) + question.patience <= question.as_of:
             found.overdue.append(nominal)
         else:
             found.waiting += 1
-        nominal = nominals.next_after(nominal)
+        nominal = definition.nominals.next_after(nominal)
     return found
 
 
@@ -179,16 +152,17 @@ def _untraced(
     provable = [nominal for nominal in untraced if whole or nominal >= reach]
     lost = min(definition.unaccounted, len(provable))
     certain = lost == len(provable)
-    counted = f"the counters account for {definition.unaccounted} too few since {_text(definition.first_at)}"
+    counted = f"the counters account for {definition.unaccounted} too few since {instant_shown(definition.first_at)}"
     if certain:
         for first, last, count in _stretches(provable, definition):
             yield _matter(Kind.LOST, name, first, last, count, f"no trace, and {counted}", remedies.lost)
     elif lost:
         why = f"{lost} of these {len(provable)}, none of which left a trace: {counted}"
-        yield _matter(Kind.LOST, name, provable[0], provable[-1], lost, why, remedies.lost)
+        yield _matter(Kind.LOST, name, provable[0], provable[-1], lost, why, remedies.lost_among)
     if lost < len(untraced):
-        rest = [nominal for nominal in untraced if not certain or nominal not in provable]
-        why = f"no trace is left: events and history reach back to {_text(reach)}; {_said(definition)}"
+        gone = set(provable if certain else ())
+        rest = [nominal for nominal in untraced if nominal not in gone]
+        why = f"no trace is left: events and history reach back to {instant_shown(reach)}; {_said(definition)}"
         yield _matter(Kind.UNPROVEN, name, rest[0], rest[-1], len(untraced) - lost, why, remedies.unproven)
 
 
@@ -205,7 +179,7 @@ def _said(definition: Definition) -> str:
     record = definition.record
     if definition.fired is None:
         return "an older naq made the last change, and did not note where the counters stood"
-    fired = f"the counters say {definition.fired} fired since {_text(definition.first_at)}"
+    fired = f"the counters say {definition.fired} fired since {instant_shown(definition.first_at)}"
     return f"{fired}, and in its whole life {record.missed} missed, {record.skipped} skipped"
 
 
@@ -241,97 +215,12 @@ def _overdue(case: Case, overdue: Sequence[datetime], question: Question) -> Ite
         first,
         last,
         max(1, len(overdue)),
-        f"due since {_text(due_at)} ({late.total_seconds():.0f} s): {why}",
+        f"due since {instant_shown(due_at)} ({late.total_seconds():.0f} s): {why}",
         remedy,
     )
-
-
-def _duplicates(case: Case, definition: Definition) -> Iterator[Matter]:
-    """Two enqueues of one nominal time, in the present life of the schedule: the id may have had another one before."""
-    record, evidence = case.record, case.evidence
-    for nominal in sorted(evidence.again.keys() | evidence.queued_twice.keys()):
-        ruled = definition.first_at is not None and nominal >= definition.first_at
-        exact = ruled and not record.job.depends_on  # a job that waited for another is enqueued anew when it may run
-        times = evidence.again.get(nominal, set()) if exact else evidence.told_again.get(nominal, set())
-        first = evidence.fires.get(nominal)
-        instants = sorted(at for at in {*times, *(() if first is None else (first,))} if at >= record.created_at)
-        twice = evidence.queued_twice.get(nominal)
-        if len(instants) > 1:
-            why = f"it was enqueued {len(instants)} times: at {', '.join(map(_text, instants))}"
-        elif twice is not None and exact:
-            why = f"two first attempts of it are queued: {' and '.join(twice)}"
-        else:
-            continue
-        yield Matter(
-            Kind.DUPLICATE, record.schedule_id, nominal, None, 1, why, remedies.look_at(record.schedule_id, nominal)
-        )
-
-
-def _beyond(case: Case) -> list[datetime]:
-    """Nominal times with a trace of a fire that lie behind the last one that the record knows to have fired.
-
-    A schedule's fires keep their order, so the record would know. What an earlier life of the id left does not count.
-    """
-    latest = case.latest
-    if latest is None or latest.created_at != case.record.created_at:
-        return []
-    last, fires = latest.last_nominal_at, case.evidence.fires
-    after = latest.created_at if last is None else last
-    return sorted(
-        nominal for nominal, at in fires.items() if nominal > after and (at is None or at >= latest.created_at)
-    )
-
-
-def _unexplained(case: Case, definition: Definition) -> Iterator[Matter]:
-    latest, name = case.latest, case.record.schedule_id
-    beyond = _beyond(case)
-    if latest is not None:
-        for nominal in beyond:
-            yield _stray(name, nominal, _standing(latest))
-    if latest is None or latest.change_id != case.record.change_id or definition.counters is None:
-        return
-    strays, own = set(beyond), 0
-    for nominal in sorted(case.evidence.fires.keys() - strays):
-        at = case.evidence.fires[nominal]
-        if definition.first_at is None or nominal < definition.first_at or (at is not None and at < latest.created_at):
-            continue
-        if not definition.is_own(nominal):
-            yield _stray(name, nominal, f"it is none of the definition's nominal times ({case.record.trigger})")
-        elif definition.nominals.is_excluded(nominal) and nominal != definition.first_at:
-            yield _stray(name, nominal, "the definition excludes it")
-        else:
-            own += 1
-    surplus = own - (latest.runs - definition.counters.runs)
-    if surplus > 0:
-        why = f"{own} fires left traces since {_text(definition.first_at)}, {surplus} more than its counters know of"
-        yield Matter(Kind.UNEXPLAINED, name, None, None, surplus, why, remedies.look_into(name))
-
-
-def _stray(name: str, nominal: datetime, why: str) -> Matter:
-    return Matter(Kind.UNEXPLAINED, name, nominal, None, 1, why, remedies.look_at(name, nominal))
-
-
-def _standing(record: Schedule) -> str:
-    """Why a fire behind its last one can be none of its own."""
-    match record.status:
-        case ScheduleStatus.PAUSED:
-            status = f"it is paused since {_text(record.paused_at)}"
-        case ScheduleStatus.COMPLETED:
-            status = f"it is completed since {_text(record.completed_at)}"
-        case ScheduleStatus.CANCELLED:
-            status = f"it is cancelled since {_text(record.cancelled_at)}"
-        case _:
-            status = "it is active"
-    last = record.last_nominal_at
-    knows = "of no fire at all" if last is None else f"of none later than {_text(last)}"
-    return f"a job was enqueued, and the schedule's record knows {knows}; {status}"
 
 
 def _matter(
     kind: Kind, name: str, first: datetime, last: datetime, count: int, why: str, remedy: remedies.Remedy
 ) -> Matter:
     return Matter(kind, name, first, None if first == last else last, count, why, remedy(name, first, last))
-
-
-def _text(instant: datetime | None) -> str:
-    return "-" if instant is None else instant.isoformat().replace("+00:00", "Z")

@@ -12,6 +12,7 @@ __all__ = [
     "look_at",
     "look_into",
     "lost",
+    "lost_among",
     "nobody_leads",
     "quarantined",
     "undecided",
@@ -29,6 +30,12 @@ def lost(schedule_id: str, first: datetime, last: datetime) -> str:
     """For fires that never were."""
     text = f"naq schedule backfill {schedule_id} {first.isoformat()} {last.isoformat()}"
     return f"enqueue what is missing: {text}; and please report it: this must not happen"
+
+
+def lost_among(schedule_id: str, first: datetime, last: datetime) -> str:
+    """For fires that never were, when it is not known which of several."""
+    text = f"naq schedule backfill {schedule_id} FROM TO"
+    return f"look in the logs of its jobs which of them ran, and enqueue the others: {text}; and please report it"
 
 
 def unproven(schedule_id: str, first: datetime, last: datetime) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 
-__all__ = ["Figures", "Judged", "Kind", "Matter", "Shortened", "Tally", "Verdict"]
+__all__ = ["Figures", "Judged", "Kind", "Matter", "Shortened", "Tally", "Verdict", "instant_shown"]
 
 
 class Kind(StrEnum):
@@ -129,3 +129,8 @@ class Tally:
         """All of them together."""
         told = tuple(self.findings), tuple(self.unproven), tuple(self.shortened)
         return Verdict(since, as_of, self.figures, *told, tuple(absent))
+
+
+def instant_shown(instant: datetime | None) -> str:
+    """An instant in the text of a matter."""
+    return "-" if instant is None else instant.isoformat().replace("+00:00", "Z")
