@@ -78,8 +78,10 @@ class Life:
         known = {record.last_nominal_at, *(run.nominal_at for run in record.open_runs)}
         told: set[str | None] = set()
         for event in self.events:
-            if event.schedule_id == record.schedule_id:
-                told = set() if event.type == EventType.SCHEDULE_DELETED else {*told, event.job_id}
+            if event.schedule_id == record.schedule_id and event.type == EventType.SCHEDULE_DELETED:
+                told.clear()
+            elif event.type == EventType.SCHEDULED_JOB_TRIGGERED:
+                told.add(event.job_id)
         return [
             job
             for job in self.jobs
