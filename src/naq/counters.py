@@ -1,4 +1,4 @@
-"""Where a schedule's counters stood when a person changed it last. Pure.
+"""Where a schedule's counters stood when a person changed it. Pure.
 
 `naq.schedule` counts fires, misses and skips over a schedule's whole life. With where they stood at the last change, they
 say how many nominal times of the present definition were decided, whatever became of the traces: `naq.verify` goes by that.
@@ -15,7 +15,10 @@ from naq.timing.instants import Instant
 if TYPE_CHECKING:
     from naq.schedule import Schedule
 
-__all__ = ["Counters"]
+__all__ = ["ERA_ENDED", "Counters", "EraEnded"]
+
+ERA_ENDED = "era_ended"
+"""Under this name an event of a change has the `EraEnded` among its details."""
 
 
 class Counters(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -33,3 +36,23 @@ class Counters(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         """Those of a record as it stands."""
         decided = schedule.runs + schedule.missed + schedule.skipped + len(schedule.buffered)
         return cls(schedule.excluded_from or schedule.next_nominal_at, schedule.runs, decided)
+
+
+class EraEnded(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The era that a change ended, as the event of the change tells it: with it, what fired before can still be judged."""
+
+    followed_by: str | None
+    """The change's ``change_id``."""
+    change_id: str | None
+    """Of the change that had begun the era."""
+    ended: Counters
+    """Where the counters stood at its end."""
+    began: Counters | None = None
+    """Where they stood when it began; ``None`` with ``began_at``: that was not noted."""
+    began_at: Instant | None = None
+    """When it began; ``None``: with the schedule's creation."""
+
+    @classmethod
+    def of(cls, before: Schedule, after: Schedule) -> EraEnded:
+        """The era that ended when ``before`` was changed to ``after``."""
+        return cls(after.change_id, before.change_id, Counters.of(before), before.counted_from, before.updated_at)

@@ -2,7 +2,8 @@
 
 ``python -m tests.faults.soak 10m`` (``./dev soak 10m``, ``make soak DURATION=10m``). The seed is printed; given back with
 ``--seed`` the same blows fall in the same order. After each blow, when it is over, everything that came due is waited for
-and judged, and a line is written into the report. The exit code is 0 when no fire was lost, repeated or fired without a
+and judged, and a line is written into the report. At the end ``naq verify`` is asked about
+all of it. The exit code is 0 when no fire was lost, repeated or fired without a
 target, no stale leader wrote, and every job ran; else 1, at once.
 """
 
@@ -17,11 +18,13 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from naq.exceptions import InvalidInput
 from naq.job import Job
+from naq.services.base import ServiceManager
+from naq.services.verifying import VerifyService
 from naq.timing.duration import duration_text, parse_duration
 from tests.faults.blows import Blow, draw
 from tests.faults.fleet import Fleet, fleet, now
@@ -65,6 +68,8 @@ class Soak:
             await self._round(number, draw(self._rng, left - CALM))
         if not self.broken:
             await self._all_ran()
+        if not self.broken:
+            await self._verified(ends_at - duration)
 
     async def _round(self, number: int, blow: Blow) -> None:
         world = self._world
@@ -114,6 +119,19 @@ class Soak:
                     self._without_those_that_ran(Verdict((), (), (), ()))
         except TimeoutError:
             self.broken = f"{len(missing)} jobs were enqueued and never ran: {sorted(missing)[:5]} ..."
+
+    async def _verified(self, since: datetime) -> None:
+        """What ``naq verify`` says, from what is left of all that happened, while it goes on."""
+        async with ServiceManager({"nats_url": self._world.url}) as services:
+            verdict = await (await services.get_service(VerifyService)).verify(since=since)
+        figures = verdict.figures
+        print(
+            f"naq verify: {figures.fired} fired, {len(verdict.findings)} findings, {figures.unproven} unproven",
+            flush=True,
+        )
+        if not verdict.clean:
+            first = verdict.findings[0]
+            self.broken = f"naq verify: {len(verdict.findings)}, first {first.kind} {first.schedule_id}: {first.why}"
 
 
 def _told(verdict: Verdict) -> str:

@@ -8,13 +8,16 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from naq.counters import Counters
+import msgspec
+
+from naq.counters import ERA_ENDED, Counters
 from naq.events import Event, EventType
 from naq.exceptions import InvalidInput, ScheduleExists
 from naq.history import HistoryRecord
@@ -24,8 +27,8 @@ from naq.schedule import Schedule
 from naq.specification import parse_schedule
 from naq.testing.scheduler import ManualScheduler
 from naq.verify.case import Case, Question
-from naq.verify.definition import Definition
-from naq.verify.evidence import Gathered
+from naq.verify.definition import Definition, definitions
+from naq.verify.evidence import Evidence, Gathered
 from naq.verify.judging import judge
 from naq.verify.verdict import Judged, Kind
 from naq.wire import decode
@@ -50,50 +53,71 @@ class Life:
     began: datetime
     ended: datetime
 
-    def judged(self, record: Schedule, since: datetime | None = None, **more: Any) -> Judged:
-        """The judgement on one of its schedules."""
-        since = since or self.began - DAY
-        gathered = Gathered([record.schedule_id], since)
+    def evidence(self, record: Schedule) -> Evidence:
+        """What is left of one of its schedules."""
+        gathered = Gathered([record.schedule_id], self.began - DAY)
         for event in self.events:
             gathered.event(event)
         for job in self.jobs:
             gathered.job(job_key(job.spec.queue, job.job_id, job.attempt), job)
         for line in self.history:
             gathered.history(line)
-        question = {
-            "since": since,
-            "as_of": self.ended,
-            "patience": 2 * SECOND,
-            "complete_since": self.began - DAY,
-            "history_since": self.began - DAY,
-            "history_length": 10**6,
-            "leaderless": None,
-        }
-        evidence = gathered.of[record.schedule_id]
-        return judge(Case(record, evidence, record), Question(**{**question, **more}))
+        return gathered.of[record.schedule_id]
 
-    def fires(self, record: Schedule) -> list[QueuedJob]:
-        """The fires under the present definition of a schedule, but for those that its record names."""
-        first_at = Definition.of(record, self.ended).first_at
+    def judged(self, record: Schedule) -> Judged:
+        """The judgement on one of its schedules."""
+        since = self.began - DAY
+        question = Question(since, self.ended, 2 * SECOND, since, since, 10**6, None)
+        return judge(Case(record, self.evidence(record), record), question)
+
+    def fires(self, record: Schedule) -> list[tuple[Definition, QueuedJob]]:
+        """The fires of its present life, each with the definition that it falls under, but for those that its record
+        names."""
+        changes = self.evidence(record).changes
+        ruling = list(definitions(record, changes, self.began - DAY, self.ended))
         known = {record.last_nominal_at, *(run.nominal_at for run in record.open_runs)}
-        told: set[str | None] = set()
-        for event in self.events:
-            if event.schedule_id == record.schedule_id and event.type == EventType.SCHEDULE_DELETED:
-                told.clear()
-            elif event.type == EventType.SCHEDULED_JOB_TRIGGERED:
-                told.add(event.job_id)
+        told = {self.events[place].job_id for place in self._places(record)}
+        times = Counter(event.job_id for event in self.events if event.type == EventType.SCHEDULED_JOB_TRIGGERED)
         return [
-            job
+            (definition, job)
             for job in self.jobs
             if job.nominal_at is not None
             and job.attempt == 1
             and job.job_id in told
+            and times[job.job_id] == 1  # not in an earlier life of the id, too, because the clock was set back
             and job.job_id == job_id(record.schedule_id, job.nominal_at)
-            and first_at is not None
-            and job.nominal_at >= first_at
             and job.nominal_at not in known
             and job.enqueued_at >= record.created_at
+            for definition in ruling
+            if definition.rules(job.nominal_at)
         ]
+
+    def _places(self, record: Schedule) -> list[int]:
+        """Where the events of the fires of its present life are."""
+        found: list[int] = []
+        for place, event in enumerate(self.events):
+            if event.schedule_id == record.schedule_id and event.type == EventType.SCHEDULE_DELETED:
+                found.clear()
+            elif event.schedule_id == record.schedule_id and event.type == EventType.SCHEDULED_JOB_TRIGGERED:
+                found.append(place)
+        return found
+
+    def uncounted(self, record: Schedule, fire: QueuedJob) -> tuple[Life, Schedule]:
+        """As if one fire had never been counted, neither in the record nor where its changes note the counters."""
+        fired_at = next(place for place in self._places(record) if self.events[place].job_id == fire.job_id)
+        later = {
+            str(event.details[ERA_ENDED]["followed_by"])
+            for event in self.events[fired_at:]
+            if event.schedule_id == record.schedule_id and ERA_ENDED in event.details
+        }
+        events = [
+            fewer_in(event, later) if event.schedule_id == record.schedule_id and ERA_ENDED in event.details else event
+            for event in self.events
+        ]
+        counted = record.counted_from
+        if counted is not None and record.change_id in later:
+            counted = Counters(counted.first_at, counted.runs - 1, counted.decided - 1)
+        return replace(self, events=tuple(events)), record.evolve(runs=record.runs - 1, counted_from=counted)
 
     def without(self, fire: QueuedJob) -> Life:
         """The same with no trace of one fire."""
@@ -219,52 +243,78 @@ def _change(world: ManualScheduler, random: Random, name: str) -> None:
         world.advance(0.25)  # nothing to backfill, or an id that is taken for ever
 
 
+def fewer_in(event: Event, later: set[str]) -> Event:
+    """A change's event with one fire less, where the counters were noted ``later`` than that fire."""
+    era = dict(event.details[ERA_ENDED])
+    if era["followed_by"] in later:
+        era["ended"] = _one_less(era["ended"])
+    if "began" in era and era["change_id"] in later:
+        era["began"] = _one_less(era["began"])
+    return msgspec.structs.replace(event, details={**event.details, ERA_ENDED: era})
+
+
+def _one_less(counters: Mapping[str, Any]) -> dict[str, Any]:
+    return {**counters, "runs": counters.get("runs", 0) - 1, "decided": counters.get("decided", 0) - 1}
+
+
 def wrongs(seed: int) -> list[str]:
     """What is wrong with the judgements on the life of a seed, and on that life with one fire taken away, or doubled."""
     life, random = live(seed), Random(seed)
     found: list[str] = []
     for record in life.records:
-        name = record.schedule_id
         honest = life.judged(record)
         found += [f"an honest life: {matter}" for matter in honest.matters if matter.kind in ALARMS]
         fires = life.fires(record)
-        if not fires:
-            continue
-        fire = random.choice(fires)
-        found += _taken(life, record, fire)
-        twin = fire.evolve(enqueued_at=fire.enqueued_at + SECOND)
-        doubled = _alarms(life.with_more(twin).judged(record))
-        if doubled != [(Kind.DUPLICATE, fire.nominal_at, 1)]:
-            found.append(f"{name}: {fire.nominal_at} was doubled: {doubled}")
+        if fires:
+            definition, fire = random.choice(fires)
+            found += _taken(life, record, definition, fire)
+            found += _doubled(life, record, definition, fire)
     return found
 
 
-def _taken(life: Life, record: Schedule, fire: QueuedJob) -> list[str]:
+def _taken(life: Life, record: Schedule, definition: Definition, fire: QueuedJob) -> list[str]:
     """A fire that left no trace is unproven; one that the counters lack as well is lost."""
     found = []
     trimmed = life.without(fire).judged(record)
     if _alarms(trimmed):
         found.append(f"traces of {fire.job_id} were trimmed: {_alarms(trimmed)}")
-    never = life.without(fire).judged(record.evolve(runs=record.runs - 1))
+    poorer, shorter = life.uncounted(record, fire)
+    never = poorer.without(fire).judged(shorter)
     alarms = _alarms(never)
-    if is_plain(record) and alarms != [(Kind.LOST, fire.nominal_at, 1)]:
+    if is_plain(definition) and alarms != [(Kind.LOST, fire.nominal_at, 1)]:
         found.append(f"{fire.job_id} never was: {alarms}, of {never.matters}")
     if sum(count for _, _, count in alarms) > 1 or any(kind is not Kind.LOST for kind, _, _ in alarms):
         found.append(f"{fire.job_id} never was, and more is said: {alarms}")
     return found
 
 
-def is_plain(record: Schedule) -> bool:
+def _doubled(life: Life, record: Schedule, definition: Definition, fire: QueuedJob) -> list[str]:
+    """A second job counts under the present definition; of one before it, what two events tell."""
+    again = fire.enqueued_at + SECOND
+    told = Event(
+        type=EventType.SCHEDULED_JOB_TRIGGERED,
+        timestamp=again,
+        schedule_id=record.schedule_id,
+        job_id=fire.job_id,
+        nominal_at=fire.nominal_at,
+    )
+    richer = replace(life, events=(*life.events, told))
+    if definition.is_present:
+        richer = life.with_more(fire.evolve(enqueued_at=again))
+    alarms = _alarms(richer.judged(record))
+    return [] if alarms == [(Kind.DUPLICATE, fire.nominal_at, 1)] else [f"{fire.job_id} was doubled: {alarms}"]
+
+
+def is_plain(definition: Definition) -> bool:
     """Whether each of its nominal times fires once, and no counter counts one twice."""
-    policy = record.policy
+    policy = definition.record.policy
     plain = policy.catch_up is None and policy.coalesce == "all" and policy.overlap == "allow_all"
     limited = policy.max_runs is not None or policy.start_deadline is not None or policy.exclude
-    definition = Definition.of(record, record.created_at)
-    began, now = definition.counters, Counters.of(record)
-    assert began is not None
+    if not plain or limited or not definition.is_predictable or definition.first_at is None:
+        return False
     # A job of an earlier definition that missed its start deadline is counted when it is found, and hides a fire that never was.
-    only_fires = now.decided - began.decided == now.runs - began.runs
-    return plain and not limited and only_fires and definition.is_predictable
+    last = definition.nominals.previous(definition.undecided) if definition.undecided is not None else None
+    return last is not None and definition.decided == definition.nominals.count(definition.first_at, last)
 
 
 def _alarms(judged: Judged) -> list[tuple[Kind, datetime | None, int]]:

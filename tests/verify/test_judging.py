@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 
-from naq.counters import Counters
+from naq.counters import ERA_ENDED, Counters, EraEnded
 from naq.events import Event, EventType
 from naq.history import HistoryRecord, RunOutcome
 from naq.job import JobSpec, QueuedJob
@@ -25,6 +26,7 @@ from naq.verify.evidence import Gathered, NonFires
 from naq.verify.judging import judge
 from naq.verify.reasons import explained
 from naq.verify.verdict import Figures, Judged, Kind, Tally
+from naq.wire import plain
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 SPEC = JobSpec(func="reports:send")
@@ -342,7 +344,82 @@ def test_a_changed_definition_is_judged_since_the_change_and_that_is_said() -> N
     assert said(lost) == [(Kind.LOST, at(4), 1)]
     old = check(record.evolve(runs=42, counted_from=None), [fire(3), fire(5)])
     assert said(old) == [(Kind.UNPROVEN, at(4), 1)], "an older naq made the change: nothing proves it"
+    assert "an older naq" in old.matters[0].why
     assert check(record, ALL[3:], since=at(3.5)).shortened is None
+
+
+def changed_twice() -> tuple[Schedule, list[Event]]:
+    """Every second until it was paused behind second 2, and every other second since it went on behind second 5."""
+    first = schedule(decided=2, change_id="made")
+    still = paused(first, at(2.5), "because", None)
+    assert still is not None
+    still = still.evolve(change_id="paused", updated_at=at(2.5), counted_from=Counters.of(still))
+    slower = Interval(timedelta(seconds=2), anchor=START)
+    again = schedule(
+        trigger=slower, runs=2, last_nominal_at=at(2), next_nominal_at=at(6), next_run_at=at(6), change_id="resumed"
+    ).evolve(updated_at=at(5.2))
+    again = again.evolve(counted_from=Counters.of(again))
+    record = again.evolve(runs=4, last_nominal_at=at(8), next_nominal_at=at(10), next_run_at=at(10))
+    old = {"trigger": {"from": plain(EVERY_SECOND), "to": plain(slower)}}
+    return record, [
+        change(EventType.SCHEDULE_PAUSED, first, still),
+        change(EventType.SCHEDULE_UPDATED, still, again, **old),
+    ]
+
+
+def change(kind: EventType, before: Schedule, after: Schedule, **details: Any) -> Event:
+    era = plain(EraEnded.of(before, after))
+    at_ = after.updated_at or after.created_at
+    return Event(type=kind, timestamp=at_, schedule_id="s", details={ERA_ENDED: era, **details})
+
+
+def test_definitions_before_are_judged_by_what_the_events_of_the_changes_tell() -> None:
+    record, changes = changed_twice()
+    jobs = [fire(second) for second in (1, 2, 6, 8)]
+    judged = check(record, jobs, changes, as_of=at(9.5))
+    assert said(judged) == []
+    assert (judged.figures.nominal_times, judged.figures.fired, judged.shortened) == (4, 4, None)
+    before = EraEnded("paused", "made", Counters(at(3), runs=1, decided=1))
+    fewer = [msgspec.structs.replace(changes[0], details={ERA_ENDED: plain(before)}), changes[1]]
+    assert said(check(record, jobs[1:], fewer, as_of=at(9.5))) == [(Kind.LOST, at(1), 1)]
+    assert said(check(record, jobs[:3], changes, as_of=at(9.5))) == []  # its record says that it fired last
+    assert said(check(record, jobs[1:], changes, as_of=at(9.5))) == [(Kind.UNPROVEN, at(1), 1)]
+
+
+def test_only_the_present_definition_says_what_is_unexplained() -> None:
+    """Of those before it not all is known: a fixed delay, a run's end, a limit move on in ways that no event tells."""
+    record, changes = changed_twice()
+    jobs = [fire(second) for second in (1, 2, 6, 8)]
+    assert said(check(record, [*jobs, fire(4), fire(1.5)], changes, as_of=at(9.5))) == []
+    judged = check(record, [*jobs, fire(7)], changes, as_of=at(9.5))
+    assert said(judged) == [(Kind.UNEXPLAINED, at(7), 1)]
+    assert "none of the definition's nominal times (every 2s)" in judged.matters[0].why
+
+
+@pytest.mark.parametrize(("left", "since", "nominal_times"), [([0], 5.2, 2), ([1], 2.5, 2), ([], 5.2, 2)])
+def test_where_the_event_of_a_change_is_gone_it_is_judged_since_then(
+    left: list[int], since: float, nominal_times: int
+) -> None:
+    record, changes = changed_twice()
+    judged = check(
+        record, [fire(second) for second in (1, 2, 6, 8)], [changes[number] for number in left], as_of=at(9.5)
+    )
+    assert said(judged) == []
+    assert judged.shortened is not None
+    assert judged.shortened.since == at(since)
+    assert judged.figures.nominal_times == nominal_times
+
+
+def test_the_event_of_a_change_that_cannot_be_read_is_none() -> None:
+    record, changes = changed_twice()
+    strange = [
+        msgspec.structs.replace(changes[1], details={**changes[1].details, "trigger": {"from": {"type": "moon"}}}),
+        msgspec.structs.replace(changes[1], details={ERA_ENDED: "rubbish"}),
+    ]
+    for event in strange:
+        judged = check(record, [fire(6), fire(8)], [changes[0], event], as_of=at(9.5))
+        assert judged.shortened is not None
+        assert judged.shortened.since == at(5.2)
 
 
 def test_a_schedule_with_more_nominal_times_than_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:

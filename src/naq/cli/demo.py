@@ -28,6 +28,7 @@ from naq.schedule import Schedule
 from naq.services.base import ServiceManager
 from naq.services.jobs import JobService
 from naq.services.scheduler import SchedulerService
+from naq.services.verifying import VerifyService
 from naq.specification import cron, every, once
 from naq.timing.duration import parse_duration
 
@@ -68,7 +69,9 @@ async def _demo(directory: Path, limit: timedelta | None) -> list[str]:
     for problem in found:
         console.print("[bold red]✗[/]", escape(problem), soft_wrap=True)
     if not found:
-        console.print(f"[bold green]✓[/] {shown.watch.total} fires were due, and each was run exactly once")
+        console.print(
+            f"[bold green]✓[/] {shown.watch.total} fires were due, and each was run exactly once; naq verify agrees"
+        )
     return found
 
 
@@ -151,7 +154,14 @@ class Demo:
                     await self.watch.changed.wait()
         jobs = await self.services.get_service(JobService)
         kept = await jobs.list_jobs(status="completed", limit=self.watch.total + 1000)
-        return problems(await self.records(), self.watch, [job.job_id for job in kept])
+        found = problems(await self.records(), self.watch, [job.job_id for job in kept])
+        return found + await self._verified()
+
+    async def _verified(self) -> list[str]:
+        """What ``naq verify`` has to complain of, which goes by what is stored alone."""
+        verifier = await self.services.get_service(VerifyService)
+        verdict = await verifier.verify(since=self.began)
+        return [f"naq verify: {each.kind}: {each.schedule_id}: {each.why}" for each in verdict.findings]
 
 
 def application(directory: Path, now: datetime) -> Naq:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from naq.clock import Clock
-from naq.counters import Counters
+from naq.counters import ERA_ENDED, Counters, EraEnded
 from naq.events import Event, EventType
 from naq.exceptions import (
     InvalidSchedule,
@@ -294,7 +294,9 @@ class Schedules:
         )
 
     def _tell(self, kind: EventType, changed: Changed, actor: str | None, reason: str | None) -> None:
-        self._emit(kind, changed.after.schedule_id, actor, reason, _difference(changed.before, changed.after))
+        before, after = changed.before, changed.after
+        details = {**_difference(before, after), ERA_ENDED: plain(EraEnded.of(before, after))}
+        self._emit(kind, after.schedule_id, actor, reason, details)
 
     def _emit(
         self,

@@ -1,11 +1,13 @@
-"""The present definition of a schedule: since when it rules, which nominal times are decided, and what the counters say. Pure.
+"""The definitions of a schedule: since when each ruled, which nominal times are decided, and what the counters say. Pure.
 
-The record knows all of that exactly, however many processes changed it: a fire, and a change by a person, each write it
-in a transaction that is conditional on its revision. No clock is compared with another's.
+The record knows all of that exactly of the present definition, however many processes changed it: a fire, and a change by a
+person, each write it in a transaction that is conditional on its revision. Of those before it, the events of the changes
+tell the same, as far as they are left. No clock is compared with another's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,43 +15,47 @@ from naq.counters import Counters
 from naq.nominal import TICK, Nominals, next_nominal
 from naq.schedule import Schedule, ScheduleStatus
 from naq.timing.triggers import MOST_WALKED, AnyOf, FixedDelay, Once
+from naq.verify.evidence import Change
 
-__all__ = ["Definition"]
+__all__ = ["Definition", "definitions"]
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A schedule's record, read as what it promises."""
+    """A schedule's record as it was for a while, read as what it promises."""
 
     record: Schedule
     nominals: Nominals
     first_at: datetime | None
     """The first nominal time that it rules over; ``None``: there is none."""
-    counters: Counters | None
-    """Where the counters stood before that one; ``None``: an older naq made the last change, and did not note it."""
+    began: Counters | None
+    """Where the counters stood before that one; ``None``: an older naq made the change, and did not note it."""
     undecided: datetime | None
     """The first nominal time that nothing was decided about; ``None``: nothing is known to be decided."""
-    is_predictable: bool
-    """Whether its nominal times follow from it alone, not from when runs ended."""
+    counters: Counters
+    """Where they stand now, or stood when it ended."""
+    is_present: bool = True
+    """Whether it rules still."""
 
-    @classmethod
-    def of(cls, record: Schedule, as_of: datetime) -> Definition:
-        """The definition of a record that was read at ``as_of``."""
-        trigger = record.trigger
+    @property
+    def is_predictable(self) -> bool:
+        """Whether its nominal times follow from it alone, not from when runs ended."""
+        trigger = self.record.trigger
         parts = trigger.triggers if isinstance(trigger, AnyOf) else (trigger,)
-        first_at, counters = _beginning(record)
-        return cls(
-            record,
-            record.nominals,
-            first_at,
-            counters,
-            _undecided(record, as_of),
-            not any(isinstance(part, FixedDelay) for part in parts),
-        )
+        return not any(isinstance(part, FixedDelay) for part in parts)
+
+    @property
+    def began_at(self) -> datetime:
+        """When it began."""
+        return self.record.updated_at or self.record.created_at
 
     def is_decided(self, nominal: datetime) -> bool:
         """Whether the schedule has decided about that nominal time."""
         return self.undecided is not None and nominal < self.undecided
+
+    def rules(self, nominal: datetime) -> bool:
+        """Whether that nominal time falls under it, and was decided about."""
+        return self.first_at is not None and self.first_at <= nominal and self.is_decided(nominal)
 
     def is_own(self, nominal: datetime) -> bool:
         """Whether it is one of its nominal times, excluded or not; a next run that was set by hand is one."""
@@ -63,26 +69,67 @@ class Definition:
 
     @property
     def fired(self) -> int | None:
-        """How many nominal times fired under it, as its counters say; ``None`` when they do not."""
-        return None if self.counters is None else self.record.runs - self.counters.runs
+        """How many nominal times fired under it, as the counters say; ``None`` when they do not."""
+        return None if self.began is None else self.counters.runs - self.began.runs
+
+    @property
+    def decided(self) -> int | None:
+        """How many nominal times were decided under it, as the counters say; ``None`` when they do not."""
+        return None if self.began is None else self.counters.decided - self.began.decided
 
     @property
     def unaccounted(self) -> int:
-        """How many nominal times were decided under it that neither fired, nor were missed or skipped, nor wait, as its
+        """How many nominal times were decided under it that neither fired, nor were missed or skipped, nor wait, as the
         counters say. 0 also when they cannot tell.
 
         They never count less than what happened, but now and then more: a job that missed its start deadline counts as
         fired and as missed. So it is a number of fires that are certainly lost.
         """
-        if self.first_at is None or self.undecided is None or self.counters is None or not self.is_predictable:
+        first_at, undecided, counted = self.first_at, self.undecided, self.decided
+        if first_at is None or undecided is None or counted is None or not self.is_predictable or undecided <= first_at:
             return 0
-        if self.undecided <= self.first_at:
-            return 0
-        last = self.nominals.previous(self.undecided)
-        decided = self.nominals.count(self.first_at, self.first_at if last is None else max(self.first_at, last))
+        last = self.nominals.previous(undecided)
+        decided = self.nominals.count(first_at, first_at if last is None else max(first_at, last))
         if isinstance(self.record.trigger, AnyOf) and decided > MOST_WALKED:
             return 0  # the counts of a union are not exact beyond that, neither this one nor the planner's
-        return max(0, decided - (Counters.of(self.record).decided - self.counters.decided))
+        return max(0, decided - counted)
+
+
+def definitions(
+    record: Schedule, changes: Mapping[str, Change], since: datetime, as_of: datetime
+) -> Iterator[Definition]:
+    """The definitions of a record that was read at ``as_of``, the present one first, back to the one that ruled at
+    ``since``, or as far back as the events of its changes are left."""
+    definition = _present(record, as_of)
+    yield definition
+    while definition.began_at > since:
+        change = changes.get(definition.record.change_id or "")
+        if change is None or change.era.ended.first_at is None:
+            return
+        definition = _before(definition, change)
+        yield definition
+
+
+def _present(record: Schedule, as_of: datetime) -> Definition:
+    first_at, began = _beginning(record)
+    return Definition(record, record.nominals, first_at, began, _undecided(record, as_of), Counters.of(record))
+
+
+def _before(following: Definition, change: Change) -> Definition:
+    """The definition that ruled before a change."""
+    era, later = change.era, following.record
+    record = later.evolve(
+        trigger=change.trigger or later.trigger,
+        policy=change.policy or later.policy,
+        change_id=era.change_id,
+        updated_at=era.began_at,
+        counted_from=era.began,
+    )
+    first_at, began = _beginning(record)
+    undecided = era.ended.first_at
+    if undecided is not None and following.first_at is not None:
+        undecided = min(undecided, following.first_at)
+    return Definition(record, record.nominals, first_at, began, undecided, era.ended, is_present=False)
 
 
 def _beginning(record: Schedule) -> tuple[datetime | None, Counters | None]:

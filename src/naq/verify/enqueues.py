@@ -56,34 +56,33 @@ def _beyond(case: Case) -> list[datetime]:
     )
 
 
-def unexplained(case: Case, definition: Definition, own: Set[datetime]) -> Iterator[Matter]:
+def unexplained(case: Case, present: Definition, own: Set[datetime]) -> Iterator[Matter]:
+    """Fires that neither the record nor its present definition knows of; ``own`` are known to be nominal times of it."""
     latest, name = case.latest, case.record.schedule_id
-    beyond = _beyond(case)
-    if latest is not None:
-        for nominal in beyond:
-            yield _stray(name, nominal, _standing(latest))
-    if latest is None or not _is_as_it_was(case, latest) or definition.counters is None:
+    if latest is None:
         return
-    fires, last = case.evidence.fires, latest.last_nominal_at
+    for nominal in _beyond(case):
+        yield _stray(name, nominal, _standing(latest))
+    first, last = present.first_at, latest.last_nominal_at
+    if first is None or last is None or present.began is None or not _is_as_it_was(case, latest):
+        return
     ruled = {
         nominal
-        for nominal, at in fires.items()
-        if definition.first_at is not None
-        and definition.first_at <= nominal
-        and (last is not None and nominal <= last)
-        and (at is None or at >= latest.created_at)
+        for nominal, at in case.evidence.fires.items()
+        if first <= nominal <= last and (at is None or at >= latest.created_at)
     }
-    strays = [
-        nominal for nominal in sorted(ruled - own) if not definition.is_own(nominal) or definition.excludes(nominal)
-    ]
-    for nominal in strays:
-        why = f"it is none of the definition's nominal times ({case.record.trigger})"
-        yield _stray(name, nominal, "the definition excludes it" if definition.is_own(nominal) else why)
-    traced, counted = len(ruled) - len(strays), latest.runs - definition.counters.runs
+    traced, counted = len(ruled), latest.runs - present.began.runs
+    for nominal in sorted(ruled - own):
+        why = ""
+        if not present.is_own(nominal):
+            why = f"it is none of the definition's nominal times ({present.record.trigger})"
+        elif present.excludes(nominal):
+            why = "the definition excludes it"
+        if why:
+            traced -= 1
+            yield _stray(name, nominal, why)
     if traced > counted:
-        why = (
-            f"{traced} fires left traces since {instant_shown(definition.first_at)}, and its counters know of {counted}"
-        )
+        why = f"{traced} fires left traces since {instant_shown(first)}, and its counters know of {counted}"
         yield Matter(Kind.UNEXPLAINED, name, None, None, traced - counted, why, remedies.look_into(name))
 
 

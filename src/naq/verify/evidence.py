@@ -1,4 +1,4 @@
-"""What is left of fires and non-fires: events, jobs, results, history, brought into one form. Pure.
+"""What is left of fires, non-fires and changes: events, jobs, results, history, brought into one form. Pure.
 
 An *enqueue* is told apart from another of the same nominal time by when it was made: the leader writes one instant into
 the job and into the event, and the worker copies it into result and history. A retry has an instant of its own, and is
@@ -10,15 +10,29 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
+import msgspec
+
+from naq.counters import ERA_ENDED, EraEnded
 from naq.events import Event, EventType
 from naq.history import HistoryRecord, RunOutcome
 from naq.job import JobResult, QueuedJob
 from naq.names import job_id
 from naq.planning.decision import NonFireReason
+from naq.policy import Policy
+from naq.timing.triggers import Trigger
 
-__all__ = ["Evidence", "Gathered", "NonFires"]
+__all__ = ["Change", "Evidence", "Gathered", "NonFires"]
 
+CHANGES = frozenset(
+    {
+        str(EventType.SCHEDULE_UPDATED),
+        str(EventType.SCHEDULE_PAUSED),
+        str(EventType.SCHEDULE_RESUMED),
+        str(EventType.SCHEDULE_CANCELLED),
+    }
+)
 NON_FIRES = frozenset({str(EventType.FIRE_MISSED), str(EventType.FIRE_SKIPPED)})
 
 
@@ -30,6 +44,17 @@ class NonFires:
     last_at: datetime
     count: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change that a person made, and the era that it ended."""
+
+    era: EraEnded
+    trigger: Trigger | None
+    """The trigger of that era; ``None``: it was not changed."""
+    policy: Policy | None
+    """Its policy, likewise."""
 
 
 @dataclass(slots=True)
@@ -49,6 +74,8 @@ class Evidence:
     non_fires: set[NonFires] = field(default_factory=set)
     buried: dict[datetime, datetime | None] = field(default_factory=dict)
     """As ``fires``, of the lives that the schedule's id had before."""
+    changes: dict[str, Change] = field(default_factory=dict)
+    """``change_id`` -> the change."""
     quarantined: str | None = None
     """Why its record cannot be planned, as the last event about that says."""
     oldest_run: datetime | None = None
@@ -75,6 +102,7 @@ class Evidence:
         self.again.clear()
         self.told_again.clear()
         self.non_fires.clear()
+        self.changes.clear()
         self.quarantined = None
 
 
@@ -94,8 +122,11 @@ class Gathered:
         evidence = self.of.get(event.schedule_id or "")
         if evidence is None:
             return
-        if event.type == EventType.SCHEDULE_UPDATED:
+        if event.type in CHANGES:
             evidence.quarantined = None
+            change = _change(event)
+            if change is not None and change.era.followed_by is not None:
+                evidence.changes[change.era.followed_by] = change
         elif event.type == EventType.SCHEDULED_JOB_TRIGGERED:
             evidence.quarantined = None
             self._fired(event.schedule_id, event.job_id, event.nominal_at, event.timestamp, told=True)
@@ -171,3 +202,22 @@ class Gathered:
         if last_at < self._since or excluded or not isinstance(count, int):
             return
         evidence.non_fires.add(NonFires(first_at, last_at, count, reason or "not fired"))
+
+
+def _change(event: Event) -> Change | None:
+    """The change that an event tells of; ``None`` when it is told by a naq that did not say enough, or newer than this."""
+    try:
+        era = _read(event.details[ERA_ENDED], EraEnded)
+        trigger, policy = event.details.get("trigger"), event.details.get("policy")
+        return Change(
+            era,
+            None if trigger is None else _read(trigger["from"], Trigger),
+            None if policy is None else _read(policy["from"], Policy),
+        )
+    except (msgspec.ValidationError, LookupError, TypeError):
+        return None
+
+
+def _read(form: Any, kind: Any) -> Any:
+    """A record out of the plain values that `naq.wire.plain` made of it."""
+    return msgspec.json.decode(msgspec.json.encode(form), type=kind)

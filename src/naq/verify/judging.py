@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from naq.nominal import TICK
 from naq.schedule import Schedule, ScheduleStatus
 from naq.verify import remedies
 from naq.verify.case import Case, Question
-from naq.verify.definition import Definition
+from naq.verify.definition import Definition, definitions
 from naq.verify.enqueues import duplicates, unexplained
 from naq.verify.evidence import Evidence
 from naq.verify.reasons import explained
@@ -52,28 +53,29 @@ class _Sorted:
 
 def judge(case: Case, question: Question) -> Judged:
     """The judgement on one schedule."""
-    record = case.record
-    definition = Definition.of(record, question.as_of)
-    start, shortened = _start(definition, question)
-    sorted_ = _sort(case, definition, start, question)
-    reasons = explained(sorted_.untraced, case.evidence.non_fires)
-    untraced = [nominal for nominal in sorted_.untraced if nominal not in reasons]
-    matters = [*_untraced(case, definition, start, untraced, question)]
-    lost = sum(matter.count for matter in matters if matter.kind is Kind.LOST)
-    matters += _overdue(case, sorted_.overdue, question)
-    matters += duplicates(case, definition)
-    matters += unexplained(case, definition, sorted_.own)
-    figures = Figures(
-        schedules=1,
-        nominal_times=sorted_.total,
-        fired=sorted_.fired,
-        not_fired=sorted_.excluded + len(reasons),
-        waiting=sorted_.waiting,
-        overdue=len(sorted_.overdue),
-        lost=lost,
-        unproven=len(untraced) - lost,
-    )
-    return Judged(figures, tuple(matters), shortened)
+    ruling = tuple(definitions(case.record, case.evidence.changes, question.since, question.as_of))[::-1]
+    looked = [(definition, *_look(case, definition, question)) for definition in ruling]
+    reasons = explained(sorted(nominal for *_, found in looked for nominal in found.untraced), case.evidence.non_fires)
+    matters: list[Matter] = []
+    figures = Figures(schedules=1, not_fired=len(reasons))
+    for definition, start, found in looked:
+        untraced = [nominal for nominal in found.untraced if nominal not in reasons]
+        told = [*_untraced(case, definition, start, untraced, question)]
+        lost = sum(matter.count for matter in told if matter.kind is Kind.LOST)
+        matters += told
+        figures += Figures(
+            nominal_times=found.total,
+            fired=found.fired,
+            not_fired=found.excluded,
+            waiting=found.waiting,
+            overdue=len(found.overdue),
+            lost=lost,
+            unproven=len(untraced) - lost,
+        )
+    matters += _overdue(case, looked[-1][2].overdue, question)
+    matters += duplicates(case, ruling[-1])
+    matters += unexplained(case, ruling[-1], looked[-1][2].own)
+    return Judged(figures, tuple(matters), _shortened(looked, question))
 
 
 def judge_unreadable(schedule_id: str, reason: str) -> Judged:
@@ -85,59 +87,83 @@ def judge_unreadable(schedule_id: str, reason: str) -> Judged:
 
 def expected(record: Schedule, question: Question) -> int:
     """About how many nominal times there are to be judged: what a schedule costs."""
-    definition = Definition.of(record, question.as_of)
-    start, _ = _start(definition, question)
-    if start is None or start > question.as_of:
+    first = record.nominals.next_after(max(question.since, record.created_at))
+    if first is None or first > question.as_of:
         return 1
-    return min(MOST_JUDGED, definition.nominals.count(start, question.as_of))
+    return min(MOST_JUDGED, record.nominals.count(first, question.as_of))
 
 
-def _start(definition: Definition, question: Question) -> tuple[datetime | None, Shortened | None]:
-    """The nominal time to begin with, and whether that is later than was asked for, and why."""
-    start, record = definition.first_at, definition.record
-    if start is None or not definition.is_predictable:
-        return None, None
-    shortened = None
-    if start < question.since:
-        start = definition.nominals.next_after(question.since - timedelta(microseconds=1))
-    elif record.updated_at is not None and question.since < record.updated_at and record.created_at < start:
-        why = "it was changed then: what it was to do before is not known any more"
-        shortened = Shortened(record.schedule_id, record.updated_at, why)
-    if start is not None and start <= question.as_of:
-        later = definition.nominals.last_ones(start, question.as_of, MOST_JUDGED)
-        if later > start:
-            start = later
-            shortened = Shortened(record.schedule_id, start, f"it has more than {MOST_JUDGED} nominal times since then")
-    return start, shortened
+def _shortened(looked: Sequence[tuple[Definition, datetime | None, _Sorted]], question: Question) -> Shortened | None:
+    """Whether it was judged from a later time on than was asked for, and why. Before its creation there is nothing to judge."""
+    for definition, start, _ in reversed(looked):
+        if start is not None and start > _first(definition, question):
+            why = f"of more than {MOST_JUDGED} nominal times the last ones are looked at"
+            return Shortened(definition.record.schedule_id, start, why)
+    oldest = looked[0][0]
+    if oldest.began_at <= question.since or oldest.record.updated_at is None:
+        return None
+    why = "it was changed then, and what it was to do before is not known any more"
+    return Shortened(oldest.record.schedule_id, oldest.began_at, why)
 
 
-def _sort(case: Case, definition: Definition, start: datetime | None, question: Question) -> _Sorted:
+def _first(definition: Definition, question: Question) -> datetime:
+    """The first nominal time under a definition that was asked about."""
+    first = definition.first_at
+    if first is None or first < question.since:
+        first = definition.nominals.next_after(question.since - TICK)
+    return first or question.as_of
+
+
+def _look(case: Case, definition: Definition, question: Question) -> tuple[datetime | None, _Sorted]:
+    """The nominal times under a definition, sorted, and the first one that was looked at."""
+    if definition.first_at is None or not definition.is_predictable:
+        return None, _Sorted()
+    start = _first(definition, question)
+    until = question.as_of if definition.undecided is None else definition.undecided - TICK
+    if definition.is_present:
+        until = max(until, question.as_of)
+    if start <= until:
+        start = definition.nominals.last_ones(start, until, MOST_JUDGED)
+    return start, _sort(case, definition, start, question)
+
+
+def _sort(case: Case, definition: Definition, start: datetime, question: Question) -> _Sorted:
     found = _Sorted()
     record, fires = case.record, case.evidence.fires
     known = {record.last_nominal_at, *(run.nominal_at for run in record.open_runs)}
     buffered = set(record.buffered)
-    late = record.next_run_at is not None and record.next_run_at + question.patience <= question.as_of
-    nominal = start
-    while nominal is not None and (nominal <= question.as_of or definition.is_decided(nominal)):
+    for nominal in _nominal_times(definition, start, question):
         if definition.excludes(nominal):
             found.excluded += 1
-        elif definition.is_decided(nominal):
-            if nominal in buffered:
-                found.waiting += 1
-            elif nominal in fires:
-                found.own.add(nominal)
-            elif nominal in known:
-                found.known += 1
+        elif not definition.is_decided(nominal):
+            if _is_late(record, definition.nominals.due_at(nominal), question):
+                found.overdue.append(nominal)
             else:
-                found.untraced.append(nominal)
-        elif record.status is not ScheduleStatus.ACTIVE or record.next_nominal_at is None:
-            break
-        elif late and definition.nominals.due_at(nominal) + question.patience <= question.as_of:
-            found.overdue.append(nominal)
-        else:
+                found.waiting += 1
+        elif nominal in buffered:
             found.waiting += 1
-        nominal = definition.nominals.next_after(nominal)
+        elif nominal in fires:
+            found.own.add(nominal)
+        elif nominal in known:
+            found.known += 1
+        else:
+            found.untraced.append(nominal)
     return found
+
+
+def _nominal_times(definition: Definition, start: datetime, question: Question) -> Iterator[datetime]:
+    """Those that were decided, and those that should have been by now."""
+    record = definition.record
+    fires = definition.is_present and record.status is ScheduleStatus.ACTIVE and record.next_nominal_at is not None
+    nominal: datetime | None = start
+    while nominal is not None and (definition.is_decided(nominal) or (fires and nominal <= question.as_of)):
+        yield nominal
+        nominal = definition.nominals.next_after(nominal)
+
+
+def _is_late(record: Schedule, due_at: datetime, question: Question) -> bool:
+    latest = question.as_of - question.patience
+    return due_at <= latest and record.next_run_at is not None and record.next_run_at <= latest
 
 
 def _untraced(
@@ -176,11 +202,11 @@ def _reach(evidence: Evidence, question: Question) -> datetime:
 
 def _said(definition: Definition) -> str:
     """What the counters say, for a nominal time that they do not prove to be lost."""
-    record = definition.record
-    if definition.fired is None:
+    fired, decided = definition.fired, definition.decided
+    if fired is None or decided is None:
         return "an older naq made the last change, and did not note where the counters stood"
-    fired = f"the counters say {definition.fired} fired since {instant_shown(definition.first_at)}"
-    return f"{fired}, and in its whole life {record.missed} missed, {record.skipped} skipped"
+    began = instant_shown(definition.first_at)
+    return f"the counters say {fired} fired since {began}, and {decided - fired} were missed or skipped, or wait"
 
 
 def _stretches(nominals: Sequence[datetime], definition: Definition) -> list[tuple[datetime, datetime, int]]:
