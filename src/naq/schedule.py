@@ -149,7 +149,7 @@ class Schedule(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_onl
     change_id: str | None = None
     """Random name of the last change that a person made: tells whether an unanswered change was done."""
     counted_from: Counters | None = None
-    """Where the counters stood after that change; ``None``: nobody changed it since it was created."""
+    """Where the counters stood after it; ``None``: nobody changed it since it was created."""
 
     def evolve(self, **changes: Any) -> Schedule:
         """The same record with some fields changed."""

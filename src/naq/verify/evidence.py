@@ -85,7 +85,7 @@ class Evidence:
 
     def fired(self, nominal: datetime, enqueued_at: datetime | None, *, told: bool = False) -> None:
         """There is a trace of a fire; ``told``: an event. Events come before all other traces."""
-        if nominal in self.buried and enqueued_at in (None, self.buried[nominal]):
+        if not told and nominal in self.buried and enqueued_at in (None, self.buried[nominal]):
             return
         known = self.fires.setdefault(nominal, enqueued_at)
         if known is None and enqueued_at is not None:
