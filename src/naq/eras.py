@@ -16,7 +16,13 @@ from naq.policy import Policy
 from naq.schedule import Schedule, ScheduleStatus
 from naq.timing.triggers import AnyOf, FixedDelay, Trigger
 
-__all__ = ["Era", "Excuse", "RecordWritten", "read_records"]
+__all__ = ["Era", "Excuse", "RecordWritten", "is_predictable", "read_records"]
+
+
+def is_predictable(trigger: Trigger) -> bool:
+    """Whether its instants follow from the trigger alone, not from when runs ended."""
+    parts = trigger.triggers if isinstance(trigger, AnyOf) else (trigger,)
+    return not any(isinstance(part, FixedDelay) for part in parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +66,7 @@ class Era:
     @property
     def is_predictable(self) -> bool:
         """Whether its targets follow from the definition alone, not from when runs ended."""
-        parts = self.trigger.triggers if isinstance(self.trigger, AnyOf) else (self.trigger,)
-        return not any(isinstance(part, FixedDelay) for part in parts)
+        return is_predictable(self.trigger)
 
     def targets(self, until: datetime, since: datetime | None = None) -> Iterator[datetime]:
         """Its nominal times up to ``until``, not excluded, and not earlier than ``since``."""

@@ -444,7 +444,8 @@ def test_figures_add_up() -> None:
     tally.add(check(schedule(), ALL))
     tally.add(check(schedule(runs=4), WITHOUT_3))
     tally.add(judging.judge_unreadable("bad", "rubbish"))
-    verdict = tally.verdict(at(0), at(5.5), ["gone"])
+    tally.absent.append("gone")
+    verdict = tally.verdict(at(0), at(5.5))
     assert (verdict.figures.schedules, verdict.figures.fired, verdict.figures.lost) == (3, 9, 1)
     assert [finding.kind for finding in verdict.findings] == [Kind.LOST, Kind.QUARANTINED]
     assert not verdict.clean

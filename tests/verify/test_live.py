@@ -16,6 +16,7 @@ from naq.job import JobSpec, QueuedJob
 from naq.names import job_id, job_key, schedule_key
 from naq.ports import Delete, Put
 from naq.schedule import Schedule
+from naq.services import verifying
 from naq.services.base import ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.events import EventService
@@ -62,6 +63,14 @@ class World:
     async def lives(self, name: str) -> Schedule:
         """A schedule that fires ten times, whose jobs are all run; its record."""
         await self.scheduler.schedule_job(JOB, FORM, schedule_id=name)
+        worker = await self.worker()
+        try:
+            await until(lambda: self.is_through(name))
+        finally:
+            await worker.cleanup()
+        return await self.record(name)
+
+    async def worker(self) -> WorkerService:
         worker = WorkerService(
             {**self.config, "instance_id": "worker"},
             await self.services.get_service(ConnectionService),
@@ -72,11 +81,7 @@ class World:
             registry=Registry([FUNCTIONS]),
         )
         await worker.start()
-        try:
-            await until(lambda: self.is_through(name))
-        finally:
-            await worker.cleanup()
-        return await self.record(name)
+        return worker
 
     async def is_through(self, name: str) -> bool:
         return len([line for line in await self.history.history(name) if line.outcome.fired]) == FIRES
@@ -119,12 +124,15 @@ def kinds(verdict: Verdict) -> list[tuple[Kind, str, int]]:
 
 
 async def test_a_system_that_works_is_clean(world: World) -> None:
-    await world.lives("s")
+    record = await world.lives("s")
     await world.scheduler.trigger_schedule("s")
     verdict = await world.verify()
     assert kinds(verdict) == []
     assert verdict.clean
     assert (verdict.figures.schedules, verdict.figures.nominal_times, verdict.figures.fired) == (1, FIRES, FIRES)
+    assert record.last_nominal_at is not None
+    part = await world.verify(since=record.last_nominal_at - timedelta(seconds=0.25))
+    assert (part.figures.nominal_times, part.figures.fired) == (3, 3)
     async with Naq(**world.config) as app:
         again = await app.verify("s", since=timedelta(hours=1))
     assert (again.figures, again.findings) == (verdict.figures, ())
@@ -225,6 +233,40 @@ async def test_a_change_at_the_very_instant_of_a_fire_costs_nothing(world: World
     assert record.counted_from.runs == record.runs
     verdict = await world.verify()
     assert kinds(verdict) == []
+
+
+async def test_asked_again_and_again_while_everything_moves_it_never_cries(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fires, ends of jobs, changes and deletions go on in the midst of reading; a batch is a few schedules."""
+    monkeypatch.setattr(verifying, "SCHEDULES_AT_ONCE", 3)
+    monkeypatch.setattr(verifying, "READ_AT_ONCE", 2)
+    names = [f"s{number}" for number in range(10)]
+    form = {"type": "interval", "interval": 0.05, "catch_up": None, "coalesce": "all"}
+    for name in names:
+        await world.scheduler.schedule_job(JOB, form, schedule_id=name)
+    worker = await world.worker()
+    rounds = 0
+    try:
+        while rounds < 12:
+            verdict = await world.verify()
+            assert verdict.findings == ()
+            name = names[rounds % len(names)]
+            match rounds % 4:
+                case 0:
+                    await world.scheduler.pause_scheduled_job(name)
+                case 1:
+                    await world.scheduler.update_schedule(name, schedule={**form, "interval": 0.07})
+                case 2:
+                    await world.scheduler.skip_next(name, 2)
+                case _:
+                    await world.scheduler.delete_schedule(name)
+                    await world.scheduler.schedule_job(JOB, form, schedule_id=name)
+            rounds += 1
+    finally:
+        await worker.cleanup()
+    assert verdict.figures.fired > 100
+    assert verdict.shortened == ()
 
 
 async def _has_fired(world: World, name: str, times: int) -> bool:

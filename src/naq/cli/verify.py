@@ -56,10 +56,10 @@ async def _verify(options: Options, schedule_ids: list[str], since: datetime, pa
 
 
 def _show(verdict: Verdict) -> None:
-    names = [each.name for each in fields(Figures)]
-    row = [str(getattr(verdict.figures, name)) for name in names]
+    columns = {HEADINGS.get(each.name, each.name): getattr(verdict.figures, each.name) for each in fields(Figures)}
+    columns |= {str(kind): verdict.count(kind) for kind in (Kind.DUPLICATE, Kind.UNEXPLAINED)}
     title = f"since {render.both_times(verdict.since)}"
-    render.show_table(title, [HEADINGS.get(name, name) for name in names], [row], "")
+    render.show_table(title, list(columns), [list(map(str, columns.values()))], "")
     for matters in (verdict.findings, verdict.unproven):
         for matter in matters[:MOST]:
             _show_matter(matter)

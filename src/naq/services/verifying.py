@@ -1,10 +1,10 @@
 """The verifier: reads what is left of a live system's fires, and has `naq.verify.judging` say what became of each.
 
-The schedules are read page by page and judged in batches, so many nominal times in each; for every batch all that may hold a
-trace is gone over once. So the memory that it takes is bounded, however many schedules there are: a batch, and what
-there is to tell.
+The schedules are read and judged in batches, so many nominal times in each; for every batch all that may hold a trace is gone
+over once. So the memory that it takes is bounded, however many schedules there are: their ids, a batch, and what there is
+to tell.
 
-Nothing stands still meanwhile. The schedules are read first: what their records say was decided left its traces before
+Nothing stands still meanwhile. A batch's schedules are read first: what their records say was decided left its traces before
 they were looked for. Results are read after the queues, for a job that ends has a result before it leaves its queue. And
 when there is a trace of a fire that a record does not know of, the record is read once more.
 """
@@ -12,14 +12,13 @@ when there is a trace of a fire that a record does not know of, the record is re
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
-from naq.engine.schedules import Unreadable
 from naq.exceptions import RecordUnreadable, StoreUnavailable
 from naq.job import QueuedJob
 from naq.job_records import DeadJob
@@ -32,7 +31,6 @@ from naq.services.events import EventService
 from naq.services.history import HistoryService
 from naq.services.kv_stores import KVStoreService
 from naq.services.results import ResultService
-from naq.services.schedules import ScheduleService
 from naq.timing.duration import parse_duration
 from naq.verify.case import Case, Question
 from naq.verify.enqueues import outruns
@@ -47,6 +45,7 @@ __all__ = ["VerifyService"]
 AT_ONCE = 250_000
 """Nominal times in one batch: what is left of their fires is held in memory."""
 SCHEDULES_AT_ONCE = 20_000
+READ_AT_ONCE = 500
 FEW = 50
 """Schedules whose history is read one by one; of more, the history of all is read."""
 EARLIER = timedelta(minutes=5)
@@ -71,7 +70,6 @@ class VerifyService(BaseService):
         event_service: EventService,
         history_service: HistoryService,
         result_service: ResultService,
-        schedule_service: ScheduleService,
         *,
         clock: Clock | None = None,
     ) -> None:
@@ -82,7 +80,6 @@ class VerifyService(BaseService):
         self._events = event_service
         self._history = history_service
         self._results = result_service
-        self._schedules = schedule_service.schedules
 
     async def _do_initialize(self) -> None:
         for service in (self._kv, self._events, self._history, self._results):
@@ -101,8 +98,8 @@ class VerifyService(BaseService):
         timedelta), or an instant (a datetime, ISO text; a naive one is UTC).
 
         A nominal time that has been due for longer than ``patience`` and is not decided about is overdue. It only reads, and
-        may be asked at any time, of a system that works. Raises `InvalidInput` for a bad argument, `SchedulerError` or
-        `StoreError` when the store cannot be asked.
+        may be asked at any time, of a system that works. Raises `InvalidInput` for a bad argument, `StoreError`
+        when the store cannot be asked.
         """
         as_of = self.clock.now()
         begin = read_since(since, as_of)
@@ -112,16 +109,23 @@ class VerifyService(BaseService):
         await self._events.outbox.flush()
         await self._history.flush()
         question = await self._question(begin, as_of, longest)
-        tally, seen = Tally(), set[str]()
-        async for batch in self._batches(tuple(dict.fromkeys(schedule_ids)), question, tally):
-            seen.update(record.schedule_id for record in batch if schedule_ids)
+        tally = Tally()
+        names = list(dict.fromkeys(schedule_ids)) or await self._all_names()
+        async for batch in self._batches(names, question, tally):
             for number, case in enumerate(await self._cases(batch, question)):
                 tally.add(judge(case, question))
                 if number % BREATHE_EVERY == 0:
                     await asyncio.sleep(0)
-        unreadable = {finding.schedule_id for finding in tally.findings}
-        absent = [name for name in dict.fromkeys(schedule_ids) if name not in seen | unreadable]
-        return tally.verdict(begin, as_of, absent)
+        if not schedule_ids:
+            tally.absent.clear()  # they were deleted while the others were judged
+        return tally.verdict(begin, as_of)
+
+    async def _all_names(self) -> list[str]:
+        """The ids of all schedules, each once: records that are written meanwhile come again in a scan."""
+        names: dict[str, None] = {}
+        async for entries in self._kv.scan(schedule_key(">")):
+            names |= dict.fromkeys(entry.key.partition(".")[2] for entry in entries if entry.value is not None)
+        return list(names)
 
     async def _question(self, since: datetime, as_of: datetime, patience: timedelta) -> Question:
         """What is asked, with what is known of the streams and of who leads."""
@@ -138,7 +142,7 @@ class VerifyService(BaseService):
             patience,
             complete_since=_complete_since(events, as_of),
             history_since=_not_aged_since(history, as_of),
-            history_length=int(history["config"].get("max_msgs_per_subject", -1)),
+            history_length=int(history["config"].get("max_msgs_per_subject") or 0),
             leaderless=_leaderless(lease, as_of),
         )
 
@@ -148,37 +152,30 @@ class VerifyService(BaseService):
             raise StoreUnavailable(f"the stream {name} is not there: it was deleted just now; try again")
         return info
 
-    async def _batches(
-        self, schedule_ids: tuple[str, ...], question: Question, tally: Tally
-    ) -> AsyncIterator[list[Schedule]]:
-        """The schedules in batches; those that cannot be read are judged on the way."""
+    async def _batches(self, names: Sequence[str], question: Question, tally: Tally) -> AsyncIterator[list[Schedule]]:
+        """The schedules in batches; those that cannot be read, or are not there, are told on the way."""
         batch: list[Schedule] = []
         size = 0
-        async for record in self._each(schedule_ids):
-            if isinstance(record, Unreadable):
-                tally.add(judge_unreadable(record.schedule_id, record.reason))
-                continue
-            batch.append(record)
-            size += expected(record, question)
+        for start in range(0, len(names), READ_AT_ONCE):
+            part = names[start : start + READ_AT_ONCE]
+            entries = await self._kv.get_many([schedule_key(name) for name in part])
+            for name in part:
+                entry = entries.get(schedule_key(name))
+                if entry is None or entry.value is None:
+                    tally.absent.append(name)
+                    continue
+                try:
+                    record = decode(Schedule, entry.key, entry.value)
+                except RecordUnreadable as error:
+                    tally.add(judge_unreadable(name, error.reason))
+                    continue
+                batch.append(record)
+                size += expected(record, question)
             if size >= AT_ONCE or len(batch) >= SCHEDULES_AT_ONCE:
                 yield batch
                 batch, size = [], 0
         if batch:
             yield batch
-
-    async def _each(self, schedule_ids: tuple[str, ...]) -> AsyncIterator[Schedule | Unreadable]:
-        if not schedule_ids:
-            async for page in self._schedules.pages():
-                for record in page:
-                    yield record
-        for name in schedule_ids:
-            try:
-                found = await self._schedules.get(name)
-            except RecordUnreadable as error:
-                yield Unreadable(name, error.reason)
-            else:
-                if found is not None:
-                    yield found
 
     async def _cases(self, batch: list[Schedule], question: Question) -> list[Case]:
         """The schedules of a batch, each with what is left of its fires."""

@@ -25,7 +25,7 @@ class Question:
     history_since: datetime
     """Since when nothing was dropped for its age of a schedule's history that is not full."""
     history_length: int
-    """Records of one schedule's history that are kept."""
+    """Records of one schedule's history that are kept at most; 0 or less: all."""
     leaderless: str | None
     """Why nothing fires: nobody leads; ``None``: somebody does."""
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from naq.counters import Counters
+from naq.eras import is_predictable
 from naq.nominal import TICK, Nominals, next_nominal
 from naq.schedule import Schedule, ScheduleStatus
-from naq.timing.triggers import MOST_WALKED, AnyOf, FixedDelay, Once
+from naq.timing.triggers import MOST_WALKED, AnyOf, Once
 from naq.verify.evidence import Change
 
 __all__ = ["Definition", "definitions"]
@@ -40,9 +41,7 @@ class Definition:
     @property
     def is_predictable(self) -> bool:
         """Whether its nominal times follow from it alone, not from when runs ended."""
-        trigger = self.record.trigger
-        parts = trigger.triggers if isinstance(trigger, AnyOf) else (trigger,)
-        return not any(isinstance(part, FixedDelay) for part in parts)
+        return is_predictable(self.record.trigger)
 
     @property
     def began_at(self) -> datetime:

@@ -195,7 +195,7 @@ def _untraced(
 def _reach(evidence: Evidence, question: Question) -> datetime:
     """Since when a trace of a fire must be there."""
     history = question.history_since
-    if evidence.runs >= question.history_length and evidence.oldest_run is not None:
+    if 0 < question.history_length <= evidence.runs and evidence.oldest_run is not None:
         history = max(history, evidence.oldest_run)
     return min(history, question.complete_since)
 

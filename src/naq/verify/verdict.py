@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
@@ -104,8 +103,8 @@ class Verdict:
         return not self.findings and not self.absent
 
     def count(self, kind: Kind) -> int:
-        """How many findings of a kind there are."""
-        return sum(finding.kind is kind for finding in (*self.findings, *self.unproven))
+        """How many matters of a kind there are, each for as many nominal times or fires as it stands for."""
+        return sum(matter.count for matter in (*self.findings, *self.unproven) if matter.kind is kind)
 
 
 @dataclass(slots=True)
@@ -116,6 +115,7 @@ class Tally:
     findings: list[Matter] = field(default_factory=list)
     unproven: list[Matter] = field(default_factory=list)
     shortened: list[Shortened] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
 
     def add(self, judged: Judged) -> None:
         """Take one in."""
@@ -125,10 +125,10 @@ class Tally:
         if judged.shortened is not None:
             self.shortened.append(judged.shortened)
 
-    def verdict(self, since: datetime, as_of: datetime, absent: Iterable[str] = ()) -> Verdict:
+    def verdict(self, since: datetime, as_of: datetime) -> Verdict:
         """All of them together."""
         told = tuple(self.findings), tuple(self.unproven), tuple(self.shortened)
-        return Verdict(since, as_of, self.figures, *told, tuple(absent))
+        return Verdict(since, as_of, self.figures, *told, tuple(self.absent))
 
 
 def instant_shown(instant: datetime | None) -> str:
