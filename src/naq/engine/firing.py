@@ -39,7 +39,7 @@ from naq.exceptions import (
     StoreUnavailable,
     TransactionTooLarge,
 )
-from naq.history import HistoryRecord, HistorySink, RunOutcome
+from naq.history import HistoryRecord, HistorySink
 from naq.job import QueuedJob
 from naq.lease import Term
 from naq.names import backfill_job_id, check_queue, epoch_key, job_id, job_key
@@ -282,18 +282,7 @@ class Firing:
         """What a committed plan asks for besides writes. Lost with this process, it is asked for again or not needed."""
         now = self._clock.now()
         schedule_id = decided.schedule.schedule_id
-        self._history.record(
-            HistoryRecord(
-                schedule_id=schedule_id,
-                outcome=RunOutcome.MISSED if non_fire.reason.is_missed else RunOutcome.SKIPPED,
-                at=now,
-                nominal_at=non_fire.first_at,
-                until=non_fire.last_at if non_fire.count > 1 else None,
-                count=non_fire.count,
-                reason=str(non_fire.reason),
-            )
-            for non_fire in decided.non_fires
-        )
+        self._history.record(non_fire.record(schedule_id, now) for non_fire in decided.non_fires)
         overdue = (*decided.cancel_jobs, *decided.terminate_jobs)
         if overdue:
             self._stopper.stop(overdue, f"schedule {schedule_id!r} is due again (overlap policy)")
