@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from naq.cli import alerts, demo, doctor, jobs, processes, schedule_history, sets
+from naq.cli import alerts, demo, doctor, jobs, processes, schedule_changes, sets
 from naq.cli.context import Options, examples, start_logging
 from naq.config import load_settings
 
@@ -74,7 +74,7 @@ _add("scheduler", START, processes.scheduler, "naq scheduler", "naq scheduler my
 _add("worker", START, processes.worker, "naq worker myapp:app --queue mail --concurrency 20")
 app.add_typer(processes.server, name="server", rich_help_panel=START)
 
-app.add_typer(schedule_history.app, name="schedule", rich_help_panel=CHANGE)
+app.add_typer(schedule_changes.app, name="schedule", rich_help_panel=CHANGE)
 app.add_typer(jobs.app, name="job", rich_help_panel=CHANGE)
 app.add_typer(jobs.queues, name="queue", rich_help_panel=CHANGE)
 _add("sync", CHANGE, sets.sync, "naq sync schedules.toml --dry-run", "naq sync myapp:app --prune")

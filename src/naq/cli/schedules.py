@@ -16,8 +16,6 @@ from naq.job import Job
 from naq.job_accounts import NOBODY_LEADS, START_SCHEDULER
 from naq.preview import Upcoming
 from naq.services.accounts import AccountService
-from naq.services.base import ServiceManager
-from naq.services.history import HistoryService
 from naq.services.schedules import ScheduleService
 from naq.specification import parse_schedule
 from naq.timing.triggers import AnyOf, Trigger, dst_mark
@@ -112,15 +110,9 @@ def _job_name(entry: dict[str, Any]) -> str:
 
 
 async def _ls(options: Options, status: str | None) -> tuple[list[dict[str, Any]], str | None]:
-    """The schedules, each with what came of its newest attempt or nominal time, and who leads."""
-    async with ServiceManager(options.settings) as services:
-        found = await (await services.get_service(ScheduleService)).list_schedules(status)
-        history = await services.get_service(HistoryService)
-        newest = await history.newest([entry["schedule_id"] for entry in found])
-        for entry in found:
-            record = newest.get(entry["schedule_id"])
-            entry["last_outcome"] = None if record is None else str(record.outcome)
-        return found, await (await services.get_service(AccountService)).leader()
+    """The schedules, and who leads."""
+    async with service(options, AccountService) as accounts:
+        return await accounts.schedules(status), await accounts.leader()
 
 
 @dataclass(frozen=True)

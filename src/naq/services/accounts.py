@@ -103,23 +103,34 @@ class AccountService(BaseService):
         entry = await self._schedules.get_schedule(schedule_id)
         if entry is None:
             return None
-        past = await self.past(schedule_id, back)
+        records = await self._history.history(schedule_id, self.settings.history_length)
+        past = occurrences(records, back)
+        last_outcome = _last_outcome(records[0] if records else None)
         if entry["status"] == "quarantined":
             told = accounts_of_quarantined(schedule_id, entry["reason"])
-            return ScheduleReport(entry=entry, schedule=None, past=past, accounts=told)
+            return ScheduleReport(entry=entry | last_outcome, schedule=None, past=past, accounts=told)
         schedule = await self._schedules.schedules.get(schedule_id)
         if schedule is None:
             return None
         open_jobs = await self._open_jobs(schedule)
         now = self.clock.now()
         return ScheduleReport(
-            entry=to_dict(schedule),
+            entry=to_dict(schedule) | last_outcome,
             schedule=schedule,
             coming=preview(schedule, now, ahead),
             past=past,
             open_jobs=open_jobs,
             accounts=accounts_of_schedule(schedule, past, open_jobs, await self.leader(), now),
         )
+
+    async def schedules(self, status: str | None = None) -> list[dict[str, Any]]:
+        """All schedules (of one status) as the facade lists them, each with its ``last_outcome``.
+
+        That is what came of the newest attempt or nominal time that its history tells; ``None``: it tells none.
+        """
+        entries = await self._schedules.list_schedules(status)
+        newest = await self._history.newest([entry["schedule_id"] for entry in entries])
+        return [{**entry, **_last_outcome(newest.get(entry["schedule_id"]))} for entry in entries]
 
     async def past(self, schedule_id: str, count: int) -> tuple[Occurrence, ...]:
         """What became of its last times, the newest first; also of a schedule that was removed, as long as it is kept."""
@@ -185,6 +196,10 @@ class AccountService(BaseService):
             in_hand=queue.in_hand,
             slots_taken=taken,
         )
+
+
+def _last_outcome(record: HistoryRecord | None) -> dict[str, str | None]:
+    return {"last_outcome": None if record is None else str(record.outcome)}
 
 
 def _nearest(name: str, names: Sequence[str]) -> str | None:
