@@ -63,6 +63,8 @@ class Around:
     """Jobs of its queue that workers have."""
     slots_taken: int = 0
     """Jobs with its function that run, where those are limited."""
+    held: bool = True
+    """Whether a worker says that it has this job; of a job that does not run it means nothing."""
     others: Mapping[str, JobStatus | None] = field(default_factory=dict)
     """How the jobs stand that it waits for; ``None``: nothing is known of one."""
 
@@ -126,11 +128,12 @@ def _running(info: JobInfo, around: Around, now: datetime) -> Account:
     far = how_far(info)
     found = f"it has been running{since} on {info.worker_id}, {attempt_text(info)}" + (f", at {far}" if far else "")
     worker = next((each for each in around.workers if each.worker_id == info.worker_id), None)
-    if worker is None:
+    if worker is None or not (around.held or worker.blocked_for):
         text = f"its worker {info.worker_id} gives no sign of life any more; it began the job{since and since[4:]} ago"
-        if not _serving(info.queue, around):
-            return Account(f"{text}, and {_nobody_serves(info.queue, around)}", start_worker(info.queue))
-        return Account(f"{text}. Another worker gets it as soon as ack_wait has passed")
+        others = [each for each in around.workers if each.worker_id != info.worker_id]
+        if not any(info.queue in each.queues for each in others):
+            return Account(f"{text}, and no other serves queue {info.queue!r}", start_worker(info.queue))
+        return Account(f"{text}. Another worker gets it as soon as ack_wait has passed", "wait, or look: naq workers")
     if worker.blocked_for:
         found += f". Its worker's event loop has been blocked for {span(timedelta(seconds=worker.blocked_for))}"
         return Account(found, "see where: naq events --type worker_blocked --since 1h")
@@ -143,15 +146,15 @@ def _queued(info: JobInfo, around: Around) -> Account:
     if begun is not None:
         return Account(f"{begun.worker_id} has it, and begins")
     if limits.paused:
-        return Account(f"queue {queue!r} is paused", f"let it go on: app.set_queue_limits({queue!r})")
+        return Account(f"queue {queue!r} is paused", f"let it go on: naq queue limit {queue} --resume")
     if not serving:
         return Account(_nobody_serves(queue, around), start_worker(queue))
     taking = [each for each in serving if not each.draining]
     if not taking:
         return Account(f"all workers of queue {queue!r} are stopping", start_worker(queue))
     if limits.max_concurrent is not None and around.in_hand >= limits.max_concurrent:
-        found = f"queue {queue!r} lets {limits.max_concurrent} jobs run at once, and so many do"
-        return Account(found, f"wait, or raise the limit: app.set_queue_limits({queue!r}, max_concurrent=...)")
+        found = f"queue {queue!r} lets {counted(limits.max_concurrent, 'job')} run at once, and so many do"
+        return Account(found, f"wait, or raise the limit: naq queue limit {queue} --max-concurrent N")
     if info.max_concurrent is not None and around.slots_taken >= info.max_concurrent:
         found = f"{info.func} may run {info.max_concurrent} at once (max_concurrent), and so many do"
         return Account(found, "wait, or look at what runs: naq job ls --status running")
@@ -165,8 +168,9 @@ def _queued(info: JobInfo, around: Around) -> Account:
         found = f"all {places} places of the {counted(len(taking), 'worker')} of queue {queue!r} are taken"
         return Account(found, "wait, start another worker, or raise its --concurrency")
     if limits.rate is not None:
-        found = f"queue {queue!r} starts {limits.rate:g} jobs a second, and {around.waiting} wait"
-        return Account(found, f"wait, or raise the limit: app.set_queue_limits({queue!r}, rate=...)")
+        lie = around.waiting + around.in_hand
+        found = f"queue {queue!r} starts {limits.rate:g} jobs a second at most, and {counted(lie, 'job')} lie in it"
+        return Account(found, f"wait, or raise the limit: naq queue limit {queue} --rate N")
     return Account("a worker gets it in a moment")
 
 
@@ -185,17 +189,17 @@ def _deferred(info: JobInfo, around: Around, now: datetime) -> Account:
 
 
 def _waits_for_jobs(info: JobInfo, around: Around) -> Account:
+    wanted = {"succeeded": "to succeed", "failed": "to fail"}.get(info.depends_when, "to end")
     told = []
     lost = None
     for other in info.depends_on:
         status = around.others.get(other)
         if status is None:
             lost = lost or other
-            told.append(f"{other}, of which nothing is known: there is no such job, or its result is no longer kept")
+            told.append(f"{other} {wanted}, of which nothing is known: no such job, or its result is no longer kept")
         elif not status.ended:
-            told.append(f"{other}, which is {status}")
-    wanted = {"succeeded": "to succeed", "failed": "to fail"}.get(info.depends_when, "to end")
-    found = f"it waits for {', and for '.join(told)}; it wants it {wanted}" if told else "it is queued in a moment"
+            told.append(f"{other} {wanted}, which is {status}")
+    found = f"it waits for {', and for '.join(told)}" if told else "it is queued in a moment"
     if lost is not None:
         return Account(found, f"run that job, or give this one up: naq job cancel {info.job_id}")
     return Account(found, f"look at that one: naq job show {info.depends_on[0]}" if told else None)

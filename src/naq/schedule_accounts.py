@@ -65,7 +65,7 @@ def accounts_of_quarantined(schedule_id: str, reason: str) -> tuple[Account, ...
     remedy = (
         f"mend the record, upgrade the schedulers if a newer naq wrote it, or remove it: naq schedule rm {schedule_id}"
     )
-    return (Account(f"its record cannot be read, so it does not fire: {reason}", remedy),)
+    return (Account(f"its record cannot be used, so it does not fire: {reason}", remedy),)
 
 
 def accounts_of_schedule(
@@ -75,7 +75,7 @@ def accounts_of_schedule(
     return (
         *_standing(schedule, leader, now),
         *_waiting(schedule, open_jobs),
-        *_last(schedule, past),
+        *_last(schedule, past, open_jobs),
         *_coming(schedule, now),
     )
 
@@ -151,11 +151,14 @@ def _waiting(schedule: Schedule, open_jobs: Sequence[OpenJob]) -> Iterator[Accou
         )
 
 
-def _last(schedule: Schedule, past: Sequence[Occurrence]) -> Iterator[Account]:
-    """What came of the newest of its times, unless that went well."""
+def _last(schedule: Schedule, past: Sequence[Occurrence], open_jobs: Sequence[OpenJob]) -> Iterator[Account]:
+    """What came of the newest of its times, unless that went well, or another one fired since."""
     if not past:
         return
     record = past[0].last
+    fired = [at for each in open_jobs if (at := each.info.nominal_at or each.info.enqueued_at) is not None]
+    if not record.outcome.fired and fired and max(fired) > past[0].when:
+        return
     match record.outcome:
         case RunOutcome.FAILED:
             tries = "" if record.attempt == 1 else f" after {record.attempt} attempts"

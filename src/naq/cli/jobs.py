@@ -252,6 +252,34 @@ def show_queue(
     )
 
 
+@queues.command(
+    "limit", epilog=examples("naq queue limit mail --max-concurrent 5 --rate 2", "naq queue limit mail --pause")
+)
+def limit_queue(
+    context: typer.Context,
+    queue: Annotated[str, typer.Argument(metavar="QUEUE", help="The queue.")],
+    max_concurrent: Annotated[int | None, typer.Option("--max-concurrent", help="Jobs at once; 0: no limit.")] = None,
+    rate: Annotated[float | None, typer.Option("--rate", help="Starts a second; 0: no limit.")] = None,
+    pause: Annotated[
+        bool | None,
+        typer.Option("--pause/--resume", help="Hand nothing of it to any worker, or go on.", show_default=False),
+    ] = None,
+) -> None:
+    """Set the limits of a queue for all workers; those that are not given stay."""
+
+    async def change(jobs: JobService) -> None:
+        known = await jobs.queues.limits(queue)
+        await jobs.set_queue_limits(
+            queue,
+            max_concurrent=known.max_concurrent if max_concurrent is None else max_concurrent or None,
+            rate=known.rate if rate is None else rate or None,
+            paused=known.paused if pause is None else pause,
+        )
+
+    ask(context, change)
+    print(f"{queue}: limits set")
+
+
 def workers(context: typer.Context, as_json: JsonOption = False) -> None:
     """List the workers that are alive."""
     found: list[WorkerInfo] = ask(context, lambda jobs: jobs.list_workers())

@@ -14,8 +14,10 @@ from naq.cli.context import JsonOption, Options, absent, examples, options_of, r
 from naq.cli.schedules import DEFAULT_COUNT, NO_SCHEDULE, Coming, CountOption, IdArgument, app, zone_of
 from naq.clock import SystemClock
 from naq.history import HistoryRecord
-from naq.job_accounts import Account, failure, span
+from naq.job import JobStatus
+from naq.job_accounts import Account, counted, failure, how_far, span
 from naq.job_records import JobInfo
+from naq.names import kind_of_fire
 from naq.occurrences import Occurrence
 from naq.schedule_accounts import OpenJob
 from naq.services.accounts import AccountService, ScheduleReport
@@ -30,6 +32,8 @@ COUNTERS = {
     "skipped": "skipped",
     "error_count": "failed",
 }
+SHOWN_RUNNING = 3
+AS_ABOVE = "(as above)"
 NO_HISTORY = "no history yet"
 
 
@@ -74,6 +78,8 @@ def _fields(report: ScheduleReport, zone: tzinfo | None, now: datetime) -> list[
     counters = ", ".join(f"{entry.get(name, 0)} {word}" for name, word in COUNTERS.items())
     limit = entry.get("max_runs", -1)
     running = [each.account.found for each in report.open_jobs if each.account.remedy is None and each.info.started_at]
+    if len(running) > SHOWN_RUNNING:
+        running[SHOWN_RUNNING:] = [f"and {counted(len(running) - SHOWN_RUNNING, 'run')} more"]
     return [
         ("status", render.status(entry["status"])),
         *account_fields(report.accounts),
@@ -123,25 +129,40 @@ def _show_times(
 ) -> None:
     """The last times, those of which the run has not ended yet first."""
     open_ids = {each.info.job_id for each in open_jobs}
+    fired = {each.last.job_id: each.when for each in past if each.last.job_id is not None}
+    begun = {each.info.job_id: fired.get(each.info.job_id) or _begun(each.info) for each in open_jobs}
     told = [each for each in past if each.last.job_id not in open_ids]
-    instants = [*(_begun(each.info) for each in open_jobs), *(each.when for each in told)]
+    instants = [*begun.values(), *(each.when for each in told)]
     times = render.TimeColumns.of((each for each in instants if each is not None), name, zone)
-    rows = [_open_row(each, times, now) for each in open_jobs]
+    rows = [_open_row(each, begun[each.info.job_id], times, now) for each in open_jobs]
     rows += [(*times.cells(each.when), *_cells(each.last, len(each.attempts)), _why(each)) for each in told]
     headings = (*times.headings, "outcome", "took", "attempts", "why")
-    render.show_told("last times", headings, rows[: max(len(past), DEFAULT_COUNT)], NO_HISTORY)
+    render.show_told("last times", headings, _said_once(rows[: max(len(past), DEFAULT_COUNT)]), NO_HISTORY)
 
 
 def _begun(info: JobInfo) -> datetime | None:
     return info.nominal_at or info.enqueued_at
 
 
-def _open_row(each: OpenJob, times: render.TimeColumns, now: datetime) -> tuple[str | Text, ...]:
+def _open_row(each: OpenJob, when: datetime | None, times: render.TimeColumns, now: datetime) -> tuple[str | Text, ...]:
     info = each.info
-    when = _begun(info)
     shown = ("-",) * len(times.headings) if when is None else times.cells(when)
     took = "-" if info.started_at is None else span(now - info.started_at)
-    return (*shown, render.status(str(info.status)), took, str(info.attempt), each.account.found)
+    if info.status is JobStatus.RUNNING and each.account.remedy is None:
+        said = f"on {info.worker_id}" + (f", at {far}" if (far := how_far(info)) else "")
+    else:
+        said = each.account.found
+    said = "; ".join(filter(None, (kind_of_fire(info.job_id), said)))
+    return (*shown, render.status(str(info.status)), took, str(info.attempt), said)
+
+
+def _said_once(rows: Sequence[tuple[str | Text, ...]]) -> list[tuple[str | Text, ...]]:
+    """The rows with a long last cell written out only where it is another than in the row before."""
+    told: list[tuple[str | Text, ...]] = []
+    for number, row in enumerate(rows):
+        repeated = number > 0 and row[-1] == rows[number - 1][-1] and len(str(row[-1])) > len(AS_ABOVE)
+        told.append((*row[:-1], AS_ABOVE) if repeated else row)
+    return told
 
 
 def _cells(record: HistoryRecord, attempts: int) -> tuple[str | Text, ...]:

@@ -31,7 +31,6 @@ from naq.engine.rest import Rest
 from naq.events import Event, EventType
 from naq.exceptions import (
     InvalidInput,
-    NaqError,
     RecordUnreadable,
     StoreError,
     StoreForbidden,
@@ -44,6 +43,7 @@ from naq.job import QueuedJob
 from naq.lease import Term
 from naq.names import backfill_job_id, check_queue, epoch_key, job_id, job_key
 from naq.plan import Fire, Plan, plan
+from naq.planning.soundness import PLANNING_ERRORS, flaw_text
 from naq.ports import Check, Committed, Delete, Entry, EventSink, JobStopper, Put, Refused, Store, Write
 from naq.schedule import Schedule, ScheduleStatus
 from naq.wire import decode, encode
@@ -56,9 +56,6 @@ MISSING_AGAIN = 0.2
 """Seconds for which a key waits that the store says it does not hold, or holds as it was before."""
 MISSING_LIMIT = 5
 """Times in a row that a record may be missing from the store before it is forgotten."""
-
-PLANNING_ERRORS = (NaqError, ArithmeticError, LookupError, TypeError, ValueError, AssertionError)
-"""What a record can make planning raise that is well-formed but makes no sense, e.g. an interval of zero."""
 
 log = logging.getLogger("naq.firing")
 
@@ -305,7 +302,7 @@ class Firing:
         except RecordUnreadable as error:
             self._mirror.quarantine(key, error.reason)
         except PLANNING_ERRORS as error:
-            self._mirror.quarantine(key, f"it cannot be planned: {type(error).__name__}: {error}")
+            self._mirror.quarantine(key, flaw_text(error))
         return None
 
     def _scheduled(self, key: str, revision: int, value: bytes, epoch: int, now: datetime) -> Intent | None:

@@ -12,7 +12,6 @@ from typing import Any
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.exceptions import RecordUnreadable
-from naq.forms import to_dict
 from naq.history import HistoryRecord
 from naq.job import JobStatus
 from naq.job_accounts import Account, Around, account_of_job
@@ -115,7 +114,7 @@ class AccountService(BaseService):
         open_jobs = await self._open_jobs(schedule)
         now = self.clock.now()
         return ScheduleReport(
-            entry=to_dict(schedule) | last_outcome,
+            entry=entry | last_outcome,
             schedule=schedule,
             coming=preview(schedule, now, ahead),
             past=past,
@@ -195,6 +194,7 @@ class AccountService(BaseService):
             waiting=queue.waiting,
             in_hand=queue.in_hand,
             slots_taken=taken,
+            held=info.status is not JobStatus.RUNNING or await self._jobs.is_held(info.job_id),
         )
 
 

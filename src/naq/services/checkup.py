@@ -14,6 +14,8 @@ from naq.engine.schedules import Schedules, Unreadable
 from naq.exceptions import NaqError, RecordUnreadable, SchedulerError, StoreError
 from naq.job_accounts import NOBODY_LEADS, START_SCHEDULER, counted, start_worker
 from naq.names import Namespace
+from naq.planning.soundness import flaw_of
+from naq.schedule import Schedule, ScheduleStatus
 from naq.services.base import ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.events import EventService
@@ -148,11 +150,19 @@ async def _schedules(services: ServiceManager, store: KVStoreService, settings: 
     total, bad = 0, []
     async for page in Schedules(store, SystemClock(), events, settings.instance_id).pages():
         total += len(page)
-        bad += [record for record in page if isinstance(record, Unreadable)]
+        bad += [flawed for record in page if (flawed := _flawed(record)) is not None]
     yield Finding(Level.OK, "schedules", str(total))
     for record in bad[:20]:
         remedy = f"mend the record, or remove it: naq schedule rm {record.schedule_id}"
         yield Finding(Level.ERROR, "schedule", f"{record.schedule_id} is quarantined: {record.reason}", remedy)
+
+
+def _flawed(record: Schedule | Unreadable) -> Unreadable | None:
+    """The record that no leader fires; ``None``: nothing is wrong with it."""
+    if isinstance(record, Unreadable):
+        return record
+    flaw = flaw_of(record) if record.status is ScheduleStatus.ACTIVE else None
+    return None if flaw is None else Unreadable(record.schedule_id, flaw)
 
 
 async def _jobs(jobs: JobService, store: KVStoreService) -> AsyncIterator[Finding]:

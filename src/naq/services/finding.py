@@ -126,12 +126,27 @@ class Finder:
                 yield [entry_info(queued, JobStatus.DEFERRED) for _, queued in _readable(entries)]
         if query.wants(JobStatus.FAILED):
             async for entries in self._kv.scan("dead.>"):
-                yield [
-                    dead_info(decode(DeadJob, entry.key, entry.value)) for entry in entries if entry.value is not None
-                ]
+                yield await self._dead_page(entries)
         if query.wants(*(status for status in JobStatus if status.ended)):
             async for results in self._results.pages():
                 yield [result_info(result) for result in results if result.status.ended]
+
+    async def _dead_page(self, entries: Sequence[Entry]) -> list[JobInfo]:
+        """Dead letters with what their results tell besides."""
+        found = {}
+        for entry in entries:
+            if entry.value is not None:
+                try:
+                    found[entry.key] = entry, dead_info(decode(DeadJob, entry.key, entry.value))
+                except RecordUnreadable as error:
+                    log.warning("%s", error)
+        results = await self._results.get_many([info.job_id for _, info in found.values()])
+        return [
+            _both(result_info(result), entry)
+            if (result := results.get(info.job_id)) is not None and result.status is JobStatus.FAILED
+            else info
+            for entry, info in found.values()
+        ]
 
     async def _live_page(self, entries: Sequence[Entry]) -> list[JobInfo]:
         pairs = _readable(entries)

@@ -195,6 +195,11 @@ class JobService(BaseService):
         """Jobs of a schedule that have not ended, those enqueued last first."""
         return await self._finder.open_of(check_schedule_id(schedule_id), limit)
 
+    async def is_held(self, job_id: str) -> bool:
+        """Whether a worker says that it is busy with this job: asked now, not read from what it said some time ago."""
+        replies = await self._control.ask(Question(who_has=(job_id,)), until=lambda reply: job_id in reply.held)
+        return any(job_id in reply.held for reply in replies)
+
     async def known_ids(self) -> list[str]:
         """The ids of all jobs that have not ended, are dead, or whose result is kept."""
         return await self._finder.known_ids()

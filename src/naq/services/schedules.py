@@ -22,6 +22,7 @@ from naq.job import Job
 from naq.manual import backfill
 from naq.names import check_schedule_id, new_id
 from naq.planning.pausing import taken_by_pause
+from naq.planning.soundness import flaw_of
 from naq.policy import IfExists, Overlap
 from naq.preview import Upcoming, preview, previous_times
 from naq.schedule import (
@@ -306,8 +307,10 @@ class ScheduleService(BaseService):
             raise SchedulerError(f"schedule {identity!r} is quarantined: {error.reason}; mend or delete it") from error
 
     def _entry(self, schedule: Schedule) -> dict[str, Any]:
-        """One schedule as it is shown."""
-        return to_dict(schedule)
+        """One schedule as it is shown; one that cannot be planned as quarantined, though it can be changed."""
+        entry = to_dict(schedule)
+        flaw = flaw_of(schedule) if schedule.status is ScheduleStatus.ACTIVE else None
+        return entry if flaw is None else entry | {"status": "quarantined", "reason": flaw}
 
 
 def _schedule_id(value: str) -> str:
