@@ -190,19 +190,19 @@ def _deferred(info: JobInfo, around: Around, now: datetime) -> Account:
 
 def _waits_for_jobs(info: JobInfo, around: Around) -> Account:
     wanted = {"succeeded": "to succeed", "failed": "to fail"}.get(info.depends_when, "to end")
-    told = []
-    lost = None
+    told, lost, open_one = [], None, None
     for other in info.depends_on:
         status = around.others.get(other)
         if status is None:
             lost = lost or other
             told.append(f"{other} {wanted}, of which nothing is known: no such job, or its result is no longer kept")
         elif not status.ended:
+            open_one = open_one or other
             told.append(f"{other} {wanted}, which is {status}")
     found = f"it waits for {', and for '.join(told)}" if told else "it is queued in a moment"
     if lost is not None:
-        return Account(found, f"run that job, or give this one up: naq job cancel {info.job_id}")
-    return Account(found, f"look at that one: naq job show {info.depends_on[0]}" if told else None)
+        return Account(found, f"run {lost}, or give this one up: naq job cancel {info.job_id}")
+    return Account(found, None if open_one is None else f"look at that one: naq job show {open_one}")
 
 
 DEAD = {

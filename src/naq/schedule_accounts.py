@@ -17,6 +17,7 @@ from naq.job_records import JobInfo
 from naq.occurrences import Occurrence
 from naq.planning.decision import NonFireReason
 from naq.schedule import Schedule, ScheduleStatus
+from naq.timing.duration import duration_text
 from naq.timing.triggers import Once
 
 __all__ = ["OpenJob", "accounts_of_quarantined", "accounts_of_schedule", "non_fire"]
@@ -215,4 +216,5 @@ def _passed(schedule: Schedule, now: datetime) -> str:
 
 
 def _ago(instant: datetime | None, now: datetime) -> str:
-    return "" if instant is None else f" {span(max(now - instant, timedelta(0)))} ago"
+    whole = 0 if instant is None else max(int((now - instant).total_seconds()), 0)
+    return "" if instant is None else f" {duration_text(timedelta(seconds=whole))} ago"
