@@ -23,7 +23,7 @@ def scheduler() -> Iterator[ManualScheduler]:
 
 def taken(scheduler: ManualScheduler) -> list[tuple[RunOutcome, str | None, int, float, float]]:
     """Outcome, reason, count, and hours from the start to the first and the last of each record."""
-    start = scheduler.now() - 5 * HOUR
+    start = scheduler.now - 5 * HOUR
     return [
         (
             record.outcome,
