@@ -55,7 +55,11 @@ assert PAUSED is not None
 FAILED = record(RunOutcome.FAILED, attempt=3, error_type="ValueError", error="no stock")
 QUEUED = open_job(JobStatus.QUEUED, "no worker runs", "start a worker")
 RUNNING = open_job(JobStatus.RUNNING, "it has been running for 3s on w, attempt 1 of 1")
-CATCH_UP = "run it by hand: naq schedule trigger x; or widen the window: naq schedule update x --set catch_up=6h"
+CATCH_UP = (
+    "run it now: naq schedule backfill x 2030-01-01T10:30:00Z 2030-01-01T11:30:00Z; "
+    "or widen the window: naq schedule update x --set catch_up=6h"
+)
+
 
 CASES: dict[str, tuple[Schedule, Sequence[Occurrence], Sequence[OpenJob], str | None, list[tuple[str, str | None]]]] = {
     "healthy": (made(), [record(RunOutcome.COMPLETED)], [], "s", []),
@@ -135,6 +139,13 @@ CASES: dict[str, tuple[Schedule, Sequence[Occurrence], Sequence[OpenJob], str | 
         [("it ended 1h ago: its one time has passed", "run it again: naq schedule trigger x")],
     ),
     "runs that wait": (made(), [], [QUEUED, QUEUED], "s", [("2 runs of it wait: no worker runs", "start a worker")]),
+    "more runs that wait than are looked at": (
+        made(),
+        [],
+        [QUEUED] * 20,
+        "s",
+        [("20 or more runs of it wait: no worker runs", "start a worker")],
+    ),
     "a run that lost its worker": (
         made(),
         [],
@@ -194,7 +205,7 @@ CASES: dict[str, tuple[Schedule, Sequence[Occurrence], Sequence[OpenJob], str | 
     ),
     "too late": (
         made(),
-        [non_fire(NonFireReason.TOO_LATE, count=3)],
+        [non_fire(NonFireReason.TOO_LATE, count=3, nominal_at=T - 3 * HOUR / 2, until=T - HOUR / 2)],
         [],
         "s",
         [("the last 3 times did not fire: no scheduler fired it within its catch-up window", CATCH_UP)],
@@ -214,7 +225,7 @@ CASES: dict[str, tuple[Schedule, Sequence[Occurrence], Sequence[OpenJob], str | 
         [
             (
                 "the last time did not fire: the run before was not finished (overlap=skip)",
-                "see how long it takes: naq schedule history x; or let it wait: --set overlap=buffer_one",
+                "see how long it takes: naq schedule history x; or let it wait: naq schedule update x --set overlap=buffer_one",
             )
         ],
     ),
@@ -237,7 +248,7 @@ CASES: dict[str, tuple[Schedule, Sequence[Occurrence], Sequence[OpenJob], str | 
         [],
         [],
         "s",
-        [("its exclusions leave out all times from 2030-01-01 11:00:00 UTC until the next run named here", None)],
+        [("its exclusions leave out all times until 2030-01-01 12:30:00 UTC", None)],
     ),
     "a fixed delay": (
         made(FixedDelay(HOUR), next_nominal_at=None, next_run_at=None, open_runs=(OpenRun("x/k", T, T),)),

@@ -20,7 +20,11 @@ from naq.schedule import Schedule, ScheduleStatus
 from naq.timing.duration import duration_text
 from naq.timing.triggers import Once
 
-__all__ = ["OpenJob", "accounts_of_quarantined", "accounts_of_schedule", "non_fire"]
+__all__ = ["MOST_OPEN", "OpenJob", "accounts_of_quarantined", "accounts_of_schedule", "non_fire"]
+
+
+MOST_OPEN: Final = 20
+"""Open jobs of a schedule that are looked at, one by one: the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,29 +38,29 @@ class OpenJob:
 _NON_FIRES: Final = {
     NonFireReason.TOO_LATE: (
         "no scheduler fired it within its catch-up window",
-        "run it by hand: naq schedule trigger {id}; or widen the window: naq schedule update {id} --set catch_up=6h",
+        "run it now: {backfill}; or widen the window: naq schedule update {id} --set catch_up=6h",
     ),
     NonFireReason.PAST_DEADLINE: (
         "it was not fired before its start deadline",
-        "run it by hand: naq schedule trigger {id}; or lengthen it: naq schedule update {id} --set start_deadline=10m",
+        "run it now: {backfill}; or lengthen it: naq schedule update {id} --set start_deadline=10m",
     ),
     NonFireReason.COALESCED: (
         "several times were due together, and one of them fired for all (coalesce)",
-        "run each of them: naq schedule backfill {id} FIRST LAST; or let all fire next time: --set coalesce=all",
+        "run each of them: {backfill}; or let all fire next time: naq schedule update {id} --set coalesce=all",
     ),
     NonFireReason.TOO_MANY: (
         "more times were due together than are caught up",
-        "run them: naq schedule backfill {id} FIRST LAST",
+        "run them: {backfill}",
     ),
     NonFireReason.OVERLAP: (
         "the run before was not finished (overlap={overlap})",
-        "see how long it takes: naq schedule history {id}; or let it wait: --set overlap=buffer_one",
+        "see how long it takes: naq schedule history {id}; or let it wait: naq schedule update {id} --set overlap=buffer_one",
     ),
     NonFireReason.EXCLUDED: ("its exclusions leave this time out", None),
     NonFireReason.SKIP_REQUESTED: ("somebody had asked for it to be skipped (naq schedule skip)", None),
     NonFireReason.PAUSED: (
         "the schedule was paused",
-        "run what was left out: naq schedule backfill {id} FIRST LAST",
+        "run what was left out: {backfill}",
     ),
 }
 
@@ -89,10 +93,22 @@ def non_fire(schedule: Schedule, record: HistoryRecord) -> Account | None:
         found, remedy = _NON_FIRES[NonFireReason(record.reason or "")]
     except (ValueError, KeyError):
         return Account(f"the last time did not fire: {record.reason}")
-    words = {"id": schedule.schedule_id, "overlap": str(schedule.policy.overlap)}
+    words = {
+        "id": schedule.schedule_id,
+        "overlap": str(schedule.policy.overlap),
+        "backfill": f"naq schedule backfill {schedule.schedule_id} {_iso(record.nominal_at)} {_iso(_last_of(record))}",
+    }
     which = "the last time" if record.count == 1 else f"the last {record.count} times"
     said = f"{which} did not fire: {found.format(**words)}"
     return Account(said, None if remedy is None else remedy.format(**words))
+
+
+def _last_of(record: HistoryRecord) -> datetime | None:
+    return record.until or record.nominal_at
+
+
+def _iso(instant: datetime | None) -> str:
+    return "" if instant is None else instant.isoformat().replace("+00:00", "Z")
 
 
 def _standing(schedule: Schedule, leader: str | None, now: datetime) -> Iterator[Account]:
@@ -143,7 +159,8 @@ def _waiting(schedule: Schedule, open_jobs: Sequence[OpenJob]) -> Iterator[Accou
         if stuck or each.info.status is not JobStatus.RUNNING:
             reasons[each.account] = reasons.get(each.account, 0) + 1
     for account, count in reasons.items():
-        waits = "1 run of it waits" if count == 1 else f"{count} runs of it wait"
+        number = f"{count} or more" if count >= MOST_OPEN else f"{count}"
+        waits = "1 run of it waits" if count == 1 else f"{number} runs of it wait"
         yield Account(f"{waits}: {account.found}", account.remedy)
     if schedule.buffered and schedule.open_runs:
         waits = counted(len(schedule.buffered), "nominal time")
@@ -192,14 +209,11 @@ def _coming(schedule: Schedule, now: datetime) -> Iterator[Account]:
         which = "its next time is" if schedule.skip_next == 1 else f"its next {schedule.skip_next} times are"
         remedy = f"take that back: naq schedule skip {schedule.schedule_id} 0"
         yield Account(f"{which} to be skipped, as somebody asked", remedy)
-    if schedule.excluded_from is not None and schedule.next_nominal_at is not None and schedule.next_nominal_at > now:
-        yield Account(
-            f"its exclusions leave out all times from {schedule.excluded_from:%Y-%m-%d %H:%M:%S} UTC"
-            " until the next run named here"
-        )
+    first = schedule.next_nominal_at
+    if schedule.excluded_from is not None and first is not None and first > now:
+        yield Account(f"its exclusions leave out all times until {first:%Y-%m-%d %H:%M:%S} UTC")
     if schedule.waits_for_end:
         yield Account(f"its next time is known when {schedule.open_runs[0].job_id} has ended (fixed delay)")
-    first = schedule.next_nominal_at
     if schedule.last_run_at is None and first is not None and first > now:
         yield Account("it has not fired yet: its first time is still to come")
 

@@ -130,7 +130,7 @@ def _fields(info: JobInfo, now: datetime) -> list[tuple[str, Any]]:
         ("progress", how_far(info)),
         ("returned", info.value),
         ("failed with", failed_with),
-        ("traceback", info.traceback),
+        ("traceback", (info.traceback or "").rstrip()),
     ]
 
 

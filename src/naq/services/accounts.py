@@ -21,7 +21,7 @@ from naq.occurrences import Occurrence, occurrences
 from naq.preview import Upcoming, preview
 from naq.reading import nearest
 from naq.schedule import Schedule
-from naq.schedule_accounts import OpenJob, accounts_of_quarantined, accounts_of_schedule
+from naq.schedule_accounts import MOST_OPEN, OpenJob, accounts_of_quarantined, accounts_of_schedule
 from naq.services.base import BaseService, ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.history import HistoryService
@@ -32,9 +32,6 @@ from naq.services.limits import slots_taken
 from naq.services.schedules import ScheduleService
 
 __all__ = ["AccountService", "JobReport", "ScheduleReport"]
-
-SHOWN_OPEN = 20
-"""Jobs of a schedule that have not ended of which each is looked at: the newest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +46,7 @@ class ScheduleReport:
     past: tuple[Occurrence, ...] = ()
     """Its last times, the newest first."""
     open_jobs: tuple[OpenJob, ...] = ()
-    """Its jobs that have not ended, the newest first, up to `SHOWN_OPEN`."""
+    """Its jobs that have not ended, the newest first, up to `MOST_OPEN`."""
     accounts: tuple[Account, ...] = ()
     """Why not, and what to do; the most pressing first."""
 
@@ -167,7 +164,7 @@ class AccountService(BaseService):
         return _nearest(name, await self._jobs.known_ids())
 
     async def _open_jobs(self, schedule: Schedule) -> tuple[OpenJob, ...]:
-        infos = await self._jobs.open_jobs_of(schedule.schedule_id, SHOWN_OPEN)
+        infos = await self._jobs.open_jobs_of(schedule.schedule_id, MOST_OPEN)
         if not infos:
             return ()
         workers = await self._jobs.list_workers()
