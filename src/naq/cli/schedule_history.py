@@ -127,17 +127,23 @@ def _call(job: dict[str, Any]) -> str:
 def _show_times(
     past: Sequence[Occurrence], open_jobs: Sequence[OpenJob], name: str, zone: tzinfo | None, now: datetime
 ) -> None:
-    """The last times, those of which the run has not ended yet first."""
+    """The last times, the newest first, those among them of which the run has not ended."""
     open_ids = {each.info.job_id for each in open_jobs}
     fired = {each.last.job_id: each.when for each in past if each.last.job_id is not None}
     begun = {each.info.job_id: fired.get(each.info.job_id) or _begun(each.info) for each in open_jobs}
     told = [each for each in past if each.last.job_id not in open_ids]
     instants = [*begun.values(), *(each.when for each in told)]
     times = render.TimeColumns.of((each for each in instants if each is not None), name, zone)
-    rows = [_open_row(each, begun[each.info.job_id], times, now) for each in open_jobs]
-    rows += [(*times.cells(each.when), *_cells(each.last, len(each.attempts)), _why(each)) for each in told]
+    rows = [
+        (begun[each.info.job_id] or now, _open_row(each, begun[each.info.job_id], times, now)) for each in open_jobs
+    ]
+    rows += [
+        (each.when, (*times.cells(each.when), *_cells(each.last, len(each.attempts)), _why(each, zone)))
+        for each in told
+    ]
+    newest = [row for _, row in sorted(rows, key=lambda pair: pair[0], reverse=True)]
     headings = (*times.headings, "outcome", "took", "attempts", "why")
-    render.show_told("last times", headings, _said_once(rows[: max(len(past), DEFAULT_COUNT)]), NO_HISTORY)
+    render.show_told("last times", headings, _said_once(newest[: max(len(past), DEFAULT_COUNT)]), NO_HISTORY)
 
 
 def _begun(info: JobInfo) -> datetime | None:
@@ -173,10 +179,10 @@ def _cells(record: HistoryRecord, attempts: int) -> tuple[str | Text, ...]:
     return render.status(str(record.outcome)) + count, took, tries
 
 
-def _why(each: Occurrence) -> str:
+def _why(each: Occurrence, zone: tzinfo | None) -> str:
     record = each.last
     why = record.reason or (failure(record.error_type, record.error) if record.error_type else "")
-    first = "" if record.count == 1 or record.nominal_at is None else f"since {render.local(record.nominal_at)}"
+    first = "" if record.count == 1 or record.nominal_at is None else f"since {render.local(record.nominal_at, zone)}"
     return "; ".join(filter(None, (each.kind, why, first)))
 
 
