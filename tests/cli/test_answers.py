@@ -265,6 +265,8 @@ def test_an_id_that_is_written_wrong(naq: Command) -> None:
     job = naq("schedule", "trigger", "daily-report").out.strip()
     said = naq("job", "show", job[:-1])
     assert said.err == f"{job[:-1]}: there is no such job, or its result is no longer kept; did you mean {job!r}?\n"
+    naq("schedule", "rm", "daily-report")
+    assert "did you mean" not in naq("schedule", "show", "dayli-report").err, "what was removed is not suggested"
     assert naq("schedule", "show", "zzz").err == "zzz: there is no such schedule; naq schedule ls shows all\n"
 
 

@@ -5,7 +5,7 @@ The sentences are made in `naq.job_accounts` and `naq.schedule_accounts`; this a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from naq.history import HistoryRecord
 from naq.job import JobStatus
 from naq.job_accounts import Account, Around, account_of_job
 from naq.job_records import JobInfo, WorkerInfo
-from naq.names import check_schedule_id, schedule_id_of
+from naq.names import check_schedule_id, schedule_id_of, schedule_key
 from naq.occurrences import Occurrence, occurrences
 from naq.preview import Upcoming, preview
 from naq.reading import nearest
@@ -32,6 +32,10 @@ from naq.services.limits import slots_taken
 from naq.services.schedules import ScheduleService
 
 __all__ = ["AccountService", "JobReport", "ScheduleReport"]
+
+MANY = 2_000
+TRIES = 5
+"""Names that are looked up before it is given up to guess which one was meant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,11 +161,20 @@ class AccountService(BaseService):
 
     async def near_schedule(self, name: str) -> str | None:
         """The schedule's id that was probably meant."""
-        return _nearest(name, [key.partition(".")[2] for key in await self._kv.names_of("schedule.*")])
+        names = {key.partition(".")[2] for key in await self._kv.names_of("schedule.*")}
+
+        async def is_there(schedule_id: str) -> bool:
+            return await self._kv.get(schedule_key(schedule_id)) is not None
+
+        return await _nearest_of(name, names, is_there)
 
     async def near_job(self, name: str) -> str | None:
         """The job's id that was probably meant, of those that have not ended or whose result is kept."""
-        return _nearest(name, await self._jobs.known_ids())
+
+        async def is_there(job_id: str) -> bool:
+            return await self._jobs.get(job_id) is not None
+
+        return await _nearest_of(name, set(await self._jobs.known_ids()), is_there)
 
     async def _open_jobs(self, schedule: Schedule) -> tuple[OpenJob, ...]:
         infos = await self._jobs.open_jobs_of(schedule.schedule_id, MOST_OPEN)
@@ -199,11 +212,20 @@ def _last_outcome(record: HistoryRecord | None) -> dict[str, str | None]:
     return {"last_outcome": None if record is None else str(record.outcome)}
 
 
-def _nearest(name: str, names: Sequence[str]) -> str | None:
-    """The nearest of many names: only those that begin or end alike are compared when there are thousands."""
-    if len(names) > 2_000:
-        names = [each for each in names if each[:3] == name[:3] or each[-3:] == name[-3:]][:20_000]
-    return nearest(name, names)
+async def _nearest_of(name: str, names: set[str], is_there: Callable[[str], Awaitable[bool]]) -> str | None:
+    """The nearest of many names that is there: some were removed, and only their marker is left.
+
+    Where there are thousands, only those that begin or end alike are compared.
+    """
+    left = names - {name}
+    if len(left) > MANY:
+        left = {each for each in left if each[:3] == name[:3] or each[-3:] == name[-3:]}
+    for _ in range(TRIES):
+        found = nearest(name, left)
+        if found is None or await is_there(found):
+            return found
+        left.discard(found)
+    return None
 
 
 ServiceManager.register_service("accounts", AccountService)
