@@ -229,7 +229,9 @@ class Firing:
                     self._mirror.remove(intent.key)
             if entry is None:
                 self._missing_again(intent.key)
-            elif entry.revision < intent.revision:
+                continue
+            self._missing.pop(intent.key, None)
+            if entry.revision < intent.revision:
                 # A replica that lags, or another store under the same name: not to be asked again without a pause.
                 self.rest.put([intent.key], MISSING_AGAIN)
             elif entry.revision != intent.revision:
@@ -261,6 +263,9 @@ class Firing:
             self._mirror.remove(key)
 
     def _took_effect(self, intents: Sequence[Intent], revisions: Sequence[int], done: list[str]) -> None:
+        if self._missing:
+            for intent in intents:
+                self._missing.pop(intent.key, None)
         position = 0
         for intent in intents:
             self._mirror.apply(Entry(intent.key, intent.value, revisions[position]), intent.head)
