@@ -52,7 +52,7 @@ class RawClient(Client):
     async def _connect_to_server(self, s: Srv) -> None:
         """Once more. nats-py would forget the socket of an attempt to reconnect that failed, without closing it."""
         if self._transport:
-            self._transport.close()
+            self._transport.close()  # type: ignore[no-untyped-call]
         await super()._connect_to_server(s)
 
     async def send(self, buffer: bytes) -> None:
