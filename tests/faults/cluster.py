@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -76,4 +75,3 @@ async def cluster_fleet(directory: Path, names: Sequence[str] = ("one", "two")) 
                 yield made
             finally:
                 await made.kill()
-    gc.collect()  # nats-py leaves transports of failed reconnects behind, which must be closed while there is a loop

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -165,4 +164,3 @@ async def fleet(
                 for proxy in proxies.values():
                     proxy.heal()
                 await made.kill()
-    gc.collect()  # nats-py leaves transports of failed reconnects behind, which must be closed while there is a loop
