@@ -284,7 +284,8 @@ class Firing:
         self._sink.emit(events)
 
     def _follow_up(self, decided: Plan) -> None:
-        """What a committed plan asks for besides writes. Lost with this process, it is asked for again or not needed."""
+        """What a committed plan asks for besides writes. What is lost with this process can be spared: the workers see for
+        themselves what the record says of their runs (`naq.services.superseded`)."""
         now = self._clock.now()
         schedule_id = decided.schedule.schedule_id
         self._history.record(
@@ -338,7 +339,7 @@ class Firing:
             target = job_key(schedule.job.queue, identity)
             if target in self._enqueued_already:
                 continue
-            jobs.append((target, encode(self._queued(schedule, fire, identity, epoch, now))))
+            jobs.append((target, encode(self._queued(schedule, revision, fire, identity, epoch, now))))
             identities.append(identity)
             events.append(self._triggered(schedule, fire, identity, now))
         if decided.non_fires or advanced.status is ScheduleStatus.COMPLETED:
@@ -354,7 +355,9 @@ class Firing:
             decided if decided.non_fires or decided.cancel_jobs or decided.terminate_jobs else None,
         )
 
-    def _queued(self, schedule: Schedule, fire: Fire, identity: str, epoch: int, now: datetime) -> QueuedJob:
+    def _queued(
+        self, schedule: Schedule, revision: int, fire: Fire, identity: str, epoch: int, now: datetime
+    ) -> QueuedJob:
         return QueuedJob(
             job_id=identity,
             spec=schedule.job,
@@ -366,6 +369,8 @@ class Firing:
             previous_at=fire.previous_at,
             start_by=fire.start_by,
             tracked=fire.tracked,
+            planned_from=revision if fire.tracked else 0,
+            schedule_created_at=schedule.created_at if fire.tracked else None,
             epoch=epoch,
         )
 

@@ -250,6 +250,8 @@ class Schedules:
                 previous_at=fire.previous_at,
                 start_by=fire.start_by,
                 tracked=fire.tracked,
+                planned_from=entry.revision if fire.tracked else 0,
+                schedule_created_at=schedule.created_at if fire.tracked else None,
             )
             key = job_key(schedule.job.queue, identity)
             with _asking(f"trigger schedule {schedule_id!r}"):
