@@ -67,11 +67,12 @@ class SupersededRuns:
         while True:
             await self._clock.sleep(EVERY)
             try:
-                await self._look()
+                await self.look()
             except StoreError as error:
                 log.info("whether newer runs have taken the place of running ones is looked at later: %s", error)
 
-    async def _look(self) -> None:
+    async def look(self) -> None:
+        """Look once, and have those stopped that are to end. Raises `StoreError` when that is not sure: look again."""
         by_schedule: dict[str, list[Held]] = defaultdict(list)
         for held in self._held.values():
             if held.queued.tracked and _runs(held):
