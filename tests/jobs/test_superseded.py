@@ -111,10 +111,17 @@ async def test_a_run_that_is_asked_to_stop_before_a_worker_has_it_is_not_run(
     assert second.status is JobStatus.COMPLETED
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["told", "not told"])
 async def test_a_fire_by_hand_that_gives_up_the_others_ends_them(
-    jobs: JobService, scheduler: SchedulerService, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
+    jobs: JobService,
+    scheduler: SchedulerService,
+    start_worker: StartWorker,
+    monkeypatch: pytest.MonkeyPatch,
+    told: bool,
 ) -> None:
-    monkeypatch.setattr(superseded, "EVERY", 0.1)
+    monkeypatch.setattr(superseded, "EVERY", 3600.0 if told else 0.1)
+    if not told:
+        scheduler.schedules.on_given_up = lambda job_ids, reason: None
     await start_worker()
     schedule_id = await scheduler.schedule_job(Job(func=functions.hold, args=["h"]), FAR)
     first = await scheduler.trigger_schedule(schedule_id)
@@ -122,7 +129,8 @@ async def test_a_fire_by_hand_that_gives_up_the_others_ends_them(
     second = await scheduler.trigger_schedule(schedule_id, overlap="terminate_other")
     assert first is not None and second is not None
     result = await jobs.wait(first, timeout=HANG)
-    assert (result.status, result.error) == (JobStatus.CANCELLED, Superseded.GIVEN_UP)
+    said = f"schedule {schedule_id!r} was triggered by hand (overlap policy)"
+    assert (result.status, result.error) == (JobStatus.CANCELLED, said if told else Superseded.GIVEN_UP)
     functions.event(functions.released, "h").set()
     assert (await jobs.wait(second, timeout=HANG)).status is JobStatus.COMPLETED
 

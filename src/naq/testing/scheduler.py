@@ -225,13 +225,15 @@ class ManualScheduler:
 
     def _made_service(self) -> ScheduleService:
         """The facade needs of its services only what a `Store` and an `EventSink` are."""
-        return ScheduleService(
+        service = ScheduleService(
             Settings(instance_id=NAME),
             cast(ConnectionService, None),
             cast(KVStoreService, self.store),
             cast(EventService, _Recorder(self.events, self.history)),
             clock=self.clock,
         )
+        service.schedules.on_given_up = self._worker.stop
+        return service
 
     def _seen(self, entries: Sequence[Entry]) -> None:
         self.fired += [job for entry in entries if entry.key.startswith("job.") and (job := _job(entry)) is not None]
