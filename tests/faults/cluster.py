@@ -69,9 +69,5 @@ async def cluster_fleet(directory: Path, names: Sequence[str] = ("one", "two")) 
                 cluster=cluster,
                 settings=settings,
             )
-            try:
-                for name in names:
-                    await made.start_scheduler(name)
+            async with made.running(names):
                 yield made
-            finally:
-                await made.kill()
