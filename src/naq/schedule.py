@@ -82,6 +82,8 @@ class OpenRun(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     job_id: str
     nominal_at: Instant
     fired_at: Instant
+    asked_to_stop: bool = False
+    """``overlap=cancel_other`` wants it to end: a nominal time waits for that."""
 
 
 class Backfill(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -226,7 +226,9 @@ class Firing:
                     self._mirror.remove(intent.key)
             if entry is None:
                 self._missing_again(intent.key)
-            elif entry.revision < intent.revision:
+                continue
+            self._missing.pop(intent.key, None)
+            if entry.revision < intent.revision:
                 # A replica that lags, or another store under the same name: not to be asked again without a pause.
                 self.rest.put([intent.key], MISSING_AGAIN)
             elif entry.revision != intent.revision:
@@ -258,6 +260,9 @@ class Firing:
             self._mirror.remove(key)
 
     def _took_effect(self, intents: Sequence[Intent], revisions: Sequence[int], done: list[str]) -> None:
+        if self._missing:
+            for intent in intents:
+                self._missing.pop(intent.key, None)
         position = 0
         for intent in intents:
             self._mirror.apply(Entry(intent.key, intent.value, revisions[position]), intent.head)
@@ -276,7 +281,8 @@ class Firing:
         self._sink.emit(events)
 
     def _follow_up(self, decided: Plan) -> None:
-        """What a committed plan asks for besides writes. Lost with this process, it is asked for again or not needed."""
+        """What a committed plan asks for besides writes. What is lost with this process can be spared: the workers see for
+        themselves what the record says of their runs (`naq.services.superseded`)."""
         now = self._clock.now()
         schedule_id = decided.schedule.schedule_id
         self._history.record(non_fire.record(schedule_id, now) for non_fire in decided.non_fires)
@@ -319,7 +325,7 @@ class Firing:
             target = job_key(schedule.job.queue, identity)
             if target in self._enqueued_already:
                 continue
-            jobs.append((target, encode(self._queued(schedule, fire, identity, epoch, now))))
+            jobs.append((target, encode(self._queued(schedule, revision, fire, identity, epoch, now))))
             identities.append(identity)
             events.append(self._triggered(schedule, fire, identity, now))
         if decided.non_fires or advanced.status is ScheduleStatus.COMPLETED:
@@ -335,7 +341,9 @@ class Firing:
             decided if decided.non_fires or decided.cancel_jobs or decided.terminate_jobs else None,
         )
 
-    def _queued(self, schedule: Schedule, fire: Fire, identity: str, epoch: int, now: datetime) -> QueuedJob:
+    def _queued(
+        self, schedule: Schedule, revision: int, fire: Fire, identity: str, epoch: int, now: datetime
+    ) -> QueuedJob:
         return QueuedJob(
             job_id=identity,
             spec=schedule.job,
@@ -347,6 +355,8 @@ class Firing:
             previous_at=fire.previous_at,
             start_by=fire.start_by,
             tracked=fire.tracked,
+            planned_from=revision if fire.tracked else 0,
+            schedule_created_at=schedule.created_at if fire.tracked else None,
             epoch=epoch,
         )
 

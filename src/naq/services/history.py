@@ -70,7 +70,7 @@ class HistoryService(BaseService):
 
     async def _do_initialize(self) -> None:
         await self.connection.initialize()
-        await self.streams.ensure(
+        info = await self.streams.ensure(
             {
                 "name": self._names.history_stream,
                 "description": "naq: what became of each schedule's nominal times, limited by count and age",
@@ -83,8 +83,11 @@ class HistoryService(BaseService):
                 "discard": "old",
                 "duplicate_window": int(min(DUPLICATE_WINDOW, self.settings.history_age) * 1e9),
                 "allow_direct": True,
+                "allow_atomic": True,
             }
         )
+        if not info["config"].get("allow_atomic"):  # made by an older naq
+            await self.streams.update(info["config"] | {"allow_atomic": True})
         self.outbox.start()
 
     async def _do_cleanup(self) -> None:

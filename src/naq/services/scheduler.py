@@ -23,7 +23,6 @@ from naq.services.history import HistoryService
 from naq.services.kv_stores import KVStoreService
 from naq.services.presence import NatsPresence
 from naq.services.schedules import ScheduleService
-from naq.services.stopping import WorkerStopper
 
 __all__ = ["SchedulerService"]
 
@@ -43,7 +42,6 @@ class SchedulerService(ScheduleService):
     ) -> None:
         super().__init__(config, connection_service, kv_service, event_service, history_service, clock=clock)
         settings = self.settings
-        self._stopper = WorkerStopper(connection_service, kv_service.names)
         self.partition = Partition(
             kv_service,
             NatsPresence(connection_service, kv_service.names),
@@ -69,7 +67,7 @@ class SchedulerService(ScheduleService):
 
     async def _do_cleanup(self) -> None:
         await self.partition.stop()
-        await self._stopper.close()
+        await super()._do_cleanup()
 
     @property
     def is_leader(self) -> bool:

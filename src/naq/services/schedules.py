@@ -20,7 +20,7 @@ from naq.events import EventType
 from naq.exceptions import InvalidSchedule, RecordUnreadable, SchedulerError
 from naq.job import Job
 from naq.manual import backfill
-from naq.names import check_schedule_id, new_id
+from naq.names import Namespace, check_schedule_id, new_id
 from naq.planning.pausing import taken_by_pause
 from naq.planning.soundness import flaw_of
 from naq.policy import IfExists, Overlap
@@ -41,6 +41,7 @@ from naq.services.connection import ConnectionService
 from naq.services.events import EventService
 from naq.services.history import HistoryService
 from naq.services.kv_stores import KVStoreService
+from naq.services.stopping import WorkerStopper
 from naq.specification import Form, parse_job, parse_schedule
 
 __all__ = ["ScheduleService"]
@@ -64,6 +65,8 @@ class ScheduleService(BaseService):
         self.clock: Clock = clock or SystemClock()
         self.schedules = Schedules(kv_service, self.clock, event_service, self.settings.instance_id)
         """The typed way to the same schedules."""
+        self._stopper = WorkerStopper(connection_service, Namespace(self.settings.namespace))
+        self.schedules.on_given_up = self._stopper.stop
         self._connection = connection_service
         self._kv = kv_service
         self._events = event_service
@@ -76,7 +79,7 @@ class ScheduleService(BaseService):
             await self._history.initialize()
 
     async def _do_cleanup(self) -> None:
-        """Nothing is held."""
+        await self._stopper.close()
 
     async def schedule_job(
         self,
@@ -191,6 +194,7 @@ class ScheduleService(BaseService):
         """Enqueue one job of a schedule now, beside its plan; the job's id.
 
         ``None`` when there is no such schedule, it is cancelled, or ``overlap`` is ``skip`` and a run is open.
+        ``terminate_other`` gives up the runs that are open, as far as the schedule tracks them.
         """
         return await self.schedules.trigger(_schedule_id(schedule_id), actor, _overlap(overlap))
 

@@ -65,6 +65,10 @@ class StreamService(BaseService):
             if not page or len(found) >= int(info.get("total", 0)):
                 return found
 
+    async def update(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Change a stream's configuration to ``config``, which is whole; its information then."""
+        return await self.connection.api(f"STREAM.UPDATE.{config['name']}", config)
+
     async def delete(self, name: str) -> bool:
         """Delete a stream with all it holds; ``False`` when there is no such stream."""
         try:

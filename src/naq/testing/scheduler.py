@@ -227,7 +227,7 @@ class ManualScheduler:
     def _made_service(self) -> ScheduleService:
         """The facade needs of its services only what a `Store` and an `EventSink` are."""
         sink = _Recorder(self.events, self.history)
-        return ScheduleService(
+        service = ScheduleService(
             Settings(instance_id=NAME),
             cast(ConnectionService, None),
             cast(KVStoreService, self.store),
@@ -235,6 +235,8 @@ class ManualScheduler:
             cast(HistoryService, sink),
             clock=self.clock,
         )
+        service.schedules.on_given_up = self._worker.stop
+        return service
 
     def _seen(self, entries: Sequence[Entry]) -> None:
         self.fired += [job for entry in entries if entry.key.startswith("job.") and (job := _job(entry)) is not None]
