@@ -217,6 +217,13 @@ CASES: dict[str, tuple[Schedule, Sequence[Occurrence], Sequence[OpenJob], str | 
         "s",
         [],
     ),
+    "coalesced, and others wait to fire": (
+        made(policy=Policy(overlap=Overlap.BUFFER_ALL), buffered=(T,)),
+        [non_fire(NonFireReason.COALESCED)],
+        [],
+        "s",
+        [],
+    ),
     "overlap": (
         made(policy=Policy(overlap=Overlap.SKIP)),
         [non_fire(NonFireReason.OVERLAP)],

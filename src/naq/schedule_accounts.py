@@ -174,8 +174,9 @@ def _last(schedule: Schedule, past: Sequence[Occurrence], open_jobs: Sequence[Op
     if not past:
         return
     record = past[0].last
-    fired = [at for each in open_jobs if (at := each.info.nominal_at or each.info.enqueued_at) is not None]
-    if not record.outcome.fired and fired and max(fired) > past[0].when:
+    begun = (each.info.nominal_at or each.info.enqueued_at for each in open_jobs)
+    since = [at for at in (*begun, schedule.decided_until) if at is not None and at > past[0].when]
+    if since and not record.outcome.fired:
         return
     match record.outcome:
         case RunOutcome.FAILED:

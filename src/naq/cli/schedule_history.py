@@ -26,7 +26,6 @@ from naq.services.base import ServiceManager
 __all__ = ["absent_schedule", "app", "attempt_rows"]
 
 COUNTERS = {
-    "runs": "runs",
     "manual_runs": "by hand",
     "missed": "missed",
     "skipped": "skipped",
@@ -75,7 +74,10 @@ def _form(report: ScheduleReport, coming: Coming | None) -> dict[str, Any]:
 
 def _fields(report: ScheduleReport, zone: tzinfo | None, now: datetime) -> list[tuple[str, Any]]:
     entry = report.entry
-    counters = ", ".join(f"{entry.get(name, 0)} {word}" for name, word in COUNTERS.items())
+    counters = [
+        counted(entry.get("runs", 0), "run"),
+        *(f"{entry.get(name, 0)} {word}" for name, word in COUNTERS.items()),
+    ]
     limit = entry.get("max_runs", -1)
     running = [each.account.found for each in report.open_jobs if each.account.remedy is None and each.info.started_at]
     if len(running) > SHOWN_RUNNING:
@@ -89,7 +91,7 @@ def _fields(report: ScheduleReport, zone: tzinfo | None, now: datetime) -> list[
         ("when", entry.get("description")),
         ("job", _call(entry["job"]) if "job" in entry else None),
         ("created", None if entry["created_at"] is None else render.both_times(entry["created_at"], zone)),
-        ("counted", counters if report.schedule is not None else None),
+        ("counted", ", ".join(counters) if report.schedule is not None else None),
         ("limit", f"{limit} runs" if limit != -1 else None),
         ("labels", ", ".join(f"{key}={value}" for key, value in entry.get("labels", {}).items())),
         ("note", entry.get("note")),
