@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -199,7 +200,7 @@ def test_paused_resumed_and_what_the_pause_took(naq: Command) -> None:
     add(naq, "x", "--every", "1ms")
     naq("schedule", "pause", "x", "--reason", "stock-taking [north]")
     found, remedy = why(naq("schedule", "show", "x"))
-    assert found.startswith("it was paused 0s ago by cli:")
+    assert re.match(r"it was paused \d+s ago by cli:", found)
     assert ": stock-taking [north]; " in found
     assert found.endswith(" times passed since")
     assert remedy == "let it fire again: naq schedule resume x (with --catch-up for what was due meanwhile)"
@@ -213,7 +214,7 @@ def test_paused_resumed_and_what_the_pause_took(naq: Command) -> None:
 @pytest.mark.parametrize(
     ("arguments", "commands", "found"),
     [
-        (["--every", "1h"], [["cancel", "x"]], "it was cancelled 0s ago: it never fires again"),
+        (["--every", "1h"], [["cancel", "x"]], r"it was cancelled \d+s ago: it never fires again"),
         (["--every", "1h"], [["skip", "x", "3"]], "its next 3 times are to be skipped, as somebody asked"),
         (["--every", "1h"], [], "it has not fired yet: its first time is still to come"),
     ],
@@ -223,7 +224,7 @@ def test_plain_sentences(naq: Command, arguments: list[str], commands: list[list
     add(naq, "x", *arguments)
     for each in commands:
         assert naq("schedule", *each).code == 0
-    assert found in why(naq("schedule", "show", "x"))
+    assert any(re.fullmatch(found, each) for each in why(naq("schedule", "show", "x")))
 
 
 @pytest.mark.parametrize(
@@ -333,7 +334,7 @@ def test_jobs_that_wait_for_jobs_and_for_their_time(naq: Command, do: Do) -> Non
         "it waits for nobody to succeed, of which nothing is known: no such job, or its result is no longer kept",
         "run nobody, or give this one up: naq job cancel orphan",
     )
-    assert said("later")[0].startswith("it starts in 1h59m")
+    assert said("later")[0].startswith("it starts in 1h5")
     naq("job", "cancel", "first", "--reason", "wrong month")
     assert said("first") == ("it was cancelled before it began: wrong month", None)
     assert said("second") == (
