@@ -31,7 +31,6 @@ from naq.engine.rest import Rest
 from naq.events import Event, EventType
 from naq.exceptions import (
     InvalidInput,
-    NaqError,
     RecordUnreadable,
     StoreError,
     StoreForbidden,
@@ -39,11 +38,12 @@ from naq.exceptions import (
     StoreUnavailable,
     TransactionTooLarge,
 )
-from naq.history import HistoryRecord, HistorySink, RunOutcome
+from naq.history import HistoryRecord, HistorySink
 from naq.job import QueuedJob
 from naq.lease import Term
 from naq.names import backfill_job_id, check_queue, epoch_key, job_id, job_key
 from naq.plan import Fire, Plan, plan
+from naq.planning.soundness import PLANNING_ERRORS, flaw_text
 from naq.ports import Check, Committed, Delete, Entry, EventSink, JobStopper, Put, Refused, Store, Write
 from naq.schedule import Schedule, ScheduleStatus
 from naq.wire import decode, encode
@@ -56,9 +56,6 @@ MISSING_AGAIN = 0.2
 """Seconds for which a key waits that the store says it does not hold, or holds as it was before."""
 MISSING_LIMIT = 5
 """Times in a row that a record may be missing from the store before it is forgotten."""
-
-PLANNING_ERRORS = (NaqError, ArithmeticError, LookupError, TypeError, ValueError, AssertionError)
-"""What a record can make planning raise that is well-formed but makes no sense, e.g. an interval of zero."""
 
 log = logging.getLogger("naq.firing")
 
@@ -288,18 +285,7 @@ class Firing:
         themselves what the record says of their runs (`naq.services.superseded`)."""
         now = self._clock.now()
         schedule_id = decided.schedule.schedule_id
-        self._history.record(
-            HistoryRecord(
-                schedule_id=schedule_id,
-                outcome=RunOutcome.MISSED if non_fire.reason.is_missed else RunOutcome.SKIPPED,
-                at=now,
-                nominal_at=non_fire.first_at,
-                until=non_fire.last_at if non_fire.count > 1 else None,
-                count=non_fire.count,
-                reason=str(non_fire.reason),
-            )
-            for non_fire in decided.non_fires
-        )
+        self._history.record(non_fire.record(schedule_id, now) for non_fire in decided.non_fires)
         overdue = (*decided.cancel_jobs, *decided.terminate_jobs)
         if overdue:
             self._stopper.stop(overdue, f"schedule {schedule_id!r} is due again (overlap policy)")
@@ -322,7 +308,7 @@ class Firing:
         except RecordUnreadable as error:
             self._mirror.quarantine(key, error.reason)
         except PLANNING_ERRORS as error:
-            self._mirror.quarantine(key, f"it cannot be planned: {type(error).__name__}: {error}")
+            self._mirror.quarantine(key, flaw_text(error))
         return None
 
     def _scheduled(self, key: str, revision: int, value: bytes, epoch: int, now: datetime) -> Intent | None:

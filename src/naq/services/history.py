@@ -110,6 +110,13 @@ class HistoryService(BaseService):
             found.extend(_readable(entries))
         return list(reversed(found))
 
+    async def newest(self, schedule_ids: Sequence[str]) -> dict[str, HistoryRecord]:
+        """The newest record of each of these schedules that has one. Raises `StoreUnavailable`."""
+        if self.connection.is_connected:
+            await self.flush()
+        found = await self._reader.get_many(schedule_ids)
+        return {record.schedule_id: record for record in _readable(found.values())}
+
     async def last_success(self, schedule_id: str) -> HistoryRecord | None:
         """The schedule's last run that succeeded; ``None``: there is none in the history.
 

@@ -40,10 +40,8 @@ class SchedulerService(ScheduleService):
         *,
         clock: Clock | None = None,
     ) -> None:
-        """Without ``history_service`` the nominal times that do not fire are events, and not in the history."""
-        super().__init__(config, connection_service, kv_service, event_service, clock=clock)
+        super().__init__(config, connection_service, kv_service, event_service, history_service, clock=clock)
         settings = self.settings
-        self._history = history_service
         self.partition = Partition(
             kv_service,
             NatsPresence(connection_service, kv_service.names),
@@ -65,8 +63,6 @@ class SchedulerService(ScheduleService):
 
     async def _do_initialize(self) -> None:
         await super()._do_initialize()
-        if self._history is not None:
-            await self._history.initialize()
         await self.partition.start()
 
     async def _do_cleanup(self) -> None:
