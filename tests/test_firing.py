@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 
 from naq.engine import firing
-from naq.engine.firing import MESSAGES_AT_ONCE, Firing
+from naq.engine.firing import MESSAGES_AT_ONCE, MISSING_AGAIN, MISSING_LIMIT, Firing
 from naq.engine.mirror import Mirror
 from naq.job import JobSpec
 from naq.lease import Term
 from naq.plan import FIRES_AT_ONCE, Plan, plan
 from naq.policy import Coalesce, Policy
-from naq.ports import Put
+from naq.ports import Entry, Outcome, Put, Refused, Write
 from naq.schedule import new_schedule
 from naq.testing.clock import ManualClock, manual_time
 from naq.testing.store import MemoryStore
@@ -63,6 +64,42 @@ async def test_a_transaction_that_is_full_ends_the_planning(monkeypatch: pytest.
         taken += [intent.key for intent in intents]
     assert sorted(taken) == sorted(f"schedule.s{number}" for number in range(SCHEDULES))
     assert len(planned) <= SCHEDULES + SCHEDULES * (FIRES_AT_ONCE + 1) // MESSAGES_AT_ONCE + 1
+
+
+class LaggingStore(MemoryStore):
+    """One whose replica that answers does not have the schedules yet, while ``lags``."""
+
+    lags = False
+
+    async def transact(self, writes: Sequence[Write]) -> Outcome:
+        return Refused("wrong last sequence") if self.lags else await super().transact(writes)
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
+        entries = await super().get_many(keys)
+        return {key: entry for key, entry in entries.items() if not (self.lags and key.startswith("schedule."))}
+
+
+@manual_time
+@pytest.mark.parametrize("in_a_row", [False, True])
+async def test_only_a_record_that_is_missing_again_and_again_is_forgotten(in_a_row: bool) -> None:
+    clock = ManualClock()
+    store = LaggingStore(clock)
+    store.commit([Put("schedule.good", encode(GOOD), 0), Put("epoch.0.0", b"t", 0)])
+    mirror = Mirror(store, clock, Silence(), "n0")
+    await mirror.load()
+    firer = Firing(store, mirror, clock, Silence(), "n0")
+    term = Term("t", 1, (2,), 0.0, 5.0, clock.now())
+    for _ in range(MISSING_LIMIT):
+        store.lags = True
+        await clock.advance(1)
+        await firer.commit(term, 0, firer.collect(term, 0, clock.now(), 400))
+        if not in_a_row:
+            store.lags = False
+            await clock.advance(MISSING_AGAIN)
+            done, _ = await firer.commit(term, 0, firer.collect(term, 0, clock.now(), 400))
+            assert done
+    await firer.rest.stop()
+    assert (mirror.get("schedule.good") is None) is in_a_row
 
 
 @manual_time

@@ -481,6 +481,18 @@ def test_preview_begins_with_what_was_passed_over() -> None:
     assert [each.reason for each in preview(schedule, T, 4)] == [NonFireReason.EXCLUDED] * 3 + [None]
 
 
+def test_preview_shows_no_excluded_time_that_has_passed() -> None:
+    schedule = made(Interval(HOUR), Policy(exclude=(ExcludedCron("* 12-14 * * *"),)))
+    coming = preview(schedule, T + 90 * MINUTE, 3)
+    assert [(each.nominal_at, each.reason) for each in coming] == [
+        (T + 2 * HOUR, NonFireReason.EXCLUDED),
+        (T + 3 * HOUR, NonFireReason.EXCLUDED),
+        (T + 4 * HOUR, None),
+    ]
+    late = preview(schedule, T + 5 * HOUR, 2)
+    assert [each.nominal_at for each in late] == [T + 4 * HOUR, T + 6 * HOUR], "overdue, and the next one to come"
+
+
 def test_preview_of_schedules_that_do_not_fire() -> None:
     halted = present(paused(made(), T, None, None))
     assert [(each.nominal_at, each.reason) for each in preview(halted, T + 90 * MINUTE, 2)] == [

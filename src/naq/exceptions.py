@@ -204,11 +204,12 @@ class ScheduleExists(SchedulerError):
 
 
 class JobError(NaqError):
-    """Something about one job; ``job_id`` names it."""
+    """Something about one job; ``job_id`` names it, ``reason`` is the message without it."""
 
     def __init__(self, job_id: str, message: str) -> None:
         super().__init__(f"job {job_id!r}: {message}")
         self.job_id = job_id
+        self.reason = message
 
 
 class JobExists(JobError):

@@ -127,6 +127,11 @@ class QueuedJob(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_on
     """A job that no worker has started by then is recorded as missed, not run."""
     tracked: bool = False
     """Whether the schedule's record lists this run as open, so that its end must be written there."""
+    planned_from: int = 0
+    """The revision of the schedule's record that a tracked run was planned from. Every later one of the same life lists the
+    run, until it has ended or was given up."""
+    schedule_created_at: Instant | None = None
+    """Which life of its schedule a tracked run belongs to: the same id may live twice."""
     epoch: int = 0
     """The revision of the leader's epoch key when it fired: proof of who was allowed to."""
     due_at: Instant | None = None

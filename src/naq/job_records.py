@@ -137,7 +137,8 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     func: str = ""
     queue: str = ""
     attempt: int = 1
-    retries: int = 0
+    retries: int | None = None
+    """Attempts after the first; ``None``: not known any more, as a result does not tell it."""
     enqueued_at: Instant | None = None
     due_at: Instant | None = None
     """When a deferred job goes into the queue; ``None`` for one that waits for other jobs."""
@@ -147,6 +148,10 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     nominal_at: Instant | None = None
     worker_id: str | None = None
     depends_on: tuple[str, ...] = ()
+    depends_when: str = "succeeded"
+    """How those must have ended."""
+    max_concurrent: int | None = None
+    """How many jobs of its function may run at once; ``None``: no limit, or not known any more."""
     progress: Progress | None = None
     value: Any = None
     """What the function returned, as JSON values."""
@@ -182,6 +187,8 @@ def entry_info(queued: QueuedJob, status: JobStatus) -> JobInfo:
         schedule_id=queued.schedule_id,
         nominal_at=queued.nominal_at,
         depends_on=queued.spec.depends_on,
+        depends_when=queued.spec.depends_when,
+        max_concurrent=queued.spec.max_concurrent,
         error=queued.error,
     )
 

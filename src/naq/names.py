@@ -33,6 +33,7 @@ __all__ = [
     "epoch_key",
     "job_id",
     "job_key",
+    "kind_of_fire",
     "lease_key",
     "manual_job_id",
     "new_id",
@@ -123,6 +124,14 @@ def manual_job_id(schedule_id: str) -> str:
 def backfill_job_id(schedule_id: str, backfill_id: str, nominal_at: datetime) -> str:
     """The identity of one fire of a backfill, so that a backfill can be resumed without repeating one."""
     return f"{schedule_id}/backfill-{backfill_id}/{instant_text(nominal_at)}"
+
+
+def kind_of_fire(identity: str) -> str | None:
+    """``by hand`` or ``backfill`` for the id of such a fire; ``None`` for a nominal time's own, and for an ad-hoc job."""
+    _, _, rest = identity.partition("/")
+    if rest.startswith("manual-"):
+        return "by hand"
+    return "backfill" if rest.startswith("backfill-") else None
 
 
 def schedule_id_of(identity: str) -> str | None:

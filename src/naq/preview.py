@@ -26,7 +26,8 @@ class Upcoming:
 def preview(schedule: Schedule, now: datetime, count: int) -> tuple[Upcoming, ...]:
     """The next ``count`` nominal times, those that will not fire among them; fewer when the schedule ends before.
 
-    A paused schedule shows what it would have from ``now`` on. One that waits for a run's end has none yet.
+    A paused schedule shows what it would have from ``now`` on. One that waits for a run's end has none yet. Of those that
+    are overdue only the first is shown.
     """
     upcoming: list[Upcoming] = []
     limit = schedule.policy.max_runs
@@ -46,7 +47,7 @@ def preview(schedule: Schedule, now: datetime, count: int) -> tuple[Upcoming, ..
         else:
             runs += 1
         upcoming.append(Upcoming(instant, nominals.due_at(instant), reason))
-        instant = nominals.next_after(instant)
+        instant = nominals.next_after(max(instant, now))
     return tuple(upcoming)
 
 
@@ -63,7 +64,12 @@ def previous_times(schedule: Schedule, now: datetime, count: int) -> tuple[datet
 def _first(schedule: Schedule, now: datetime) -> datetime | None:
     held = schedule.next_nominal_at
     if schedule.status is ScheduleStatus.ACTIVE:
-        return schedule.excluded_from or held
+        excluded_from = schedule.excluded_from
+        if excluded_from is None or held is None:
+            return held
+        # Of the excluded stretch before the next fire, what has passed is no time to come.
+        coming = excluded_from if excluded_from > now else schedule.nominals.next_after(now)
+        return held if coming is None else min(coming, held)
     if schedule.status is ScheduleStatus.PAUSED:
         return held if held is not None and held > now else schedule.nominals.next_after(now)
     return None

@@ -1,16 +1,27 @@
-"""What the end of a run does to its schedule's record: it frees the slot that the overlap policy counts. Pure.
+"""How a run ends as its schedule's record has it. Pure.
 
-The workers tell the ends of tracked runs (`naq.plan.Fire.tracked`), and failures, which are counted for every schedule.
+`run_ended`: what the end of a run does to the record; it frees the slot that the overlap policy counts. The workers tell
+the ends of tracked runs (`naq.plan.Fire.tracked`), and failures, which are counted for every schedule.
+
+`superseded`: whether the record says that a run is to end, because a newer one takes its place.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 
-from naq.job import JobStatus
+from naq.job import JobStatus, QueuedJob
 from naq.schedule import Schedule, ScheduleStatus, after_end, aimed, settled
 
-__all__ = ["run_ended"]
+__all__ = ["Superseded", "run_ended", "superseded"]
+
+
+class Superseded(StrEnum):
+    """Why a run is to end."""
+
+    GIVEN_UP = "the schedule has given this run up for a newer one (overlap policy)"
+    ASKED_TO_STOP = "the schedule is due again and waits for this run to stop (overlap policy)"
 
 
 def run_ended(schedule: Schedule, job_id: str, outcome: JobStatus, now: datetime) -> Schedule | None:
@@ -34,3 +45,21 @@ def run_ended(schedule: Schedule, job_id: str, outcome: JobStatus, now: datetime
     if not open_runs and after.next_nominal_at is None and (following := after_end(after, now)) is not None:
         after = aimed(after, following)
     return settled(after, now) if after.status is ScheduleStatus.ACTIVE else after
+
+
+def superseded(schedule: Schedule, revision: int, run: QueuedJob) -> Superseded | None:
+    """Why an attempt that has not ended is to end, as the schedule's record at ``revision`` says; ``None``: it may go on.
+
+    It holds whichever of the later records is read, and whatever the policy is by then: a run is listed from its fire on,
+    and once it is not, it never is again. Nothing is said of runs that are not tracked, from a record that is older than
+    the fire (of a replica that lags, or from a backup), and from one of another life of the schedule. A run that is not
+    listed may also have ended in the hands of another worker; the caller sees to that.
+    """
+    if not run.tracked or revision <= run.planned_from:
+        return None
+    if run.schedule_created_at not in (None, schedule.created_at):
+        return None
+    listed = next((each for each in schedule.open_runs if each.job_id == run.job_id), None)
+    if listed is None:
+        return Superseded.GIVEN_UP
+    return Superseded.ASKED_TO_STOP if listed.asked_to_stop else None

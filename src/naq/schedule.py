@@ -32,7 +32,7 @@ from naq.job import JobSpec
 from naq.nominal import TICK, Nominals, next_nominal
 from naq.policy import Coalesce, IfExists, Overlap, Policy
 from naq.timing.instants import Instant
-from naq.timing.triggers import AnyOf, FixedDelay, Once, Trigger
+from naq.timing.triggers import FixedDelay, Once, Trigger, unbound
 
 __all__ = [
     "Backfill",
@@ -83,6 +83,8 @@ class OpenRun(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     job_id: str
     nominal_at: Instant
     fired_at: Instant
+    asked_to_stop: bool = False
+    """``overlap=cancel_other`` wants it to end: a nominal time waits for that."""
 
 
 class Backfill(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -365,18 +367,6 @@ def replaced(old: Schedule, new: Schedule, now: datetime) -> Schedule | None:
         note=new.note,
         declared_in=new.declared_in,
     )
-
-
-def unbound(trigger: Trigger, created_at: datetime) -> Trigger:
-    """The trigger without what `bound` took from the time of creation."""
-    if isinstance(trigger, AnyOf):
-        return AnyOf(tuple(unbound(part, created_at) for part in trigger.triggers))
-    for name in ("anchor", "first_at", "start", "dtstart"):
-        if getattr(trigger, name, None) is not None:
-            bare: Trigger = msgspec.structs.replace(trigger, **{name: None})
-            if bare.bound(created_at) == trigger:
-                return bare
-    return trigger
 
 
 def _rebound(schedule: Schedule, trigger: Trigger, now: datetime) -> Trigger:

@@ -1,4 +1,8 @@
-"""A stream's backup and its return, as ``nats stream backup`` and ``nats stream restore`` do it."""
+"""A stream's backup and its return, as ``nats stream backup`` and ``nats stream restore`` do it.
+
+Nothing may be written meanwhile. Of a stream that keeps one message of a subject, nats-server 2.15.1 makes a backup in
+which a subject that was overwritten meanwhile may have no message at all.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import Any
 from naq.services.connection import ConnectionService
 from naq.services.protocol import encode_publish
 
-__all__ = ["Backup", "back_up", "restore"]
+__all__ = ["Backup", "WrittenMeanwhile", "back_up", "restore"]
 
 CHUNK = 64 * 1024
 
@@ -23,8 +27,17 @@ class Backup:
     chunks: tuple[bytes, ...]
 
 
+class WrittenMeanwhile(Exception):
+    """The backup is none: somebody wrote."""
+
+    def __init__(self, backup: Backup) -> None:
+        super().__init__(backup.config["name"])
+        self.backup = backup
+
+
 async def back_up(connection: ConnectionService, stream: str) -> Backup:
-    """Read a whole stream."""
+    """Read a whole stream. Raises `WrittenMeanwhile`."""
+    before = await _last_revision(connection, stream)
     frames: asyncio.Queue[tuple[bytes, bytes]] = asyncio.Queue()
     client = connection.client
     inbox = client.new_inbox()
@@ -40,7 +53,14 @@ async def back_up(connection: ConnectionService, stream: str) -> Backup:
             if frame[0]:
                 await client.send(encode_publish(frame[0].decode(), b""))
     await subscription.unsubscribe()
-    return Backup(answer["config"], answer["state"], tuple(chunks))
+    backup = Backup(answer["config"], answer["state"], tuple(chunks))
+    if await _last_revision(connection, stream) != before:
+        raise WrittenMeanwhile(backup)
+    return backup
+
+
+async def _last_revision(connection: ConnectionService, stream: str) -> int:
+    return int((await connection.api(f"STREAM.INFO.{stream}"))["state"]["last_seq"])
 
 
 async def restore(connection: ConnectionService, stream: str, backup: Backup) -> None:

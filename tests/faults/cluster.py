@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -70,10 +69,5 @@ async def cluster_fleet(directory: Path, names: Sequence[str] = ("one", "two")) 
                 cluster=cluster,
                 settings=settings,
             )
-            try:
-                for name in names:
-                    await made.start_scheduler(name)
+            async with made.running(names):
                 yield made
-            finally:
-                await made.kill()
-    gc.collect()  # nats-py leaves transports of failed reconnects behind, which must be closed while there is a loop

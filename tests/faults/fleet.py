@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -105,6 +104,18 @@ class Processes:
             for name, (anchor, every) in self.targets.items()
         }
 
+    @asynccontextmanager
+    async def running(self, names: Sequence[str]) -> AsyncIterator[None]:
+        """Start these schedulers, one after the other; at the end all processes are killed, those started since too."""
+        try:
+            for name in names:
+                await self.start_scheduler(name)
+            yield
+        finally:
+            for proxy in self.proxies.values():
+                proxy.heal()
+            await self.kill()
+
     async def kill(self) -> None:
         """End all processes but the server."""
         await asyncio.gather(*(process.kill() for process in (*self.schedulers.values(), *self.workers.values())))
@@ -157,12 +168,5 @@ async def fleet(
                 proxies=proxies,
                 server=server,
             )
-            try:
-                for name in names:
-                    await made.start_scheduler(name)
+            async with made.running(names):
                 yield made
-            finally:
-                for proxy in proxies.values():
-                    proxy.heal()
-                await made.kill()
-    gc.collect()  # nats-py leaves transports of failed reconnects behind, which must be closed while there is a loop

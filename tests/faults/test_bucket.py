@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from naq.services.kv_stores import bucket_config
 from naq.services.streams import StreamService
-from tests.faults.backup import back_up, restore
+from tests.faults.backup import Backup, WrittenMeanwhile, back_up, restore
 from tests.faults.fleet import Fleet, fleet, now
 from tests.faults.report import Reports
 
@@ -30,6 +31,21 @@ async def delete(those: Fleet) -> None:
     """Delete the bucket; returns when everybody has had the time to notice, and has told."""
     assert await streams(those).delete("KV_naq")
     await those.schedules.clock.sleep(AWAY)
+
+
+async def back_up_at_rest(those: Fleet) -> Backup:
+    """A backup made while nobody writes: the schedulers are frozen, and what they had sent is taken in."""
+    for process in those.schedulers.values():
+        process.signal(signal.SIGSTOP)
+    while True:
+        try:
+            backup = await back_up(streams(those).connection, "KV_naq")
+            break
+        except WrittenMeanwhile:
+            continue
+    for process in those.schedulers.values():
+        process.signal(signal.SIGCONT)
+    return backup
 
 
 async def told(those: Fleet, since: datetime) -> Counter[str]:
@@ -78,7 +94,7 @@ async def test_a_bucket_that_was_deleted_and_restored_from_a_backup(tmp_path: Pa
     """The schedules go on from where the backup has them: what was fired since is due again, and is fired."""
     async with fleet(tmp_path) as those:
         await those.load(COUNT)
-        backup = await back_up(streams(those).connection, "KV_naq")
+        backup = await back_up_at_rest(those)
         await those.recorder.until_nominal(now())
         struck_at = now()
         await delete(those)

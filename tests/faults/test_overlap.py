@@ -19,6 +19,7 @@ from naq.history import HistoryRecord
 from naq.job import Job, JobStatus
 from naq.job_records import JobInfo
 from naq.policy import Overlap
+from naq.run_end import Superseded
 from naq.services.base import ServiceManager
 from naq.services.jobs import JobService
 from tests.faults.fleet import Fleet, fleet, now
@@ -29,6 +30,7 @@ TIMES = 12
 """Nominal times of each schedule, a second apart."""
 TAKES = 1.6
 STOPPED = (Overlap.CANCEL_OTHER, Overlap.TERMINATE_OTHER)
+REASONS = {Overlap.CANCEL_OTHER: Superseded.ASKED_TO_STOP, Overlap.TERMINATE_OTHER: Superseded.GIVEN_UP}
 TRACKED = [overlap for overlap in Overlap if overlap is not Overlap.ALLOW_ALL]
 ONE_AT_A_TIME = (Overlap.SKIP, Overlap.BUFFER_ONE, Overlap.BUFFER_ALL, Overlap.CANCEL_OTHER)
 
@@ -75,7 +77,7 @@ async def create(world: Fleet, path: Path) -> list[datetime]:
 
 
 async def kill_the_leader_while_runs_are_open(world: Fleet) -> set[str]:
-    """Kill it once every schedule has fired and all that track their runs have one open; the ids of those."""
+    """Kill it once every schedule has fired and all that track their runs have one open; what was open while nobody led."""
     open_runs: set[str] = set()
 
     async def all_open() -> bool:
@@ -86,11 +88,14 @@ async def kill_the_leader_while_runs_are_open(world: Fleet) -> set[str]:
 
     await until(all_open)
     struck_at = now()
-    leader = world.schedulers[world.recorder.leader]
+    name = world.recorder.leader
+    leader = world.schedulers[name]
     leader.signal(signal.SIGKILL)
     await leader.ended()
     await world.goes_on(struck_at)
-    return open_runs
+    # Between the look and the blow it may have fired once more.
+    fired_last = {job.schedule_id: job.job_id for _, job in world.recorder.fires if job.enqueued_by == name}
+    return open_runs | set(fired_last.values())
 
 
 async def at_rest(world: Fleet) -> None:
@@ -172,3 +177,45 @@ def one_after_the_other(infos: Sequence[JobInfo]) -> bool:
         before.ended_at is not None and after.enqueued_at is not None and before.ended_at <= after.enqueued_at
         for before, after in pairwise(infos)
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("overlap", STOPPED)
+async def test_a_leader_dies_between_its_decision_and_telling_the_worker(tmp_path: Path, overlap: Overlap) -> None:
+    """The decision is committed, and nobody tells: the worker ends the run before by itself, and the newer one goes on."""
+    path = tmp_path / "marks"
+    async with fleet(tmp_path, ()) as world:
+        fatal = await world.start_scheduler("fatal", module="tests.faults.untold")
+        await world.recorder.until(lambda: world.recorder.leader == "fatal")
+        await world.start_scheduler("next")
+        await world.start_worker("worker")
+        form = {"type": "interval", "interval": 2, "max_runs": 2, "overlap": overlap}
+        await world.schedules.schedule_job(
+            Job(func="tests.faults.jobs:linger", args=[str(path), 15.0]), form, schedule_id="s"
+        )
+        await fatal.ended()
+        async with ServiceManager({"nats_url": world.server.url}) as services:
+            jobs = await services.get_service(JobService)
+
+            async def both_ended() -> bool:
+                return [info.status.ended for info in await jobs.list_jobs(schedule_id="s")] == [True, True]
+
+            await until(both_ended, 60)
+            before, newer = sorted(await jobs.list_jobs(schedule_id="s"), key=lambda info: info.job_id)
+
+            async def told() -> bool:
+                return len(await jobs.history.history("s")) == 2
+
+            await until(told)
+            reasons = {record.job_id: record.reason for record in await jobs.history.history("s")}
+        record = await world.schedules.schedules.get("s")
+        found = marks(path)
+    assert (before.status, newer.status) == (JobStatus.CANCELLED, JobStatus.COMPLETED)
+    assert reasons == {before.job_id: REASONS[overlap], newer.job_id: None}
+    assert [(mark.what, mark.job_id) for mark in found] == [
+        ("start", before.job_id),
+        ("start", newer.job_id),
+        ("end", newer.job_id),
+    ]
+    assert record is not None
+    assert (record.status, record.open_runs, record.buffered, record.error_count) == ("completed", (), (), 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -272,7 +271,6 @@ async def test_a_run_whose_worker_died_before_the_schedule_knew_of_its_end_is_cl
 async def own_server(tmp_path: Path) -> AsyncIterator[NatsServer]:
     async with NatsServer(tmp_path / "nats") as server:
         yield server
-    gc.collect()  # nats-py leaves transports of failed reconnects behind, which must be closed while there is a loop
 
 
 @pytest.mark.parametrize("kill", [False, True])

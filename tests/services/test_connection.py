@@ -201,8 +201,36 @@ async def test_a_watch_goes_on_after_a_restart_of_the_server(tmp_path: Path) -> 
 def test_nats_py_still_has_what_the_raw_client_touches() -> None:
     client = RawClient()
     assert isinstance(client._ps, Parser)
-    for name in ("_process_msg", "_send_command", "_flush_pending", "_sid"):
+    for name in ("_process_msg", "_send_command", "_flush_pending", "_sid", "_connect_to_server", "_transport"):
         assert hasattr(client, name), f"nats-py has no {name} any more: see naq.services.client"
+
+
+async def test_a_failed_attempt_to_reconnect_leaves_no_socket_open() -> None:
+    """The second connection is greeted with what makes no sense. It must be closed, not left to the garbage collector,
+    whose warning would fail this test."""
+    writers: list[asyncio.StreamWriter] = []
+    restored = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        writer.write(b"?\r\n" if len(writers) == 2 else b'INFO {"version":"2.12.1"}\r\n')
+        while line := await reader.readline():
+            if line == b"PING\r\n":
+                writer.write(b"PONG\r\n")
+        writer.close()
+
+    async def on_restored() -> None:
+        restored.set()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        client = RawClient()
+        await client.connect(f"nats://127.0.0.1:{port}", reconnected_cb=on_restored, reconnect_time_wait=0)
+        writers[0].close()
+        await restored.wait()
+        assert len(writers) == 3
+        await client.close()
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 20, 1000])

@@ -443,7 +443,7 @@ def test_figures_add_up() -> None:
     tally = Tally()
     tally.add(check(schedule(), ALL))
     tally.add(check(schedule(runs=4), WITHOUT_3))
-    tally.add(judging.judge_unreadable("bad", "rubbish"))
+    tally.add(judging.quarantined("bad", "rubbish"))
     tally.absent.append("gone")
     verdict = tally.verdict(at(0), at(5.5))
     assert (verdict.figures.schedules, verdict.figures.fired, verdict.figures.lost) == (3, 9, 1)

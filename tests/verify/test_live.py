@@ -26,7 +26,7 @@ from naq.services.results import ResultService
 from naq.services.scheduler import SchedulerService
 from naq.services.verifying import VerifyService
 from naq.services.worker import WorkerService
-from naq.timing.triggers import Interval
+from naq.timing.triggers import Cron, Interval
 from naq.verify.verdict import Kind, Verdict
 from naq.wire import decode, encode
 from tests.jobs.conftest import FUNCTIONS, until
@@ -197,12 +197,15 @@ async def test_a_schedule_that_nobody_leads_is_overdue(world: World) -> None:
     assert patient.figures.waiting >= verdict.figures.overdue
 
 
-async def test_a_record_that_cannot_be_read_is_told_and_the_others_are_judged(world: World) -> None:
+async def test_a_record_that_cannot_be_read_or_planned_is_told_and_the_others_are_judged(world: World) -> None:
     await world.scheduler.schedule_job(JOB, {"type": "interval", "interval": 3600}, schedule_id="good")
     await world.kv.put(schedule_key("bad"), b"rubbish")
+    good = await world.record("good")
+    nowhere = good.evolve(schedule_id="nowhere", trigger=Cron("0 9 * * *", "Mars/Base"))
+    await world.put(nowhere)
     verdict = await world.verify()
-    assert kinds(verdict) == [(Kind.QUARANTINED, "bad", 0)]
-    assert verdict.figures.schedules == 2
+    assert sorted(kinds(verdict)) == [(Kind.QUARANTINED, "bad", 0), (Kind.QUARANTINED, "nowhere", 0)]
+    assert verdict.figures.schedules == 3
     assert kinds(await world.verify("bad")) == [(Kind.QUARANTINED, "bad", 0)]
 
 

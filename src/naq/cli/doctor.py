@@ -14,9 +14,11 @@ from naq.cli import render
 from naq.cli.context import FAILED, JsonOption, Options, options_of, run, service
 from naq.clock import SystemClock
 from naq.events import Event
+from naq.services.base import ServiceManager
 from naq.services.checkup import Finding, Level, check_up
 from naq.services.events import EventService
 from naq.services.kv_stores import KVStoreService
+from naq.services.leadership import find_leader
 from naq.timing.duration import parse_duration
 from naq.wire import plain
 
@@ -68,9 +70,10 @@ def leader(context: typer.Context, as_json: JsonOption = False) -> None:
 
 
 async def _lease(options: Options) -> dict[str, Any] | None:
-    async with service(options, KVStoreService) as store:
-        lease = await store.read_lease()
-    if lease is None or not lease.held:
+    async with ServiceManager(options.settings) as services:
+        store = await services.get_service(KVStoreService)
+        lease = await find_leader(store, store.connection, SystemClock().now())
+    if lease is None:
         return None
     return {
         "instance_id": lease.instance_id,

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 import typer
 
 from naq.cli import render
 from naq.cli.context import FAILED, JsonOption, Options, absent, examples, options_of, run, service
+from naq.cli.schedule_history import attempt_rows
 from naq.clock import SystemClock
 from naq.exceptions import InvalidInput
-from naq.job_records import DeadJob, JobInfo, WorkerInfo
+from naq.job_accounts import attempt_text, failure, how_far, span
+from naq.job_records import DeadJob, JobInfo, WorkerInfo, plain_form
+from naq.names import schedule_id_of
+from naq.services.accounts import AccountService, JobReport
+from naq.services.base import ServiceManager
 from naq.services.jobs import JobService
 from naq.timing.duration import parse_duration
 
@@ -62,52 +68,74 @@ def ls(
         (
             info.job_id,
             render.status(str(info.status)),
-            info.func,
-            info.queue,
             str(info.attempt),
             render.ago(info.enqueued_at, now),
-            "-" if info.duration is None else f"{info.duration.total_seconds():.3f} s",
+            "-" if info.duration is None else span(info.duration),
+            info.queue,
+            info.func,
         )
         for info in found
     )
-    headings = ("id", "status", "function", "queue", "attempt", "enqueued", "took")
-    render.show_table("", headings, rows, "there are no such jobs")
+    headings = ("id", "status", "attempt", "enqueued", "took", "queue", "function")
+    render.show_told("", headings, rows, "there are no such jobs", below=2)
 
 
 @app.command(epilog=examples("naq job show daily-report/20261124T080000Z"))
 def show(context: typer.Context, job_id: IdArgument, as_json: JsonOption = False) -> None:
-    """One job: where it is in its life, what it returned, or why it failed."""
-    info = ask(context, lambda jobs: jobs.get(job_id))
-    if info is None:
-        raise absent(job_id, "there is no such job, or its result is no longer kept")
+    """One job: where it is in its life and why it is not further, what it returned, or why it failed."""
+    report, near = run(_report(options_of(context), job_id))
+    if report is None:
+        schedule_id = schedule_id_of(job_id)
+        hint = f"; naq schedule history {schedule_id} tells what became of its runs" if schedule_id else ""
+        hint = f"; did you mean {near!r}?" if near else hint
+        raise absent(job_id, f"there is no such job, or its result is no longer kept{hint}")
     if as_json:
-        render.show_json(info.to_dict())
+        form = {"job_id": job_id} if report.info is None else report.info.to_dict()
+        attempts = [record.to_dict() for record in report.attempts]
+        render.show_json({**form, "why": report.account.to_dict(), "attempts": attempts})
         return
-    render.show_fields(info.job_id, _fields(info))
+    said = [("so far", report.account.found), ("do", report.account.remedy)]
+    known = [] if report.info is None else _fields(report.info, SystemClock().now())
+    render.show_fields(job_id, [*known[:1], *said, *known[1:]])
+    if report.attempts:
+        times = render.TimeColumns.of(record.started_at or record.at for record in report.attempts)
+        headings = ("attempt", *times.headings, "outcome", "took", "worker", "why")
+        render.show_told("attempts", headings, attempt_rows(report.attempts, times), "")
 
 
-def _fields(info: JobInfo) -> list[tuple[str, Any]]:
-    failure = f"{info.error_type}: {info.error}" if info.error_type else info.error
+async def _report(options: Options, job_id: str) -> tuple[JobReport | None, str | None]:
+    """The report, and if there is none the id that was probably meant."""
+    async with ServiceManager(options.settings) as services:
+        accounts = await services.get_service(AccountService)
+        report = await accounts.job(job_id)
+        return report, await accounts.near_job(job_id) if report is None else None
+
+
+def _fields(info: JobInfo, now: datetime) -> list[tuple[str, Any]]:
+    failed_with = None if info.error_type is None else failure(info.error_type, info.error)
     return [
         ("status", render.status(str(info.status))),
-        ("why", info.reason),
         ("function", info.func),
         ("queue", info.queue),
-        ("attempt", f"{info.attempt} of {1 + info.retries}"),
+        ("attempt", attempt_text(info).removeprefix("attempt ")),
         ("schedule", info.schedule_id),
-        ("nominal time", None if info.nominal_at is None else render.both_times(info.nominal_at)),
-        ("enqueued", None if info.enqueued_at is None else render.both_times(info.enqueued_at)),
-        ("due", None if info.due_at is None else render.both_times(info.due_at)),
-        ("started", None if info.started_at is None else render.both_times(info.started_at)),
-        ("ended", None if info.ended_at is None else render.both_times(info.ended_at)),
-        ("took", None if info.duration is None else f"{info.duration.total_seconds():.3f} s"),
+        ("nominal time", _time(info.nominal_at, now)),
+        ("enqueued", _time(info.enqueued_at, now)),
+        ("due", _time(info.due_at, now)),
+        ("started", _time(info.started_at, now)),
+        ("ended", _time(info.ended_at, now)),
+        ("took", None if info.duration is None else span(info.duration)),
         ("worker", info.worker_id),
         ("waits for", ", ".join(info.depends_on)),
-        ("progress", info.progress),
+        ("progress", how_far(info)),
         ("returned", info.value),
-        ("failed with", failure),
-        ("traceback", info.traceback),
+        ("failed with", failed_with),
+        ("traceback", (info.traceback or "").rstrip()),
     ]
+
+
+def _time(instant: datetime | None, now: datetime) -> str | None:
+    return None if instant is None else f"{render.both_times(instant)}  {render.ago(instant, now)}"
 
 
 @app.command(epilog=examples("naq job retry report-1", "naq job retry --all --queue mail"))
@@ -145,10 +173,10 @@ def dead(
         render.show_json([_dead_form(each) for each in found])
         return
     rows = (
-        (each.job_id, str(each.reason), render.local(each.died_at), f"{each.error_type or ''}: {each.error or ''}")
+        (each.job_id, str(each.reason), render.local(each.died_at), failure(each.error_type, each.error))
         for each in found
     )
-    render.show_table("", ("id", "why", "when", "error"), rows, "there are no dead letters")
+    render.show_told("", ("id", "why", "when", "error"), rows, "there are no dead letters")
 
 
 def _dead_form(each: DeadJob) -> dict[str, Any]:
@@ -207,11 +235,49 @@ def show_queue(
 ) -> None:
     """How many jobs wait and run in a queue."""
     info = ask(context, lambda jobs: jobs.queue_info(queue))
-    form = {name: getattr(info, name) for name in info.__struct_fields__ if name != "v"}
     if as_json:
-        render.show_json(form)
-    else:
-        render.show_fields(queue, form.items())
+        render.show_json(plain_form(info))
+        return
+    limits = info.limits
+    render.show_fields(
+        queue,
+        [
+            ("waiting", info.waiting),
+            ("in hand", info.in_hand),
+            ("workers", info.workers),
+            ("at once", limits.max_concurrent),
+            ("rate", None if limits.rate is None else f"{limits.rate:g} starts a second"),
+            ("paused", "yes: nothing is handed out" if limits.paused else None),
+        ],
+    )
+
+
+@queues.command(
+    "limit", epilog=examples("naq queue limit mail --max-concurrent 5 --rate 2", "naq queue limit mail --pause")
+)
+def limit_queue(
+    context: typer.Context,
+    queue: Annotated[str, typer.Argument(metavar="QUEUE", help="The queue.")],
+    max_concurrent: Annotated[int | None, typer.Option("--max-concurrent", help="Jobs at once; 0: no limit.")] = None,
+    rate: Annotated[float | None, typer.Option("--rate", help="Starts a second; 0: no limit.")] = None,
+    pause: Annotated[
+        bool | None,
+        typer.Option("--pause/--resume", help="Hand nothing of it to any worker, or go on.", show_default=False),
+    ] = None,
+) -> None:
+    """Set the limits of a queue for all workers; those that are not given stay."""
+
+    async def change(jobs: JobService) -> None:
+        known = await jobs.queues.limits(queue)
+        await jobs.set_queue_limits(
+            queue,
+            max_concurrent=known.max_concurrent if max_concurrent is None else max_concurrent or None,
+            rate=known.rate if rate is None else rate or None,
+            paused=known.paused if pause is None else pause,
+        )
+
+    ask(context, change)
+    print(f"{queue}: limits set")
 
 
 def workers(context: typer.Context, as_json: JsonOption = False) -> None:

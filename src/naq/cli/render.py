@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +18,7 @@ from naq.timing.duration import duration_text
 
 __all__ = [
     "STATUS_STYLES",
+    "TimeColumns",
     "ago",
     "both_times",
     "instant",
@@ -23,12 +26,16 @@ __all__ = [
     "show_fields",
     "show_json",
     "show_table",
+    "show_told",
     "status",
     "utc",
     "wait",
 ]
 
 UNFOLDED = 10_000
+ROOM = 36
+"""Columns of a terminal that are enough for what may be folded."""
+GAP = 3
 STATUS_STYLES = {
     "active": "green",
     "paused": "yellow",
@@ -36,6 +43,9 @@ STATUS_STYLES = {
     "cancelled": "dim",
     "quarantined": "bold red",
     "failed": "bold red",
+    "missed": "yellow",
+    "abandoned": "yellow",
+    "retried": "yellow",
     "running": "green",
     "queued": "blue",
     "deferred": "magenta",
@@ -55,8 +65,10 @@ def show_json(document: Any) -> None:
     print(json.dumps(document, indent=2, default=str))
 
 
-def show_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str | Text]], empty: str) -> None:
-    """A table, or one line that says there is nothing."""
+def show_table(
+    title: str, headings: Sequence[str], rows: Iterable[Sequence[str | Text]], empty: str, unfolded: int = 0
+) -> None:
+    """A table, or one line that says there is nothing. The first ``unfolded`` columns are not squeezed."""
     table = Table(
         title=_plain(title) if title else None,
         title_justify="left",
@@ -65,13 +77,49 @@ def show_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str 
         show_edge=False,
         pad_edge=False,
     )
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
+    for number, heading in enumerate(headings):
+        table.add_column(heading, overflow="fold", no_wrap=number < unfolded)
     for row in rows:
         table.add_row(*map(_plain, row))
     if title:
         console().print()
     console().print(table if table.row_count else empty)
+
+
+def show_told(
+    title: str, headings: Sequence[str], rows: Iterable[Sequence[str | Text]], empty: str, below: int = 1
+) -> None:
+    """As `show_table`, and no cell is squeezed but the last ``below`` of each row: those are folded, or stand beneath the
+    row where the terminal leaves no `ROOM` for them."""
+    found = [[_plain(cell) for cell in row] for row in rows]
+    longest = [max(map(cell_width, column)) for column in zip(*found, strict=True)]
+    widths = [max(width, len(name)) for width, name in zip(longest, headings, strict=False)]
+    kept = len(headings) - below
+    needed = sum(width + GAP for width in widths[:kept])
+    if not found or needed + min(ROOM, sum(widths[kept:])) + GAP * below <= console().width:
+        show_table(title, headings, found, empty, kept)
+        return
+    out = console()
+    if title:
+        out.print("\n" + title, style="italic")
+    out.print(_line([Text(name) for name in headings[:kept]], widths[:kept]), style="bold", soft_wrap=True)
+    for row in found:
+        out.print(_line(row[:kept], widths[:kept]), soft_wrap=True)
+        beneath = Text("  ").join(cell for cell in row[kept:] if cell)
+        if beneath:
+            out.print(Padding(beneath, (0, 0, 0, 4)))
+
+
+def cell_width(text: Text) -> int:
+    """How wide a text is on a terminal: its widest line."""
+    return max((line.cell_len for line in text.split()), default=0)
+
+
+def _line(cells: Sequence[Text], widths: Sequence[int]) -> Text:
+    parts = [cell + " " * (width - cell.cell_len) for cell, width in zip(cells, widths, strict=True)]
+    whole = Text("  ").join(parts)
+    whole.rstrip()
+    return whole
 
 
 def show_fields(title: str, fields: Iterable[tuple[str, Any]]) -> None:
@@ -114,12 +162,34 @@ def utc(value: float | datetime | None) -> str:
     return "-" if found is None else found.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def both_times(value: float | datetime | None) -> str:
-    """Local time, and UTC where that is another."""
+def both_times(value: float | datetime | None, zone: tzinfo | None = None) -> str:
+    """The time in a zone (this machine's by default), and UTC where that is another."""
     found = instant(value)
     if found is None:
         return "-"
-    return local(found) if found.astimezone().utcoffset() == timedelta(0) else f"{local(found)}  ({utc(found)} UTC)"
+    is_utc = found.astimezone(zone).utcoffset() == timedelta(0)
+    return local(found, zone) if is_utc else f"{local(found, zone)}  ({utc(found)} UTC)"
+
+
+@dataclass(frozen=True, slots=True)
+class TimeColumns:
+    """How the times of one table are shown: in a zone, and in UTC beside it unless that is the same."""
+
+    zone: tzinfo | None
+    """``None``: this machine's."""
+    headings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, instants: Iterable[datetime], name: str = "local", zone: tzinfo | None = None) -> TimeColumns:
+        """The columns for these instants; ``name`` is the zone's."""
+        is_utc = all(each.astimezone(zone).utcoffset() == timedelta(0) for each in instants)
+        if is_utc:
+            return cls(zone, ("UTC" if zone is None else name,))
+        return cls(zone, (name, "UTC"))
+
+    def cells(self, instant: datetime) -> tuple[str, ...]:
+        """One instant's cells."""
+        return (local(instant, self.zone), utc(instant))[: len(self.headings)]
 
 
 def wait(value: float | datetime | None, now: datetime) -> Text:

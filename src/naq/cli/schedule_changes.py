@@ -8,7 +8,8 @@ import typer
 
 from naq.cli.context import absent, actor, examples, options_of, run, service
 from naq.cli.forms import pairs, trigger_form
-from naq.cli.schedules import NO_SCHEDULE, IdArgument, app
+from naq.cli.schedule_history import app
+from naq.cli.schedules import NO_SCHEDULE, IdArgument
 from naq.services.schedules import ScheduleService
 
 __all__ = ["app"]

@@ -1,28 +1,27 @@
-"""``naq schedule add, ls, show, history, next, explain``: schedules made and looked at."""
+"""``naq schedule add, ls, next, explain``: schedules made, and what they will do."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from naq.cli import render
 from naq.cli.context import JsonOption, Options, absent, actor, examples, options_of, run, service
 from naq.cli.forms import arguments, pairs, trigger_form
 from naq.clock import SystemClock
-from naq.history import HistoryRecord
 from naq.job import Job
+from naq.job_accounts import NOBODY_LEADS, START_SCHEDULER
 from naq.preview import Upcoming
-from naq.services.base import ServiceManager
-from naq.services.history import HistoryService
+from naq.services.accounts import AccountService
 from naq.services.schedules import ScheduleService
 from naq.specification import parse_schedule
-from naq.timing.triggers import Trigger, dst_mark
+from naq.timing.triggers import AnyOf, Trigger, dst_mark
 from naq.timing.zones import get_zone
 
-__all__ = ["NO_SCHEDULE", "IdArgument", "app"]
+__all__ = ["DEFAULT_COUNT", "NO_SCHEDULE", "Coming", "CountOption", "IdArgument", "app", "zone_of"]
 
 app = typer.Typer(no_args_is_help=True, help="Create, look at and change schedules.")
 
@@ -30,15 +29,6 @@ IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The schedule's id
 CountOption = Annotated[int, typer.Option("--count", "-n", min=1, max=1000, help="How many.")]
 DEFAULT_COUNT = 10
 NO_SCHEDULE = "there is no such schedule"
-QUARANTINED = "quarantined"
-SHOWN_AHEAD = 5
-COUNTERS = {
-    "runs": "runs",
-    "manual_runs": "by hand",
-    "missed": "missed",
-    "skipped": "skipped",
-    "error_count": "failed",
-}
 
 
 @app.command(
@@ -90,7 +80,7 @@ def ls(
     as_json: JsonOption = False,
 ) -> None:
     """List schedules, newest first."""
-    found = run(_ls(options_of(context), status))
+    found, leader = run(_ls(options_of(context), status))
     if as_json:
         render.show_json(found)
         return
@@ -98,26 +88,31 @@ def ls(
     rows = (
         (
             entry["schedule_id"],
-            render.status(QUARANTINED if QUARANTINED in entry else entry["status"]),
-            entry.get("description") or entry.get("reason", ""),
-            _job_name(entry),
+            render.status(entry["status"]),
             render.wait(entry["next_run_at"], now),
             render.ago(entry.get("last_run_at"), now),
+            render.status(entry["last_outcome"] or "-"),
             str(entry.get("runs", "-")),
+            entry.get("description") or entry.get("reason", ""),
+            _job_name(entry),
         )
         for entry in found
     )
-    headings = ("id", "status", "when", "job", "next run", "last run", "runs")
-    render.show_table("", headings, rows, "there are no schedules" if status is None else f"none is {status}")
+    headings = ("id", "status", "next run", "last run", "outcome", "runs", "when", "job")
+    empty = "there are no schedules" if status is None else f"none is {status}"
+    render.show_told("", headings, rows, empty, below=2)
+    if found and leader is None:
+        print(f"\n{NOBODY_LEADS}. {START_SCHEDULER.capitalize()}")
 
 
 def _job_name(entry: dict[str, Any]) -> str:
     return str(entry["job"]["func"]) if "job" in entry else "-"
 
 
-async def _ls(options: Options, status: str | None) -> list[dict[str, Any]]:
-    async with service(options, ScheduleService) as schedules:
-        return await schedules.list_schedules(status)
+async def _ls(options: Options, status: str | None) -> tuple[list[dict[str, Any]], str | None]:
+    """The schedules, and who leads."""
+    async with service(options, AccountService) as accounts:
+        return await accounts.schedules(status), await accounts.leader()
 
 
 @dataclass(frozen=True)
@@ -143,112 +138,33 @@ class Coming:
         found = dst_mark(self.trigger, each.nominal_at)
         return None if found is None else str(found)
 
-    def show(self) -> None:
+    def show(self, now: datetime) -> None:
         """In the schedule's own zone, where it has one: that is where its times are plain."""
-        name = getattr(self.trigger, "tz", None)
-        zone = get_zone(name).info if name else None
+        times = render.TimeColumns.of((each.nominal_at for each in self.times), *zone_of(self.trigger))
         rows = []
         for each in self.times:
             why = "" if each.reason is None else f"will not fire: {each.reason}"
             moved = f"DST: {mark}" if (mark := self.mark(each)) else ""
             late = each.due_at - each.nominal_at
             jitter = f"due {late.total_seconds():.1f} s later" if late else ""
-            remark = "; ".join(filter(None, (why, moved, jitter)))
-            rows.append((render.local(each.nominal_at, zone), render.utc(each.nominal_at), remark))
-        render.show_table("next times", (name or "local", "UTC", ""), rows, "no next time")
+            overdue = "overdue" if each.due_at < now else ""
+            remark = "; ".join(filter(None, (overdue, why, moved, jitter)))
+            rows.append((*times.cells(each.nominal_at), remark))
+        render.show_told("next times", (*times.headings, ""), rows, "no next time")
 
 
-@app.command(epilog=examples("naq schedule show daily-report", "naq schedule show daily-report --json"))
-def show(context: typer.Context, schedule_id: IdArgument, as_json: JsonOption = False) -> None:
-    """One schedule: when next, what happened the last 10 times, and why not."""
-    entry, coming, records = run(_show(options_of(context), schedule_id))
-    if entry is None:
-        raise absent(schedule_id, NO_SCHEDULE)
-    if as_json:
-        entry["next_times"] = [] if coming is None else coming.forms()
-        entry["history"] = [record.to_dict() for record in records]
-        render.show_json(entry)
-        return
-    _show_entry(entry)
-    if coming is not None:
-        coming.show()
-    _show_history(records)
-
-
-async def _show(options: Options, schedule_id: str) -> tuple[dict[str, Any] | None, Coming | None, list[HistoryRecord]]:
-    async with ServiceManager(options.settings) as services:
-        schedules = await services.get_service(ScheduleService)
-        entry = await schedules.get_schedule(schedule_id)
-        if entry is None:
-            return None, None, []
-        history = await services.get_service(HistoryService)
-        records = await history.history(schedule_id, DEFAULT_COUNT)
-        readable = entry["status"] != QUARANTINED
-        return entry, await _coming(schedules, schedule_id, SHOWN_AHEAD) if readable else None, records
+def zone_of(trigger: Trigger) -> tuple[str, tzinfo | None]:
+    """The zone of its own in which a trigger's times are plain, with its name; else this machine's."""
+    parts = trigger.triggers if isinstance(trigger, AnyOf) else (trigger,)
+    names = {getattr(part, "tz", None) for part in parts}
+    name = names.pop() if len(names) == 1 else None
+    return ("local", None) if name is None else (name, get_zone(name).info)
 
 
 async def _coming(schedules: ScheduleService, schedule_id: str, count: int) -> Coming | None:
     times = await schedules.next_times(schedule_id, count)
     schedule = await schedules.schedules.get(schedule_id)
     return None if times is None or schedule is None else Coming(times, schedule.trigger)
-
-
-def _show_entry(entry: dict[str, Any]) -> None:
-    times = {name: render.both_times(entry.get(name)) for name in ("created_at", "next_run_at", "last_run_at")}
-    counters = ", ".join(f"{entry.get(name, 0)} {word}" for name, word in COUNTERS.items())
-    limit = entry.get("max_runs", -1)
-    render.show_fields(
-        entry["schedule_id"],
-        [
-            ("status", render.status(entry["status"])),
-            ("why", entry.get("reason") or entry.get(QUARANTINED) or entry.get("pause_reason")),
-            ("when", entry.get("description")),
-            ("job", f"{_job_name(entry)} args={entry.get('job', {}).get('args')}" if "job" in entry else None),
-            ("created", times["created_at"]),
-            ("next run", times["next_run_at"]),
-            ("last run", times["last_run_at"]),
-            ("counted", counters),
-            ("limit", f"{limit} runs" if limit != -1 else None),
-            ("open runs", ", ".join(entry.get("open_runs", []))),
-            ("labels", entry.get("labels")),
-            ("note", entry.get("note")),
-        ],
-    )
-
-
-def _show_history(records: list[HistoryRecord]) -> None:
-    rows = []
-    for record in records:
-        took = "-" if record.duration is None else f"{record.duration.total_seconds():.3f} s"
-        outcome = Text(str(record.outcome), style=render.STATUS_STYLES.get(str(record.outcome), ""))
-        count = f" x{record.count}" if record.count > 1 else ""
-        why = record.reason or (f"{record.error_type}: {record.error}" if record.error_type else "")
-        when = record.nominal_at or record.at
-        rows.append((render.local(when), render.utc(when), outcome + count, took, str(record.attempt), why))
-    headings = ("local", "UTC", "outcome", "took", "attempt", "why")
-    render.show_table("last times", headings, rows, "no history yet")
-
-
-@app.command(epilog=examples("naq schedule history daily-report", "naq schedule history daily-report -n 50 --json"))
-def history(
-    context: typer.Context, schedule_id: IdArgument, count: CountOption = DEFAULT_COUNT, as_json: JsonOption = False
-) -> None:
-    """What became of its nominal times, newest first, those that did not fire among them."""
-    records = run(_history(options_of(context), schedule_id, count))
-    if records is None:
-        raise absent(schedule_id, NO_SCHEDULE)
-    if as_json:
-        render.show_json([record.to_dict() for record in records])
-    else:
-        _show_history(records)
-
-
-async def _history(options: Options, schedule_id: str, count: int) -> list[HistoryRecord] | None:
-    """Also of a schedule that was removed, as long as it is kept."""
-    async with ServiceManager(options.settings) as services:
-        records = await (await services.get_service(HistoryService)).history(schedule_id, count)
-        schedules = await services.get_service(ScheduleService)
-        return records if records or await schedules.get_schedule(schedule_id) is not None else None
 
 
 @app.command("next", epilog=examples("naq schedule next daily-report -n 5"))
@@ -267,7 +183,7 @@ def next_times(
     if as_json:
         render.show_json(coming.forms())
     else:
-        coming.show()
+        coming.show(SystemClock().now())
 
 
 @app.command(
@@ -292,4 +208,4 @@ def explain(
         render.show_json({"means": str(trigger), "next_times": coming.forms()})
     else:
         print(trigger)
-        coming.show()
+        coming.show(SystemClock().now())

@@ -174,7 +174,7 @@ class Runner:
             target = self._registry.target(queued.spec.func, queued.job_id)
             args, kwargs = target.arguments(queued.spec, allow_pickle=self._allow_pickle)
         except UnknownFunction as error:
-            return Unrunnable(DeadReason.UNKNOWN_FUNCTION, "UnknownFunction", str(error))
+            return Unrunnable(DeadReason.UNKNOWN_FUNCTION, "UnknownFunction", error.reason)
         except InvalidJob as error:
             return Unrunnable(DeadReason.BAD_ARGUMENTS, "BadArguments", str(error))
         if target.takes_context and queued.schedule_id is not None:

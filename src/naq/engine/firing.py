@@ -31,7 +31,6 @@ from naq.engine.rest import Rest
 from naq.events import Event, EventType
 from naq.exceptions import (
     InvalidInput,
-    NaqError,
     RecordUnreadable,
     StoreError,
     StoreForbidden,
@@ -39,11 +38,12 @@ from naq.exceptions import (
     StoreUnavailable,
     TransactionTooLarge,
 )
-from naq.history import HistoryRecord, HistorySink, RunOutcome
+from naq.history import HistoryRecord, HistorySink
 from naq.job import QueuedJob
 from naq.lease import Term
 from naq.names import backfill_job_id, check_queue, epoch_key, job_id, job_key
 from naq.plan import Fire, Plan, plan
+from naq.planning.soundness import PLANNING_ERRORS, flaw_text
 from naq.ports import Check, Committed, Delete, Entry, EventSink, JobStopper, Put, Refused, Store, Write
 from naq.schedule import Schedule, ScheduleStatus
 from naq.wire import decode, encode
@@ -56,9 +56,6 @@ MISSING_AGAIN = 0.2
 """Seconds for which a key waits that the store says it does not hold, or holds as it was before."""
 MISSING_LIMIT = 5
 """Times in a row that a record may be missing from the store before it is forgotten."""
-
-PLANNING_ERRORS = (NaqError, ArithmeticError, LookupError, TypeError, ValueError, AssertionError)
-"""What a record can make planning raise that is well-formed but makes no sense, e.g. an interval of zero."""
 
 log = logging.getLogger("naq.firing")
 
@@ -229,7 +226,9 @@ class Firing:
                     self._mirror.remove(intent.key)
             if entry is None:
                 self._missing_again(intent.key)
-            elif entry.revision < intent.revision:
+                continue
+            self._missing.pop(intent.key, None)
+            if entry.revision < intent.revision:
                 # A replica that lags, or another store under the same name: not to be asked again without a pause.
                 self.rest.put([intent.key], MISSING_AGAIN)
             elif entry.revision != intent.revision:
@@ -261,6 +260,9 @@ class Firing:
             self._mirror.remove(key)
 
     def _took_effect(self, intents: Sequence[Intent], revisions: Sequence[int], done: list[str]) -> None:
+        if self._missing:
+            for intent in intents:
+                self._missing.pop(intent.key, None)
         position = 0
         for intent in intents:
             self._mirror.apply(Entry(intent.key, intent.value, revisions[position]), intent.head)
@@ -279,21 +281,11 @@ class Firing:
         self._sink.emit(events)
 
     def _follow_up(self, decided: Plan) -> None:
-        """What a committed plan asks for besides writes. Lost with this process, it is asked for again or not needed."""
+        """What a committed plan asks for besides writes. What is lost with this process can be spared: the workers see for
+        themselves what the record says of their runs (`naq.services.superseded`)."""
         now = self._clock.now()
         schedule_id = decided.schedule.schedule_id
-        self._history.record(
-            HistoryRecord(
-                schedule_id=schedule_id,
-                outcome=RunOutcome.MISSED if non_fire.reason.is_missed else RunOutcome.SKIPPED,
-                at=now,
-                nominal_at=non_fire.first_at,
-                until=non_fire.last_at if non_fire.last_at > non_fire.first_at else None,
-                count=non_fire.count,
-                reason=str(non_fire.reason),
-            )
-            for non_fire in decided.non_fires
-        )
+        self._history.record(non_fire.record(schedule_id, now) for non_fire in decided.non_fires)
         overdue = (*decided.cancel_jobs, *decided.terminate_jobs)
         if overdue:
             self._stopper.stop(overdue, f"schedule {schedule_id!r} is due again (overlap policy)")
@@ -316,7 +308,7 @@ class Firing:
         except RecordUnreadable as error:
             self._mirror.quarantine(key, error.reason)
         except PLANNING_ERRORS as error:
-            self._mirror.quarantine(key, f"it cannot be planned: {type(error).__name__}: {error}")
+            self._mirror.quarantine(key, flaw_text(error))
         return None
 
     def _scheduled(self, key: str, revision: int, value: bytes, epoch: int, now: datetime) -> Intent | None:
@@ -333,7 +325,7 @@ class Firing:
             target = job_key(schedule.job.queue, identity)
             if target in self._enqueued_already:
                 continue
-            jobs.append((target, encode(self._queued(schedule, fire, identity, epoch, now))))
+            jobs.append((target, encode(self._queued(schedule, revision, fire, identity, epoch, now))))
             identities.append(identity)
             events.append(self._triggered(schedule, fire, identity, now))
         if decided.non_fires or advanced.status is ScheduleStatus.COMPLETED:
@@ -349,7 +341,9 @@ class Firing:
             decided if decided.non_fires or decided.cancel_jobs or decided.terminate_jobs else None,
         )
 
-    def _queued(self, schedule: Schedule, fire: Fire, identity: str, epoch: int, now: datetime) -> QueuedJob:
+    def _queued(
+        self, schedule: Schedule, revision: int, fire: Fire, identity: str, epoch: int, now: datetime
+    ) -> QueuedJob:
         return QueuedJob(
             job_id=identity,
             spec=schedule.job,
@@ -361,6 +355,8 @@ class Firing:
             previous_at=fire.previous_at,
             start_by=fire.start_by,
             tracked=fire.tracked,
+            planned_from=revision if fire.tracked else 0,
+            schedule_created_at=schedule.created_at if fire.tracked else None,
             epoch=epoch,
         )
 

@@ -74,6 +74,8 @@ class Schedules:
         self._instance_id = instance_id
         self.on_written: Callable[[Entry], None] = lambda entry: None
         """Called with what was committed, so that a mirror beside it need not wait for its watch."""
+        self.on_given_up: Callable[[Sequence[str], str], None] = lambda job_ids, reason: None
+        """Called with the runs that were given up for one by hand, and why: `naq.ports.JobStopper.stop`."""
 
     async def get(self, schedule_id: str) -> Schedule | None:
         """The schedule; ``None`` when there is none. Raises `RecordUnreadable` when its record cannot be read."""
@@ -251,6 +253,8 @@ class Schedules:
                 previous_at=fire.previous_at,
                 start_by=fire.start_by,
                 tracked=fire.tracked,
+                planned_from=entry.revision if fire.tracked else 0,
+                schedule_created_at=schedule.created_at if fire.tracked else None,
             )
             key = job_key(schedule.job.queue, identity)
             with _asking(f"trigger schedule {schedule_id!r}"):
@@ -264,6 +268,9 @@ class Schedules:
                 # Not enqueued, not yet, or run and trimmed already: to enqueue it again might run it twice.
                 raise _unknown(f"a job of schedule {schedule_id!r} was enqueued", outcome)
             if done:
+                if decided.terminate_jobs:
+                    reason = f"schedule {schedule_id!r} was triggered by hand (overlap policy)"
+                    self.on_given_up(decided.terminate_jobs, reason)
                 self._emit(
                     EventType.SCHEDULED_JOB_TRIGGERED, schedule_id, actor, "triggered by hand", {}, job_id=identity
                 )

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from naq.history import HistoryRecord, RunOutcome
 from naq.schedule import Schedule
 
 __all__ = [
@@ -79,6 +80,18 @@ class NonFire(msgspec.Struct, frozen=True, gc=False):
     count: int
     first_at: datetime
     last_at: datetime
+
+    def record(self, schedule_id: str, at: datetime) -> HistoryRecord:
+        """The line of the schedule's history that tells it; it became known ``at``."""
+        return HistoryRecord(
+            schedule_id=schedule_id,
+            outcome=RunOutcome.MISSED if self.reason.is_missed else RunOutcome.SKIPPED,
+            at=at,
+            nominal_at=self.first_at,
+            until=self.last_at if self.last_at > self.first_at else None,
+            count=self.count,
+            reason=str(self.reason),
+        )
 
 
 class Plan(msgspec.Struct, frozen=True, gc=False):

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from naq.names import job_id
 from naq.policy import Overlap
 from naq.schedule import OpenRun, Schedule
@@ -69,6 +71,7 @@ def _collide(admission: Admission, schedule: Schedule, nominal: datetime, now: d
             admission.skipped += admission.buffered
             admission.buffered = [nominal]
             admission.cancel_jobs = tuple(run.job_id for run in admission.open_runs)
+            admission.open_runs = [msgspec.structs.replace(run, asked_to_stop=True) for run in admission.open_runs]
         case Overlap.TERMINATE_OTHER:
             planned_now = set(admission.fires)
             admission.skipped += admission.fires

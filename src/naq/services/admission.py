@@ -15,12 +15,12 @@ from naq.exceptions import RecordUnreadable, StoreUnavailable
 from naq.job_records import DeadJob, DeadReason
 from naq.names import dead_key, schedule_key
 from naq.ports import Unknown
-from naq.schedule import Schedule
 from naq.services.dependencies import Dependencies, Verdict
 from naq.services.held import Held
 from naq.services.kv_stores import KVStoreService
 from naq.services.limits import Slots
 from naq.services.starts import Starts
+from naq.services.superseded import why_superseded
 from naq.wire import decode
 
 __all__ = ["Admission", "Admit", "Forget", "Later", "Refuse", "needs_thought"]
@@ -88,7 +88,7 @@ class Admission:
             return Refuse(Dropped("missed"))
         if held.delivered > 1 and (ended := await self._died_before(held)) is not None:
             return ended
-        if queued.tracked and await self._was_given_up(held):
+        if queued.tracked and await self._is_superseded(held):
             return Refuse(Dropped("cancelled"))
         if queued.spec.depends_on and queued.attempt == 1:
             verdict, reason = await self._dependencies.verdict(queued)
@@ -122,20 +122,12 @@ class Admission:
             return Refuse(Raised(error_type, error, dead.traceback))
         return Refuse(Unrunnable(dead.reason, error_type, error))
 
-    async def _was_given_up(self, held: Held) -> bool:
-        """Whether the schedule does not count this run any more: its overlap policy ended it before a worker had it."""
-        queued = held.queued
-        entry = await self._kv.get(schedule_key(queued.schedule_id or ""))
-        if entry is None or entry.value is None:
-            return False
-        try:
-            schedule = decode(Schedule, entry.key, entry.value)
-        except RecordUnreadable:
-            return False
-        if schedule.has_open(queued.job_id):
-            return False
-        held.cancel_reason = held.cancel_reason or "the schedule's overlap policy gave this run up"
-        return True
+    async def _is_superseded(self, held: Held) -> bool:
+        """Whether the overlap policy ended this run before a worker had it."""
+        reason = why_superseded(await self._kv.get(schedule_key(held.queued.schedule_id or "")), held.queued)
+        if reason is not None:
+            held.cancel_reason = held.cancel_reason or reason
+        return reason is not None
 
     async def _set_aside(self, held: Held) -> Decision:
         outcome = await self._kv.transact(self._dependencies.writes(held.queued, None))

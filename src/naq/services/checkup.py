@@ -12,11 +12,16 @@ from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.engine.schedules import Schedules, Unreadable
 from naq.exceptions import NaqError, RecordUnreadable, SchedulerError, StoreError
+from naq.job_accounts import NOBODY_LEADS, START_SCHEDULER, counted, start_worker
 from naq.names import Namespace
+from naq.planning.soundness import flaw_of
+from naq.schedule import Schedule, ScheduleStatus
 from naq.services.base import ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.events import EventService
+from naq.services.jobs import JobService
 from naq.services.kv_stores import KVStoreService
+from naq.services.leadership import find_leader
 from naq.timing.zones import tzdata_version
 
 __all__ = ["Finding", "Level", "check_up"]
@@ -64,6 +69,7 @@ async def check_up(settings: Settings, clock: Clock | None = None) -> list[Findi
         try:
             findings += [finding async for finding in _store(store, connection, settings)]
             findings += [finding async for finding in _schedules(services, store, settings)]
+            findings += [finding async for finding in _jobs(await services.get_service(JobService), store)]
         except (StoreError, SchedulerError) as error:
             findings.append(Finding(Level.ERROR, "store", "did not answer", str(error)))
     return findings
@@ -132,20 +138,53 @@ async def _store(store: KVStoreService, connection: ConnectionService, settings:
 
 async def _schedules(services: ServiceManager, store: KVStoreService, settings: Settings) -> AsyncIterator[Finding]:
     try:
-        lease = await store.read_lease()
+        lease = await find_leader(store, store.connection, SystemClock().now())
     except RecordUnreadable as error:
         yield Finding(Level.ERROR, "leader", str(error), "delete the key; a scheduler takes it anew")
     else:
-        if lease is None or not lease.held:
-            yield Finding(Level.WARNING, "leader", "nobody leads: nothing fires", "start a scheduler (naq scheduler)")
+        if lease is None:
+            yield Finding(Level.WARNING, "leader", NOBODY_LEADS, START_SCHEDULER)
         else:
             yield Finding(Level.OK, "leader", lease.instance_id)
     events = await services.get_service(EventService)
     total, bad = 0, []
     async for page in Schedules(store, SystemClock(), events, settings.instance_id).pages():
         total += len(page)
-        bad += [record for record in page if isinstance(record, Unreadable)]
+        bad += [flawed for record in page if (flawed := _flawed(record)) is not None]
     yield Finding(Level.OK, "schedules", str(total))
     for record in bad[:20]:
         remedy = f"mend the record, or remove it: naq schedule rm {record.schedule_id}"
         yield Finding(Level.ERROR, "schedule", f"{record.schedule_id} is quarantined: {record.reason}", remedy)
+
+
+def _flawed(record: Schedule | Unreadable) -> Unreadable | None:
+    """The record that no leader fires; ``None``: nothing is wrong with it."""
+    if isinstance(record, Unreadable):
+        return record
+    flaw = flaw_of(record) if record.status is ScheduleStatus.ACTIVE else None
+    return None if flaw is None else Unreadable(record.schedule_id, flaw)
+
+
+async def _jobs(jobs: JobService, store: KVStoreService) -> AsyncIterator[Finding]:
+    """Whether all that waits is served, and what will not run any more."""
+    workers = await jobs.list_workers()
+    served = {queue for worker in workers for queue in worker.queues}
+    yield Finding(
+        Level.OK, "workers", f"{len(workers)}, for the queues {', '.join(sorted(served))}" if served else "none"
+    )
+    for worker in workers:
+        if worker.blocked_for:
+            text = f"a job has been blocking the event loop of {worker.worker_id} for {worker.blocked_for:.0f} s"
+            yield Finding(Level.WARNING, "worker", text, "see where: naq events --type worker_blocked --since 1h")
+    queued = {key.split(".")[1] for key in await store.names_of("job.>")}
+    for queue in sorted(queued):
+        info = await jobs.queue_info(queue)
+        if info.limits.paused and info.waiting:
+            yield Finding(Level.WARNING, "queue", f"{queue!r} is paused, with {counted(info.waiting, 'job')} in it")
+        elif info.waiting and not info.workers:
+            found = f"{counted(info.waiting, 'job')} in {queue!r}, and no worker serves it"
+            yield Finding(Level.WARNING, "queue", found, start_worker(queue))
+    dead = await store.names_of("dead.>")
+    if dead:
+        text = f"{counted(len(dead), 'job')} that will not be tried again"
+        yield Finding(Level.WARNING, "dead letters", text, "look (naq job dead), then naq job retry or naq job purge")

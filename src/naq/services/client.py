@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nats.aio.client import Client
+from nats.aio.client import Client, Srv
 from nats.aio.subscription import Subscription
 from nats.errors import ProtocolError
 from nats.protocol.parser import Parser
@@ -48,6 +48,12 @@ class RawClient(Client):
         super().__init__()
         self.raw: dict[int, OnFrame] = {}
         self._ps = _FrameParser(self)
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        """Once more. nats-py would forget the socket of an attempt to reconnect that failed, without closing it."""
+        if self._transport:
+            self._transport.close()  # type: ignore[no-untyped-call]
+        await super()._connect_to_server(s)
 
     async def send(self, buffer: bytes) -> None:
         """Write protocol bytes as they are. Raises `StoreUnavailable`, and sends nothing, when not connected."""

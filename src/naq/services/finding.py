@@ -99,6 +99,23 @@ class Finder:
                 best = {info.job_id: info for info in heapq.nlargest(limit, best.values(), key=_age)}
         return sorted(best.values(), key=_age, reverse=True)[:limit]
 
+    async def open_of(self, schedule_id: str, limit: int) -> list[JobInfo]:
+        """Jobs of a schedule that have not ended, the newest first: the ``limit`` last ones at most.
+
+        Found by the names of the keys, so that what else lies in the queues need not be read.
+        """
+        names = [*await self._kv.names_of("job.>"), *await self._kv.names_of("deferred.>")]
+        ids = {identity for name in names if (identity := _job_id(name)).startswith(f"{schedule_id}/")}
+        found = [await self.get(identity) for identity in sorted(ids, key=_order, reverse=True)[: 2 * limit]]
+        infos = [info for info in found if info is not None and not info.status.ended]
+        return sorted(infos, key=_age, reverse=True)[:limit]
+
+    async def known_ids(self) -> list[str]:
+        """The ids of all jobs of which something is known: queued, deferred, dead, or with a result."""
+        patterns = ("job.>", "deferred.>", "dead.>")
+        ids = {_job_id(name) for pattern in patterns for name in await self._kv.names_of(pattern)}
+        return sorted(ids.union(await self._results.store.names_of("*")))
+
     async def _pages(self, query: Query) -> AsyncIterator[list[JobInfo]]:
         """Pages of candidates; a job that is in several places comes first from where it is now."""
         if query.wants(*LIVE):
@@ -109,12 +126,27 @@ class Finder:
                 yield [entry_info(queued, JobStatus.DEFERRED) for _, queued in _readable(entries)]
         if query.wants(JobStatus.FAILED):
             async for entries in self._kv.scan("dead.>"):
-                yield [
-                    dead_info(decode(DeadJob, entry.key, entry.value)) for entry in entries if entry.value is not None
-                ]
+                yield await self._dead_page(entries)
         if query.wants(*(status for status in JobStatus if status.ended)):
             async for results in self._results.pages():
                 yield [result_info(result) for result in results if result.status.ended]
+
+    async def _dead_page(self, entries: Sequence[Entry]) -> list[JobInfo]:
+        """Dead letters with what their results tell besides."""
+        found = {}
+        for entry in entries:
+            if entry.value is not None:
+                try:
+                    found[entry.key] = entry, dead_info(decode(DeadJob, entry.key, entry.value))
+                except RecordUnreadable as error:
+                    log.warning("%s", error)
+        results = await self._results.get_many([info.job_id for _, info in found.values()])
+        return [
+            _both(result_info(result), entry)
+            if (result := results.get(info.job_id)) is not None and result.status is JobStatus.FAILED
+            else info
+            for entry, info in found.values()
+        ]
 
     async def _live_page(self, entries: Sequence[Entry]) -> list[JobInfo]:
         pairs = _readable(entries)
@@ -130,7 +162,9 @@ def _live(entry: Entry, queued: QueuedJob, result: StoredResult | None) -> JobIn
     if is_over(queued, result):
         return None
     if result is not None and result.status is JobStatus.RUNNING and result.attempt == queued.attempt:
-        return result_info(result)
+        return msgspec.structs.replace(
+            result_info(result), retries=queued.spec.retries, max_concurrent=queued.spec.max_concurrent
+        )
     return entry_info(queued, JobStatus.QUEUED)
 
 
@@ -138,7 +172,8 @@ def _both(info: JobInfo, entry: Entry) -> JobInfo:
     """A failed job's result together with why it is a dead letter."""
     if entry.value is None:
         return info
-    return msgspec.structs.replace(info, reason=dead_info(decode(DeadJob, entry.key, entry.value)).reason)
+    dead = dead_info(decode(DeadJob, entry.key, entry.value))
+    return msgspec.structs.replace(info, reason=dead.reason, retries=dead.retries)
 
 
 def _queued(entry: Entry) -> QueuedJob:
@@ -155,6 +190,17 @@ def _readable(entries: Iterable[Entry]) -> list[tuple[Entry, QueuedJob]]:
             except RecordUnreadable as error:
                 log.warning("%s", error)
     return found
+
+
+def _job_id(key: str) -> str:
+    """The job that a key under ``job.``, ``deferred.`` or ``dead.`` belongs to."""
+    parts = key.split(".")
+    return parts[2] if parts[0] == "job" else parts[1]
+
+
+def _order(identity: str) -> str:
+    """Nominal times in their order; those without one, which were triggered by hand, behind them all."""
+    return identity.rpartition("/")[2]
 
 
 def _age(info: JobInfo) -> datetime:

@@ -1,4 +1,8 @@
-"""From an attempt's end to its acknowledgement: ends gather while others are written, and are written as one group."""
+"""From an attempt's end to its acknowledgement: ends gather while others are written, and are written as one group.
+
+The disk that syncs a result is the one that fires wait for. So behind a write the next one is put off for as long as that
+one took, unless many wait: an end that is alone is written at once, and hundreds a second share a few dozen writes.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 from naq.clock import Clock
 from naq.engine.ending import Ending
@@ -19,6 +24,10 @@ from naq.services.starts import Starts
 __all__ = ["Finisher"]
 
 GROUP = 400
+ENOUGH = 16
+"""Ends that wait for which a write is worth its while, however soon it comes behind another."""
+LONGEST_GATHERING = 0.05
+"""Seconds for which a write is put off at most."""
 RETRY_AFTER = 0.2
 LONGEST_RETRY = 3.0
 
@@ -48,6 +57,8 @@ class Finisher:
         self._on_released = on_released
         self._signal = asyncio.Event()
         self._empty = asyncio.Event()
+        self._not_before = 0.0
+        """Until when (monotonic) a write of a few is put off."""
 
     def __len__(self) -> int:
         return len(self.waiting) + self.in_work
@@ -72,9 +83,7 @@ class Finisher:
     async def run(self) -> None:
         """Finish for ever."""
         while True:
-            while not self.waiting:
-                self._signal.clear()
-                await self._signal.wait()
+            await self._gather()
             group = [self.waiting.popleft() for _ in range(min(GROUP, len(self.waiting)))]
             self.in_work += len(group)
             try:
@@ -86,6 +95,16 @@ class Finisher:
                     self._on_released(held)
                 if not self.waiting and self.in_work == 0:
                     self._empty.set()
+
+    async def _gather(self) -> None:
+        """Return when something is to be written."""
+        while True:
+            self._signal.clear()
+            left = self._not_before - self._clock.monotonic()
+            if len(self.waiting) >= ENOUGH or (self.waiting and left <= 0):
+                return
+            until = self._clock.now() + timedelta(seconds=left) if self.waiting else None
+            await self._clock.wait(self._signal, until)
 
     async def finish(self, seconds: float) -> None:
         """Return when all that ended is written and acknowledged, or so many seconds have passed."""
@@ -99,10 +118,13 @@ class Finisher:
     async def _finish(self, group: Sequence[Item]) -> None:
         wait = RETRY_AFTER
         while True:
+            began = self._clock.monotonic()
             try:
                 await self._settling.settle([settlement for _, settlement, _ in group if settlement is not None])
                 await self._starts.take_back([held for held, _, ack in group if ack is not ACK])
                 await self._acknowledge(group)
+                ended = self._clock.monotonic()
+                self._not_before = ended + min(LONGEST_GATHERING, ended - began)
                 return
             except StoreError as error:
                 log.warning("%d ended jobs are not written down yet: %s", len(group), error)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import sys
 import threading
@@ -153,7 +152,6 @@ class Heartbeat:
             await self._beat(connection, kv, self._wake)
             with contextlib.suppress(StoreError):
                 await kv.delete(worker_key(self._settings.instance_id))
-        gc.collect()  # nats-py leaves transports of failed reconnects behind, which must be closed while there is a loop
 
     async def _beat(self, connection: ConnectionService, kv: KVStoreService, wake: asyncio.Event) -> None:
         subject = Namespace(self._settings.namespace).events_subject

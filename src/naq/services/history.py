@@ -70,7 +70,7 @@ class HistoryService(BaseService):
 
     async def _do_initialize(self) -> None:
         await self.connection.initialize()
-        await self.streams.ensure(
+        info = await self.streams.ensure(
             {
                 "name": self._names.history_stream,
                 "description": "naq: what became of each schedule's nominal times, limited by count and age",
@@ -83,8 +83,11 @@ class HistoryService(BaseService):
                 "discard": "old",
                 "duplicate_window": int(min(DUPLICATE_WINDOW, self.settings.history_age) * 1e9),
                 "allow_direct": True,
+                "allow_atomic": True,
             }
         )
+        if not info["config"].get("allow_atomic"):  # made by an older naq
+            await self.streams.update(info["config"] | {"allow_atomic": True})
         self.outbox.start()
 
     async def _do_cleanup(self) -> None:
@@ -111,6 +114,13 @@ class HistoryService(BaseService):
         """The history of one schedule, or of all, oldest first, in pages. Raises `StoreUnavailable`."""
         async for entries in self._reader.scan("*" if schedule_id is None else check_schedule_id(schedule_id), 0):
             yield list(_readable(entries))
+
+    async def newest(self, schedule_ids: Sequence[str]) -> dict[str, HistoryRecord]:
+        """The newest record of each of these schedules that has one. Raises `StoreUnavailable`."""
+        if self.connection.is_connected:
+            await self.flush()
+        found = await self._reader.get_many(schedule_ids)
+        return {record.schedule_id: record for record in _readable(found.values())}
 
     async def last_success(self, schedule_id: str) -> HistoryRecord | None:
         """The schedule's last run that succeeded; ``None``: there is none in the history.

@@ -19,7 +19,7 @@ from naq.engine.target import pickle_arguments
 from naq.exceptions import InvalidInput, InvalidJob, JobCancelled, JobFailed
 from naq.job import Job, JobSpec, JobStatus
 from naq.job_records import DeadJob, DeadReason, JobInfo, QueueLimits, StoredResult, WorkerInfo
-from naq.names import Namespace, check_job_id, check_queue, new_id
+from naq.names import Namespace, check_job_id, check_queue, check_schedule_id, new_id
 from naq.reading import instant_of
 from naq.services.base import BaseService, ServiceManager
 from naq.services.connection import ConnectionService
@@ -190,6 +190,19 @@ class JobService(BaseService):
             func=func,
         )
         return await self._finder.find(query, limit)
+
+    async def open_jobs_of(self, schedule_id: str, limit: int = 20) -> list[JobInfo]:
+        """Jobs of a schedule that have not ended, those enqueued last first."""
+        return await self._finder.open_of(check_schedule_id(schedule_id), limit)
+
+    async def is_held(self, job_id: str) -> bool:
+        """Whether a worker says that it is busy with this job: asked now, not read from what it said some time ago."""
+        replies = await self._control.ask(Question(who_has=(job_id,)), until=lambda reply: job_id in reply.held)
+        return any(job_id in reply.held for reply in replies)
+
+    async def known_ids(self) -> list[str]:
+        """The ids of all jobs that have not ended, are dead, or whose result is kept."""
+        return await self._finder.known_ids()
 
     async def result(self, job_id: str, *, timeout: float | None = None) -> Any:
         """What the job's function returned, as JSON values, as soon as it has; without polling.

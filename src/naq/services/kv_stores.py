@@ -306,6 +306,11 @@ class KVStoreService(BaseService):
             if found := [entry.key for entry in page if entry.value is not None]:
                 yield found
 
+    async def names_of(self, pattern: str) -> list[str]:
+        """The names alone of all keys under a pattern, in no order, deleted ones included; no value is read for it."""
+        subjects = self.connection.stream_service.subjects(self.names.stream, self.names.subject(pattern))
+        return [self.names.key(subject) for subject in await subjects]
+
     def transaction(self) -> Transaction:
         """Collect several conditional writes and commit them as one."""
         return Transaction(self)

@@ -23,7 +23,7 @@ from naq.services.heartbeat import PRESENCE_TTL
 from naq.services.kv_stores import KVStoreService
 from naq.wire import decode
 
-__all__ = ["Rates", "Slots", "queue_key"]
+__all__ = ["Rates", "Slots", "queue_key", "slots_taken"]
 
 SETTLE_IN = 2.0
 """Seconds that a new worker waits before it takes its share of a rate."""
@@ -41,6 +41,11 @@ def queue_key(queue: str) -> str:
 def slot_key(func: str, number: int) -> str:
     """One of the slots of a function."""
     return f"slot.{hashlib.blake2b(func.encode(), digest_size=8).hexdigest()}.{number}"
+
+
+async def slots_taken(kv: KVStoreService, func: str, limit: int) -> int:
+    """How many of the slots of a function are taken. Raises `StoreError`."""
+    return len(await kv.get_many([slot_key(func, number) for number in range(limit)]))
 
 
 class Slots:

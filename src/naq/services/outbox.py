@@ -1,8 +1,9 @@
 """An outbox: things handed over without waiting, written in groups by one task, kept until the server says that it has them.
 
 For what may be lost with its process without harm: events and history. What waits is bounded; beyond that the oldest is
-dropped and counted. A group whose answer was lost is sent again under the same message ids, by which the server knows within
-its stream's duplicate window (`DUPLICATE_WINDOW`) what it has already.
+dropped and counted. A group of several messages is one atomic batch: the server syncs it to disk once, not each message. One
+whose answer was lost is sent again under the same message ids, by which the server knows within its stream's duplicate
+window (`DUPLICATE_WINDOW`) that it has it already.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from typing import Generic, TypeVar
 
 from naq.clock import Clock
 from naq.exceptions import StoreError, StoreUnavailable, TransactionTooLarge
+from naq.ports import Unknown
+from naq.services.batches import Batch, Batches
 from naq.services.connection import ConnectionService
-from naq.services.protocol import Message, encode_single, status_code
+from naq.services.protocol import Message, status_code
 
 __all__ = ["DUPLICATE_WINDOW", "Outbox"]
 
@@ -29,10 +32,12 @@ DUPLICATE_WINDOW = 30.0
 
 GROUP = 500
 """Things in one group at most."""
-GATHER_FOR = 0.02
-"""Seconds for which things gather before they are written."""
+GATHER_FOR = 0.05
+"""Seconds for which things gather before they are written: the disk that syncs them is the one that fires wait for."""
 RETRY_AFTER = 0.2
 """Seconds before another try while the server is away."""
+STORED_BEFORE = 10201
+"""The server's error for a batch with a message id that it knows: it stored the batch, all of it, before."""
 
 T = TypeVar("T")
 
@@ -48,7 +53,8 @@ class _Group(Generic[T]):
 
 
 class Outbox(Generic[T]):
-    """Things to write. ``messages`` makes the messages of a group, at least one."""
+    """Things to write. ``messages`` makes the messages of a group, at least one; if it makes several, their stream must
+    allow atomic batches."""
 
     def __init__(
         self,
@@ -64,6 +70,7 @@ class Outbox(Generic[T]):
         self._connection = connection
         self._clock = clock
         self._messages = messages
+        self._batches = Batches(connection, clock)
         self._limit = limit
         self._waiting: deque[T] = deque()
         self._sent: _Group[T] | None = None
@@ -98,7 +105,7 @@ class Outbox(Generic[T]):
                 await self.flush()
 
     async def flush(self) -> None:
-        """Write what waits; on return it is stored. Raises `StoreUnavailable` when it cannot be now; nothing is lost then."""
+        """Write what waits; on return it is stored. Raises `StoreError` when it cannot be now; nothing is lost then."""
         async with self._writing:
             while group := self._next():
                 try:
@@ -132,38 +139,35 @@ class Outbox(Generic[T]):
             self._signal.clear()
             try:
                 await self.flush()
-            except StoreUnavailable:
+            except StoreError:
                 await self._clock.sleep(RETRY_AFTER)
                 self._signal.set()
 
     async def _write(self, group: _Group[T]) -> None:
-        """Send a group's messages; only the last one asks for an answer, which tells of all before it."""
-        client = self._connection.client
-        *others, last = [
+        """Send a group's messages as one batch."""
+        batch = Batch(group.name)
+        messages = [
             Message(message.subject, f"{message.headers}Nats-Msg-Id: {group.name}.{number}\r\n", message.payload)
             for number, message in enumerate(self._messages(group.things))
         ]
-        reply, answer = self._connection.expect_answer()
-        try:
-            lines = [encode_single(message, "", client.max_payload) for message in others]
-            lines.append(encode_single(last, reply, client.max_payload))
-            await client.send(b"".join(lines))
-            async with asyncio.timeout(self._connection.settings.request_timeout):
-                headers, data = await answer
-        except TimeoutError:
+        answer = await self._batches.commit(messages, batch)
+        if isinstance(answer, Unknown):
             raise StoreUnavailable(
-                f"NATS at {self._connection.where} did not say that it stored {self._name}"
-            ) from None
-        finally:
-            self._connection.forget_answer(reply)
-        self._require_stored(headers, data)
+                f"NATS at {self._connection.where} did not say that it stored {self._name}: {answer.reason}"
+            )
+        try:
+            self._require_stored(*answer)
+        except StoreUnavailable:
+            await self._batches.end(messages, batch)
+            raise
 
     def _require_stored(self, headers: bytes, data: bytes) -> None:
         """Raises `StoreUnavailable` with the reason when the server's answer is another one; it is said when it is news."""
         if status_code(headers) == 503:
             reason = "their stream has no leader, or was deleted"
         else:
-            reason = str(json.loads(data).get("error", {}).get("description", ""))
+            error = json.loads(data).get("error", {})
+            reason = "" if error.get("err_code") == STORED_BEFORE else str(error.get("description", ""))
         if reason and reason != self._refused:
             log.warning("%s are not stored, and wait: %s", self._name, reason)
         self._refused = reason

@@ -23,7 +23,6 @@ from naq.services.history import HistoryService
 from naq.services.kv_stores import KVStoreService
 from naq.services.presence import NatsPresence
 from naq.services.schedules import ScheduleService
-from naq.services.stopping import WorkerStopper
 
 __all__ = ["SchedulerService"]
 
@@ -41,11 +40,8 @@ class SchedulerService(ScheduleService):
         *,
         clock: Clock | None = None,
     ) -> None:
-        """Without ``history_service`` the nominal times that do not fire are events, and not in the history."""
-        super().__init__(config, connection_service, kv_service, event_service, clock=clock)
+        super().__init__(config, connection_service, kv_service, event_service, history_service, clock=clock)
         settings = self.settings
-        self._history = history_service
-        self._stopper = WorkerStopper(connection_service, kv_service.names)
         self.partition = Partition(
             kv_service,
             NatsPresence(connection_service, kv_service.names),
@@ -67,13 +63,11 @@ class SchedulerService(ScheduleService):
 
     async def _do_initialize(self) -> None:
         await super()._do_initialize()
-        if self._history is not None:
-            await self._history.initialize()
         await self.partition.start()
 
     async def _do_cleanup(self) -> None:
         await self.partition.stop()
-        await self._stopper.close()
+        await super()._do_cleanup()
 
     @property
     def is_leader(self) -> bool:

@@ -15,12 +15,14 @@ from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.declared import Change, ChangeKind, Definition, changed, created, diff
 from naq.engine.schedules import Change as Edit
-from naq.engine.schedules import Schedules, Unreadable
+from naq.engine.schedules import Changed, Schedules, Unreadable
 from naq.events import EventType
 from naq.exceptions import InvalidSchedule, RecordUnreadable, SchedulerError
 from naq.job import Job
 from naq.manual import backfill
-from naq.names import check_schedule_id, new_id
+from naq.names import Namespace, check_schedule_id, new_id
+from naq.planning.pausing import taken_by_pause
+from naq.planning.soundness import flaw_of
 from naq.policy import IfExists, Overlap
 from naq.preview import Upcoming, preview, previous_times
 from naq.schedule import (
@@ -37,7 +39,9 @@ from naq.schedule import (
 from naq.services.base import BaseService, ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.events import EventService
+from naq.services.history import HistoryService
 from naq.services.kv_stores import KVStoreService
+from naq.services.stopping import WorkerStopper
 from naq.specification import Form, parse_job, parse_schedule
 
 __all__ = ["ScheduleService"]
@@ -52,23 +56,30 @@ class ScheduleService(BaseService):
         connection_service: ConnectionService,
         kv_service: KVStoreService,
         event_service: EventService,
+        history_service: HistoryService | None = None,
         *,
         clock: Clock | None = None,
     ) -> None:
+        """Without ``history_service`` what does not fire is told by events, and not in the history."""
         super().__init__(config)
         self.clock: Clock = clock or SystemClock()
         self.schedules = Schedules(kv_service, self.clock, event_service, self.settings.instance_id)
         """The typed way to the same schedules."""
+        self._stopper = WorkerStopper(connection_service, Namespace(self.settings.namespace))
+        self.schedules.on_given_up = self._stopper.stop
         self._connection = connection_service
         self._kv = kv_service
         self._events = event_service
+        self._history = history_service
 
     async def _do_initialize(self) -> None:
         await self._kv.initialize()
         await self._events.initialize()
+        if self._history is not None:
+            await self._history.initialize()
 
     async def _do_cleanup(self) -> None:
-        """Nothing is held."""
+        await self._stopper.close()
 
     async def schedule_job(
         self,
@@ -183,6 +194,7 @@ class ScheduleService(BaseService):
         """Enqueue one job of a schedule now, beside its plan; the job's id.
 
         ``None`` when there is no such schedule, it is cancelled, or ``overlap`` is ``skip`` and a run is open.
+        ``terminate_other`` gives up the runs that are open, as far as the schedule tracks them.
         """
         return await self.schedules.trigger(_schedule_id(schedule_id), actor, _overlap(overlap))
 
@@ -204,9 +216,18 @@ class ScheduleService(BaseService):
         """Let a paused schedule fire again; ``False`` when there is none, or it is not paused.
 
         Its next run is computed from now: what was due while it was paused does not fire, unless ``catch_up`` asks for it.
+        The history says what the pause took.
         """
         now = self.clock.now()
-        return await self._change(schedule_id, lambda it: resumed(it, now, catch_up), EventType.SCHEDULE_RESUMED, actor)
+        done = await self._changed(
+            schedule_id, lambda it: resumed(it, now, catch_up), EventType.SCHEDULE_RESUMED, actor
+        )
+        if done is None:
+            return False
+        taken = taken_by_pause(done.before, done.after, now)
+        if taken is not None and self._history is not None:
+            self._history.record([taken.record(schedule_id, now)])
+        return True
 
     async def delete_schedule(self, schedule_id: str, *, actor: str | None = None) -> bool:
         """Remove a schedule and its record, also one that is quarantined; ``False`` when there is none."""
@@ -278,15 +299,22 @@ class ScheduleService(BaseService):
     async def _change(
         self, schedule_id: str, change: Edit, kind: EventType, actor: str | None, reason: str | None = None
     ) -> bool:
+        return await self._changed(schedule_id, change, kind, actor, reason) is not None
+
+    async def _changed(
+        self, schedule_id: str, change: Edit, kind: EventType, actor: str | None, reason: str | None = None
+    ) -> Changed | None:
         identity = _schedule_id(schedule_id)
         try:
-            return await self.schedules.change(identity, change, kind, actor, reason) is not None
+            return await self.schedules.change(identity, change, kind, actor, reason)
         except RecordUnreadable as error:
             raise SchedulerError(f"schedule {identity!r} is quarantined: {error.reason}; mend or delete it") from error
 
     def _entry(self, schedule: Schedule) -> dict[str, Any]:
-        """One schedule as it is shown."""
-        return to_dict(schedule)
+        """One schedule as it is shown; one that cannot be planned as quarantined, though it can be changed."""
+        entry = to_dict(schedule)
+        flaw = flaw_of(schedule) if schedule.status is ScheduleStatus.ACTIVE else None
+        return entry if flaw is None else entry | {"status": "quarantined", "reason": flaw}
 
 
 def _schedule_id(value: str) -> str:

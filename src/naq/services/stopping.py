@@ -22,7 +22,7 @@ class WorkerStopper:
 
     def stop(self, job_ids: Sequence[str], reason: str) -> None:
         """Ask whichever worker has them to stop these jobs. One that no worker has is not run when a worker gets it: the
-        schedule's record does not list it any more."""
+        schedule's record says that it is to end."""
         for job_id in job_ids:
             task = asyncio.create_task(self._ask(job_id, reason), name=f"naq stop {job_id}")
             self._asking.add(task)
@@ -37,4 +37,4 @@ class WorkerStopper:
         try:
             await self._control.ask(Question(cancel=job_id, reason=reason), workers=1, until=lambda reply: reply.has)
         except StoreError:
-            return  # asked again when the schedule is next due
+            return  # the worker sees it in the schedule's record: `naq.services.superseded`

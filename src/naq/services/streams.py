@@ -54,6 +54,21 @@ class StreamService(BaseService):
                 raise
             return await self.connection.api(f"STREAM.INFO.{name}")
 
+    async def subjects(self, name: str, pattern: str) -> list[str]:
+        """The subjects under a pattern that hold a message, in no order."""
+        found: list[str] = []
+        while True:
+            request = {"subjects_filter": pattern, "offset": len(found)}
+            info = await self.connection.api(f"STREAM.INFO.{name}", request)
+            page = info["state"].get("subjects") or {}
+            found += page
+            if not page or len(found) >= int(info.get("total", 0)):
+                return found
+
+    async def update(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Change a stream's configuration to ``config``, which is whole; its information then."""
+        return await self.connection.api(f"STREAM.UPDATE.{config['name']}", config)
+
     async def delete(self, name: str) -> bool:
         """Delete a stream with all it holds; ``False`` when there is no such stream."""
         try:

@@ -22,21 +22,22 @@ from naq.config import Settings
 from naq.exceptions import RecordUnreadable, StoreUnavailable
 from naq.job import QueuedJob
 from naq.job_records import DeadJob
-from naq.lease import Lease
 from naq.names import check_schedule_id, schedule_key
+from naq.planning.soundness import PLANNING_ERRORS, flaw_of, flaw_text
 from naq.schedule import Schedule
 from naq.services.base import BaseService, ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.events import EventService
 from naq.services.history import HistoryService
 from naq.services.kv_stores import KVStoreService
+from naq.services.leadership import find_leader
 from naq.services.results import ResultService
 from naq.timing.duration import parse_duration
 from naq.verify.case import Case, Question
 from naq.verify.enqueues import outruns
 from naq.verify.evidence import Gathered
-from naq.verify.judging import expected, judge, judge_unreadable
-from naq.verify.verdict import Tally, Verdict
+from naq.verify.judging import expected, judge, quarantined
+from naq.verify.verdict import Judged, Tally, Verdict
 from naq.verify.window import read_since
 from naq.wire import decode
 
@@ -53,8 +54,6 @@ EARLIER = timedelta(minutes=5)
 LOOK_AGAIN = 3
 """Times that a record is read again which does not know of a fire."""
 LOOK_AGAIN_AFTER = 0.5
-SILENT_FOR = 30.0
-"""Seconds without a heartbeat after which a leader counts as gone, whatever the lease says; more than two clocks differ by."""
 BREATHE_EVERY = 100
 """Schedules that are judged before others on the event loop have their turn."""
 
@@ -113,7 +112,7 @@ class VerifyService(BaseService):
         names = list(dict.fromkeys(schedule_ids)) or await self._all_names()
         async for batch in self._batches(names, question, tally):
             for number, case in enumerate(await self._cases(batch, question)):
-                tally.add(judge(case, question))
+                tally.add(_judged(case, question))
                 if number % BREATHE_EVERY == 0:
                     await asyncio.sleep(0)
         if not schedule_ids:
@@ -133,9 +132,9 @@ class VerifyService(BaseService):
         events = await self._stream(names.events_stream)
         history = await self._stream(names.history_stream)
         try:
-            lease = await self._kv.read_lease()
+            leader = await find_leader(self._kv, self._connection, as_of)
         except RecordUnreadable:
-            lease = None
+            leader = None
         return Question(
             since,
             as_of,
@@ -143,7 +142,7 @@ class VerifyService(BaseService):
             complete_since=_complete_since(events, as_of),
             history_since=_not_aged_since(history, as_of),
             history_length=int(history["config"].get("max_msgs_per_subject") or 0),
-            leaderless=_leaderless(lease, as_of),
+            leaderless=None if leader is not None else "nobody leads, so nothing fires",
         )
 
     async def _stream(self, name: str) -> dict[str, Any]:
@@ -167,7 +166,10 @@ class VerifyService(BaseService):
                 try:
                     record = decode(Schedule, entry.key, entry.value)
                 except RecordUnreadable as error:
-                    tally.add(judge_unreadable(name, error.reason))
+                    tally.add(quarantined(name, f"its record cannot be read: {error.reason}"))
+                    continue
+                if (flaw := flaw_of(record)) is not None:
+                    tally.add(quarantined(name, flaw))
                     continue
                 batch.append(record)
                 size += expected(record, question)
@@ -226,6 +228,14 @@ class VerifyService(BaseService):
                 )
 
 
+def _judged(case: Case, question: Question) -> Judged:
+    """The judgement; of a definition that makes no sense, only that: the others are judged all the same."""
+    try:
+        return judge(case, question)
+    except PLANNING_ERRORS as error:
+        return quarantined(case.record.schedule_id, flaw_text(error))
+
+
 def _job(key: str, value: bytes) -> QueuedJob | None:
     try:
         return decode(DeadJob, key, value).job if key.startswith("dead.") else decode(QueuedJob, key, value)
@@ -259,15 +269,6 @@ def _instant(text: str) -> datetime:
     """The server's time, to the microsecond."""
     whole, _, fraction = text.rstrip("Z").partition(".")
     return datetime.fromisoformat(f"{whole}.{fraction[:6]:0<6}+00:00")
-
-
-def _leaderless(lease: Lease | None, as_of: datetime) -> str | None:
-    if lease is None or not lease.held:
-        return "nobody leads, so nothing fires"
-    heard = lease.last_heartbeat
-    if heard is not None and (as_of - heard).total_seconds() > max(SILENT_FOR, 3 * lease.ttl):
-        return f"nobody leads, so nothing fires: {lease.instance_id} was heard of last at {heard:%Y-%m-%d %H:%M:%S} UTC"
-    return None
 
 
 ServiceManager.register_service("verify", VerifyService)

@@ -51,6 +51,7 @@ from naq.services.rechecking import Rechecker
 from naq.services.results import ResultService
 from naq.services.settling import Settling
 from naq.services.starts import Starts
+from naq.services.superseded import SupersededRuns
 from naq.services.trimming import Trimmer
 
 __all__ = ["WorkerService"]
@@ -155,6 +156,7 @@ class WorkerService(BaseService):
             self._finisher,
             self._on_free,
         )
+        self._superseded = SupersededRuns(kv, self._results, clock, self.held, self._flow.cancel)
         self._build_intake(slots)
 
     def _build_intake(self, slots: Slots) -> None:
@@ -209,6 +211,7 @@ class WorkerService(BaseService):
                 self._tasks.start(f"naq settle {number}", self._finisher.run)
             self._tasks.start("naq trim", self._trimmer.run)
             self._tasks.start("naq announce", self._announcer.run)
+            self._tasks.start("naq superseded", self._superseded.run)
             self._tasks.start("naq limits", self._follow_limits)
             self._tasks.start("naq dependencies", self._sweep)
             await self._intake.start(self._tasks)

@@ -29,6 +29,7 @@ from naq.names import deferred_key, job_key, schedule_key
 from naq.ports import Put
 from naq.run_end import run_ended
 from naq.schedule import Schedule
+from naq.services.superseded import why_superseded
 from naq.testing.store import MemoryStore
 from naq.wire import decode, encode
 
@@ -83,24 +84,17 @@ class InlineWorker:
         if (task := asyncio.current_task()) is not None:
             self._running = queued.job_id, task  # not before it has begun: its cancellation would never be caught
         started_at = self._clock.now()
+        reason = why_superseded(self._store.peek(schedule_key(queued.schedule_id or "")), queued)
         if queued.start_by is not None and started_at > queued.start_by:
             outcome: Outcome = Dropped("missed")
-        elif queued.tracked and self._was_given_up(queued):
+        elif reason is not None:
             outcome = Dropped("cancelled")
         else:
             outcome = await self._outcome(queued)
-        facts = Facts(NAME, self._clock.now(), started_at, self._clock.now())
+        facts = Facts(NAME, self._clock.now(), started_at, self._clock.now(), reason)
         ending = decide(queued, outcome, facts)
         self._settle(ending)
         return _ran(ending, outcome)
-
-    def _was_given_up(self, queued: QueuedJob) -> bool:
-        """Whether the schedule's overlap policy ended this run before it began."""
-        key = schedule_key(queued.schedule_id or "")
-        entry = self._store.peek(key)
-        if entry is None or entry.value is None:
-            return False
-        return not decode(Schedule, key, entry.value).has_open(queued.job_id)
 
     async def _outcome(self, queued: QueuedJob) -> Outcome:
         try:

@@ -34,6 +34,7 @@ from naq.ports import Entry
 from naq.reading import instant_of
 from naq.services.connection import ConnectionService
 from naq.services.events import EventService
+from naq.services.history import HistoryService
 from naq.services.kv_stores import KVStoreService
 from naq.services.schedules import ScheduleService
 from naq.specification import Form
@@ -225,13 +226,17 @@ class ManualScheduler:
 
     def _made_service(self) -> ScheduleService:
         """The facade needs of its services only what a `Store` and an `EventSink` are."""
-        return ScheduleService(
+        sink = _Recorder(self.events, self.history)
+        service = ScheduleService(
             Settings(instance_id=NAME),
             cast(ConnectionService, None),
             cast(KVStoreService, self.store),
-            cast(EventService, _Recorder(self.events, self.history)),
+            cast(EventService, sink),
+            cast(HistoryService, sink),
             clock=self.clock,
         )
+        service.schedules.on_given_up = self._worker.stop
+        return service
 
     def _seen(self, entries: Sequence[Entry]) -> None:
         self.fired += [job for entry in entries if entry.key.startswith("job.") and (job := _job(entry)) is not None]

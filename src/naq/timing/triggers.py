@@ -40,6 +40,7 @@ __all__ = [
     "dst_gaps",
     "dst_mark",
     "fires_at",
+    "unbound",
 ]
 
 MOST_WALKED = 5_000
@@ -117,6 +118,18 @@ _OWN_FIELD: dict[type, str] = {
     RRule: "rrule",
     AnyOf: "triggers",
 }
+
+
+def unbound(trigger: Trigger, created_at: datetime) -> Trigger:
+    """The trigger without what `bound` took from the time of creation."""
+    if isinstance(trigger, AnyOf):
+        return AnyOf(tuple(unbound(part, created_at) for part in trigger.triggers))
+    for name in ("anchor", "first_at", "start", "dtstart"):
+        if getattr(trigger, name, None) is not None:
+            bare: Trigger = msgspec.structs.replace(trigger, **{name: None})
+            if bare.bound(created_at) == trigger:
+                return bare
+    return trigger
 
 
 def fires_at(trigger: Trigger, instant: datetime) -> bool:

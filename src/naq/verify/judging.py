@@ -23,7 +23,7 @@ from naq.verify.evidence import Evidence
 from naq.verify.reasons import explained
 from naq.verify.verdict import Figures, Judged, Kind, Matter, Shortened, instant_shown
 
-__all__ = ["MOST_JUDGED", "expected", "judge", "judge_unreadable"]
+__all__ = ["MOST_JUDGED", "expected", "judge", "quarantined"]
 
 MOST_JUDGED = 100_000
 """Nominal times of one schedule that are looked at one by one; of more, the last ones."""
@@ -78,10 +78,9 @@ def judge(case: Case, question: Question) -> Judged:
     return Judged(figures, tuple(matters), _shortened(looked, question))
 
 
-def judge_unreadable(schedule_id: str, reason: str) -> Judged:
-    """The judgement on a schedule whose record cannot be read."""
-    remedy = remedies.quarantined(schedule_id)
-    matter = Matter(Kind.QUARANTINED, schedule_id, None, None, 0, f"its record cannot be read: {reason}", remedy)
+def quarantined(schedule_id: str, why: str) -> Judged:
+    """What is said of a schedule whose record cannot be read or planned."""
+    matter = Matter(Kind.QUARANTINED, schedule_id, None, None, 0, why, remedies.quarantined(schedule_id))
     return Judged(Figures(schedules=1), (matter,))
 
 

@@ -21,7 +21,7 @@ class Kind(StrEnum):
     OVERDUE = "overdue"
     """It is due, and nobody has decided about it."""
     QUARANTINED = "quarantined"
-    """Its record cannot be read: it does not fire, and cannot be judged."""
+    """Its record cannot be read or planned: it does not fire, and cannot be judged."""
     UNPROVEN = "unproven"
     """No trace of it is left, and nothing proves that it was lost. No alarm."""
 
