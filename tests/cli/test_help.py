@@ -31,7 +31,7 @@ def test_all_that_was_promised_is_there() -> None:
         "server run, server status, server stop",
         "schedule add, schedule ls, schedule show, schedule pause, schedule resume, schedule cancel, schedule trigger",
         "schedule rm, schedule update, schedule next, schedule history, schedule explain, schedule skip, schedule backfill",
-        "job ls, job show, job retry, job cancel, job dead, job purge, queue purge, queue show, queue limit, alert ls",
+        "job ls, job show, job retry, job cancel, job dead, job purge, queue purge, queue show, queue limit, alert ls, verify",
     }
     wanted = {name for line in promised for name in line.split(", ")}
     assert wanted == {" ".join(path) for path in ALL}
