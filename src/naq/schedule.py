@@ -295,7 +295,10 @@ def resumed(schedule: Schedule, now: datetime, catch_up: bool = False) -> Schedu
         active = active.evolve(skipped=active.skipped + len(active.buffered), buffered=())
     if held is not None and (catch_up or held > now):
         return settled(aimed(active, held, active.excluded_from), now)
-    return settled(aimed(active, _first_after(schedule, now)), now)
+    following = _first_after(schedule, now)
+    if following is not None and following <= now:
+        following = None  # the one instant of a `Once` passed meanwhile
+    return settled(aimed(active, following), now)
 
 
 def cancelled(schedule: Schedule, now: datetime) -> Schedule:
