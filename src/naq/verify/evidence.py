@@ -21,6 +21,7 @@ from naq.job import JobResult, QueuedJob
 from naq.names import job_id
 from naq.planning.decision import NonFireReason
 from naq.policy import Policy
+from naq.reading import instant_of
 from naq.timing.triggers import Trigger
 
 __all__ = ["Change", "Evidence", "Gathered", "NonFires"]
@@ -131,10 +132,8 @@ class Gathered:
             evidence.quarantined = None
             self._fired(event.schedule_id, event.job_id, event.nominal_at, event.timestamp, told=True)
         elif event.type in NON_FIRES and event.job_id is None and event.nominal_at is not None:
-            first = event.details.get("first_at")
-            first_at = datetime.fromisoformat(first) if isinstance(first, str) else event.nominal_at
-            count = event.details.get("count", 1)
-            self._not_fired(evidence, first_at, event.nominal_at, count, event.reason)
+            first_at = instant_of(event.details.get("first_at")) or event.nominal_at
+            self._not_fired(evidence, first_at, event.nominal_at, event.details.get("count", 1), event.reason)
         elif event.type == EventType.SCHEDULE_DELETED:
             evidence.bury()
         elif event.type == EventType.SCHEDULE_QUARANTINED:
