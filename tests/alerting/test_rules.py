@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from naq.alerting.alert import Alert, AlertKind, AlertRecord
@@ -216,6 +216,7 @@ def feed(board: Board, course: Sequence[Step], start: int = 0, clock: float = 0.
 
 
 @given(steps)
+@example([(kind, 0, 0, 1) for kind in (EventType.FIRE_MISSED, EventType.JOB_STARTED) * 4])
 def test_alerts_fire_and_resolve_in_turn(course: list[Step]) -> None:
     board = Board("shop", RULES)
     feed(board, course)

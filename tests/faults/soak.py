@@ -2,9 +2,8 @@
 
 ``python -m tests.faults.soak 10m`` (``./dev soak 10m``, ``make soak DURATION=10m``). The seed is printed; given back with
 ``--seed`` the same blows fall in the same order. After each blow, when it is over, everything that came due is waited for
-and judged, and a line is written into the report. At the end ``naq verify`` is asked about
-all of it. The exit code is 0 when no fire was lost, repeated or fired without a
-target, no stale leader wrote, and every job ran; else 1, at once.
+and judged, and a line is written into the report. At the end ``naq verify`` is asked about all of it. The exit code is 0 when
+no fire was lost, repeated or fired without a target, no stale leader wrote, and every job ran; else 1, at once.
 """
 
 from __future__ import annotations

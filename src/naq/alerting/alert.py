@@ -17,6 +17,8 @@ from naq.alerting.standing import Standing
 
 __all__ = ["Alert", "AlertKind", "AlertRecord", "judge", "over"]
 
+MICROSECOND = timedelta(microseconds=1)
+SAME_INSTANT = timedelta(milliseconds=1)
 MOST_UNTOLD = 20
 """Tellings of one alert that wait for their sinks at most; the oldest are given up."""
 
@@ -113,14 +115,15 @@ def judge(
         if repeat is None or now - before.at < repeat:
             return None
         return _evolve(before, kind=AlertKind.REPEATED, at=now, reason=reason, job_id=standing.job_id)
+    since = _since(rule, standing, now, before)
     return Alert(
         kind=AlertKind.FIRED,
         name=name,
         application=application,
         rule=str(rule),
         subject=standing.subject,
-        since=_since(rule, standing, now),
-        at=now,
+        since=since,
+        at=max(now, since),
         reason=reason,
         schedule_id=standing.schedule_id,
         func=standing.func,
@@ -133,12 +136,15 @@ def over(before: Alert | None, reason: str, now: datetime) -> Alert | None:
     """The end of an alert; ``None`` when it is not firing."""
     if before is None or not before.firing:
         return None
-    return _evolve(before, kind=AlertKind.RESOLVED, at=now, reason=reason)
+    return _evolve(before, kind=AlertKind.RESOLVED, at=max(now, before.since), reason=reason)
 
 
-def _since(rule: Rule, standing: Standing, now: datetime) -> datetime:
+def _since(rule: Rule, standing: Standing, now: datetime, before: Alert | None) -> datetime:
     due = rule.look_at(standing)
-    return now if due is None else min(due, now)
+    since = now if due is None else min(due, now)
+    if before is not None and timedelta() <= before.since - since < SAME_INSTANT:
+        return before.since + MICROSECOND  # it was over, and holds again at one instant: another id tells them apart
+    return since
 
 
 def _evolve(alert: Alert, **changes: Any) -> Alert:
