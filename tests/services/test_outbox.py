@@ -11,6 +11,7 @@ import pytest
 from naq.clock import SystemClock
 from naq.exceptions import StoreUnavailable
 from naq.services.base import ServiceManager
+from naq.services.batches import FEW
 from naq.services.connection import ConnectionService
 from naq.services.outbox import Outbox
 from naq.services.protocol import Message
@@ -79,19 +80,20 @@ async def test_what_waits_is_written_by_itself_when_the_stream_is_back(notes: No
     await notes.outbox.stop()
 
 
+@pytest.mark.parametrize("count", [2, FEW + 1])
 async def test_a_lost_answer_stores_nothing_twice(
-    notes: Notes, connection: ConnectionService, monkeypatch: pytest.MonkeyPatch
+    notes: Notes, connection: ConnectionService, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    notes.outbox.put(["a", "b"])
+    notes.outbox.put(["a"] * count)
     with monkeypatch.context() as patched:
         _, never = connection.expect_answer()
         patched.setattr(connection, "expect_answer", lambda subjects: ("_INBOX.nobody", never))
         with pytest.raises(StoreUnavailable, match="did not say"):
             await notes.outbox.flush()
-    assert await notes.stored() == 2
+    assert await notes.stored() == count
     notes.outbox.put(["c"])
     await notes.outbox.flush()
-    assert await notes.stored() == 3
+    assert await notes.stored() == count + 1
 
 
 async def test_what_is_refused_by_the_server_waits(notes: Notes, connection: ConnectionService) -> None:

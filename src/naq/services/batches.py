@@ -19,7 +19,11 @@ from naq.ports import Unknown
 from naq.services.connection import ConnectionService
 from naq.services.protocol import OPENED_FOR, Message, encode_batch, encode_ending, encode_opening, encode_single
 
-__all__ = ["Batch", "Batches", "new_batch"]
+__all__ = ["FEW", "Batch", "Batches", "new_batch"]
+
+FEW = 10
+"""Messages up to which each is better sent by itself if they need not be committed together: a batch costs the server about
+as much as ten of them, for it is staged in files of its own, which are made, synced and removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class Batches:
         `Unknown`: no answer came within ``request_timeout``, or the connection broke. Raises `StoreForbidden` when the user
         may not publish one of them, `TransactionTooLarge`, `StoreUnavailable` when nothing was sent.
         """
-        connection, patience = self._connection, self._connection.settings.request_timeout
+        connection = self._connection
         reply, answer = connection.expect_answer([message.subject for message in messages])
         try:
             client = connection.client
@@ -69,15 +73,38 @@ class Batches:
             else:
                 buffer = encode_batch(messages, reply, client.max_payload, batch.batch_id, opened=batch.opened)
             await client.send(buffer)
-            try:
-                async with asyncio.timeout(patience):
-                    return await answer
-            except TimeoutError:
-                return Unknown(f"no answer within {patience} s")
-            except StoreUnavailable as error:
-                return Unknown(str(error))
+            return await self._answered(answer)
         finally:
             connection.forget_answer(reply)
+
+    async def store_each(self, messages: Sequence[Message]) -> list[tuple[bytes, bytes] | Unknown]:
+        """Send messages that need not be committed together, in order; the server's answer to each, as `commit` has it.
+
+        Raises as `commit`. When one is too large, none is sent.
+        """
+        connection = self._connection
+        asked = [connection.expect_answer([message.subject]) for message in messages]
+        try:
+            client = connection.client
+            lines = [
+                encode_single(message, reply, client.max_payload)
+                for message, (reply, _) in zip(messages, asked, strict=True)
+            ]
+            await client.send(b"".join(lines))
+            return list(await asyncio.gather(*[self._answered(answer) for _, answer in asked]))
+        finally:
+            for reply, _ in asked:
+                connection.forget_answer(reply)
+
+    async def _answered(self, answer: asyncio.Future[tuple[bytes, bytes]]) -> tuple[bytes, bytes] | Unknown:
+        patience = self._connection.settings.request_timeout
+        try:
+            async with asyncio.timeout(patience):
+                return await answer
+        except TimeoutError:
+            return Unknown(f"no answer within {patience} s")
+        except StoreUnavailable as error:
+            return Unknown(str(error))
 
     async def end(self, messages: Sequence[Message], batch: Batch) -> None:
         """Have the server drop what it holds of a batch that it will not commit. Where it holds nothing, nothing happens."""

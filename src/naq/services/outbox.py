@@ -1,9 +1,9 @@
 """An outbox: things handed over without waiting, written in groups by one task, kept until the server says that it has them.
 
 For what may be lost with its process without harm: events and history. What waits is bounded; beyond that the oldest is
-dropped and counted. A group of several messages is one atomic batch: the server syncs it to disk once, not each message. One
-whose answer was lost is sent again under the same message ids, by which the server knows within its stream's duplicate
-window (`DUPLICATE_WINDOW`) that it has it already.
+dropped and counted. A group of many messages is one atomic batch: the server syncs it to disk once, not each message. What has
+no answer is sent again under the same message ids, by which the server knows within its stream's duplicate window
+(`DUPLICATE_WINDOW`) what it has already.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Generic, TypeVar
 from naq.clock import Clock
 from naq.exceptions import StoreError, StoreUnavailable, TransactionTooLarge
 from naq.ports import Unknown
-from naq.services.batches import Batch, Batches
+from naq.services.batches import FEW, Batch, Batches
 from naq.services.connection import ConnectionService
 from naq.services.protocol import Message, status_code
 
@@ -144,25 +144,29 @@ class Outbox(Generic[T]):
                 self._signal.set()
 
     async def _write(self, group: _Group[T]) -> None:
-        """Send a group's messages as one batch."""
-        batch = Batch(group.name)
+        """Send a group's messages, as one batch if there are many."""
         messages = [
             Message(message.subject, f"{message.headers}Nats-Msg-Id: {group.name}.{number}\r\n", message.payload)
             for number, message in enumerate(self._messages(group.things))
         ]
-        answer = await self._batches.commit(messages, batch)
-        if isinstance(answer, Unknown):
-            raise StoreUnavailable(
-                f"NATS at {self._connection.where} did not say that it stored {self._name}: {answer.reason}"
-            )
+        if len(messages) <= FEW:
+            for answer in await self._batches.store_each(messages):
+                self._require_stored(answer)
+            return
+        batch = Batch(group.name)
         try:
-            self._require_stored(*answer)
+            self._require_stored(await self._batches.commit(messages, batch))
         except StoreUnavailable:
             await self._batches.end(messages, batch)
             raise
 
-    def _require_stored(self, headers: bytes, data: bytes) -> None:
+    def _require_stored(self, answer: tuple[bytes, bytes] | Unknown) -> None:
         """Raises `StoreUnavailable` with the reason when the server's answer is another one; it is said when it is news."""
+        if isinstance(answer, Unknown):
+            raise StoreUnavailable(
+                f"NATS at {self._connection.where} did not say that it stored {self._name}: {answer.reason}"
+            )
+        headers, data = answer
         if status_code(headers) == 503:
             reason = "their stream has no leader, or was deleted"
         else:

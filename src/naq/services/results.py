@@ -27,6 +27,7 @@ from naq.job_records import StoredResult
 from naq.names import Namespace, check_job_id
 from naq.ports import Committed, Delete, Put, Refused, Write
 from naq.services.base import BaseService, ServiceManager
+from naq.services.batches import FEW
 from naq.services.connection import ConnectionService, ConnectionState
 from naq.services.kv_stores import KVStoreService, bucket_config
 from naq.services.protocol import encode_publish
@@ -88,7 +89,10 @@ class ResultService(BaseService):
             if len(result.value) > self.part_size:
                 result = await self._write_parts(result, ttl)
             puts[result.job_id] = Put(result.job_id, encode(result), None, ttl)
-        await self._commit(list(puts.values()))
+        if len(puts) <= FEW:
+            await asyncio.gather(*[self._transact([put]) for put in puts.values()])
+        else:
+            await self._commit(list(puts.values()))
         await self._spread([(put.key, put.value) for put in puts.values()])
 
     async def _spread(self, news: Sequence[tuple[str, bytes]]) -> None:
