@@ -36,7 +36,9 @@ class Stored:
 
 
 def entry_value(headers: bytes, data: bytes) -> bytes | None:
-    """The value that a message is, ``None`` when the message deletes its key."""
+    """The value that a message is, ``None`` when the message deletes its key, which has no payload."""
+    if data:
+        return data
     if b"\r\nKV-Operation: " in headers or b"\r\nNats-Marker-Reason: " in headers:
         return None
     return data
