@@ -94,7 +94,7 @@ class Schedules:
         When the id is taken: raises `ScheduleExists`, or keeps what is there, or applies ``replace`` to it; raises
         `ScheduleExists` also when that does not apply because it was cancelled.
         """
-        schedule = schedule.evolve(change_id=secrets.token_hex(6))
+        schedule = schedule.evolve(change_id=_new_change_id())
         for _ in range(ATTEMPTS):
             with _asking(f"create schedule {schedule.schedule_id!r}"):
                 write = Put(schedule_key(schedule.schedule_id), encode(schedule), 0)
@@ -139,7 +139,7 @@ class Schedules:
 
     async def _create_part(self, part: Sequence[Schedule], actor: str | None) -> None:
         """One transaction; its change's id in every record tells, when the answer was lost, whose they are."""
-        change_id = secrets.token_hex(6)
+        change_id = _new_change_id()
         part = [schedule.evolve(change_id=change_id) for schedule in part]
         writes = [Put(schedule_key(schedule.schedule_id), encode(schedule), 0) for schedule in part]
         with _asking(f"create {len(part)} schedules"):
@@ -181,7 +181,7 @@ class Schedules:
 
         Raises `RecordUnreadable` when the record cannot be read, and whatever ``change`` raises.
         """
-        change_id = secrets.token_hex(6)
+        change_id = _new_change_id()
         before: Schedule | None = None
         for _ in range(ATTEMPTS):
             entry = await self._entry(schedule_id)
@@ -354,6 +354,11 @@ def _schedule_or_reason(entry: Entry) -> Schedule | Unreadable:
         return _schedule(entry)
     except RecordUnreadable as error:
         return Unreadable(entry.key.partition(".")[2], error.reason)
+
+
+def _new_change_id() -> str:
+    """Short, for a million records hold one each; it only tells one change of a schedule from the next."""
+    return secrets.token_urlsafe(4)
 
 
 def _has_change(entry: Entry, change_id: str | None) -> bool:
