@@ -16,6 +16,7 @@ async def nothing() -> None:
 
 @app.job
 async def record(context: JobContext) -> None:
-    """Write down when it began, and for which nominal time."""
+    """Write down when it began, for which nominal time, and when that was fired."""
     nominal_at = context.nominal_at
-    write_run(str(context.schedule_id), None if nominal_at is None else nominal_at.timestamp())
+    nominal = None if nominal_at is None else nominal_at.timestamp()
+    write_run(str(context.schedule_id), nominal, context.fired_at.timestamp())

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.application import nothing, record
 from benchmarks.limit import bare_latencies
-from benchmarks.runs import RECORDS, read_runs
+from benchmarks.runs import RECORDS, Run, read_runs
 from benchmarks.world import Row, latency_beside, percentile, services
 from naq.job import Job
 from naq.job_records import StoredResult
@@ -38,7 +38,8 @@ async def jobs(count: int, rate: int, seconds: int) -> list[Row]:
     async with services() as manager:
         done = await throughput(manager, count)
     async with services() as manager:
-        late = await start_latencies(manager, rate, seconds)
+        runs = await starts(manager, rate, seconds)
+        late, fired = sorted(run.late for run in runs), sorted(run.fired_late for run in runs)
     bare = await bare_latencies()
     name = f"{rate:,} fires/s for {seconds} s: nominal time to the function's start"
     return [
@@ -46,6 +47,8 @@ async def jobs(count: int, rate: int, seconds: int) -> list[Row]:
         Row(f"{name}: lost", f"{rate * seconds - len(late)}", "0"),
         Row(f"{name}: p50", *latency_beside(percentile(late, 0.5), percentile(bare, 0.5), "<= 5 ms")),
         Row(f"{name}: p99", *latency_beside(percentile(late, 0.99), percentile(bare, 0.99), "<= 25 ms")),
+        Row(f"{name}: of that until the leader fired, p50", f"{percentile(fired, 0.5):.2f} ms"),
+        Row(f"{name}: the same, p99", f"{percentile(fired, 0.99):.2f} ms"),
     ]
 
 
@@ -66,8 +69,8 @@ async def throughput(manager: ServiceManager, count: int) -> float:
         return count / (time.perf_counter() - began)
 
 
-async def start_latencies(manager: ServiceManager, rate: int, seconds: int) -> list[float]:
-    """Milliseconds from nominal time to the function's start, of all fires, sorted; the schedules share out the second."""
+async def starts(manager: ServiceManager, rate: int, seconds: int) -> list[Run]:
+    """So many fires a second and what became of them; the schedules share out the second."""
     with TemporaryDirectory(prefix="naq-bench-") as directory:
         runs = Path(directory) / "runs"
         scheduler = await manager.get_service(SchedulerService)
@@ -82,7 +85,7 @@ async def start_latencies(manager: ServiceManager, rate: int, seconds: int) -> l
                 ]
             )
             await asyncio.sleep((end - datetime.now(UTC)).total_seconds() + 1.0)
-        return sorted((run.started - run.nominal) * 1000 for run in read_runs(runs) if run.nominal is not None)
+        return [run for run in read_runs(runs) if run.nominal is not None]
 
 
 @asynccontextmanager

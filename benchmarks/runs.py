@@ -25,11 +25,26 @@ class Run:
     started: float
     nominal: float | None = None
     """The time it stands for, if whoever ran it says so."""
+    fired: float | None = None
+    """When it was fired, if whoever ran it says so."""
+
+    @property
+    def late(self) -> float:
+        """Milliseconds from its nominal time, which must be known, to its start."""
+        assert self.nominal is not None
+        return (self.started - self.nominal) * 1000
+
+    @property
+    def fired_late(self) -> float:
+        """Milliseconds from its nominal time to its fire; both must be known."""
+        assert self.nominal is not None
+        assert self.fired is not None
+        return (self.fired - self.nominal) * 1000
 
 
-def write_run(schedule: str, nominal: float | None = None) -> None:
+def write_run(schedule: str, nominal: float | None = None, fired: float | None = None) -> None:
     """Write down that a run of ``schedule`` has begun now."""
-    line = json.dumps({"schedule": schedule, "started": time.time(), "nominal": nominal})
+    line = json.dumps({"schedule": schedule, "started": time.time(), "nominal": nominal, "fired": fired})
     os.write(_file(os.environ[RECORDS], os.getpid()), line.encode() + b"\n")
 
 

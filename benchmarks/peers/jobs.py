@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from benchmarks.jobs import start_latencies, throughput
+from benchmarks.jobs import starts, throughput
 from benchmarks.peers.catalogue import Peer, Queueing
 from benchmarks.peers.schedules import place_for
 from benchmarks.runs import read_runs
@@ -38,7 +38,8 @@ async def measured_jobs(peer: Peer, count: int, rate: int, seconds: int) -> Figu
         async with services() as manager:
             done = await throughput(manager, count)
         async with services() as manager:
-            return Figures(done, tuple(sorted(await start_latencies(manager, rate, seconds))), rate * seconds)
+            runs = await starts(manager, rate, seconds)
+        return Figures(done, tuple(sorted(run.late for run in runs)), rate * seconds)
     done = await _throughput(peer, peer.queueing, count)
     return Figures(done, tuple(sorted(await _instants(peer, peer.queueing, rate, seconds))), rate * seconds)
 
@@ -66,4 +67,4 @@ async def _instants(peer: Peer, queueing: Queueing, rate: int, seconds: int) -> 
     if by_schedules:
         begin = float(int(min(run.nominal for run in found if run.nominal is not None)) + 2)
         found = [run for run in found if run.nominal is not None and begin <= run.nominal < begin + seconds]
-    return [(run.started - run.nominal) * 1000 for run in found if run.nominal is not None]
+    return [run.late for run in found]
