@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from naq.history import HistoryRecord, RunOutcome
 from naq.names import backfill_job_id, job_id, manual_job_id
 from naq.occurrences import occurrences
+from naq.planning.decision import NonFire, NonFireReason
 
 T = datetime(2030, 1, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -62,3 +65,14 @@ def test_a_stretch_stands_where_it_ends_and_a_run_by_hand_where_it_was_asked_for
         (5 * MINUTE, None),
         (3 * MINUTE, "by hand"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("count", "last", "until"),
+    [(1, 0, None), (3, 2, 2), (1, 5, 5)],
+    ids=["one nominal time", "several", "one of a stretch in which others had another fate"],
+)
+def test_a_line_tells_the_whole_stretch_that_did_not_fire(count: int, last: int, until: int | None) -> None:
+    record = NonFire(NonFireReason.OVERLAP, count, T, T + last * MINUTE).record("s", T + 30 * MINUTE)
+    assert (record.nominal_at, record.count) == (T, count)
+    assert record.until == (None if until is None else T + until * MINUTE)
