@@ -310,6 +310,9 @@ def test_runs_that_wait_say_for_what(naq: Command, worker: Callable[..., None]) 
         "rate": None,
         "paused": False,
     }
+    assert naq("schedule", "trigger", "x").code == 0
+    assert len(times(naq("schedule", "history", "x"))) == 2
+    assert len(times(naq("schedule", "history", "x", "-n", "1"))) == 1, "what waits is counted, too"
 
 
 def test_jobs_that_wait_for_jobs_and_for_their_time(naq: Command, do: Do) -> None:

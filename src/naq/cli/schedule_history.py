@@ -51,7 +51,7 @@ def show(context: typer.Context, schedule_id: IdArgument, as_json: JsonOption = 
     render.show_fields(report.entry["schedule_id"], _fields(report, zone, now))
     if coming is not None and coming.times:
         coming.show(now)
-    _show_times(report.past, report.open_jobs, name, zone, now)
+    _show_times(report.past, report.open_jobs, DEFAULT_COUNT, name, zone, now)
 
 
 async def _report(options: Options, schedule_id: str) -> tuple[ScheduleReport | None, str | None]:
@@ -127,9 +127,14 @@ def _call(job: dict[str, Any]) -> str:
 
 
 def _show_times(
-    past: Sequence[Occurrence], open_jobs: Sequence[OpenJob], name: str, zone: tzinfo | None, now: datetime
+    past: Sequence[Occurrence],
+    open_jobs: Sequence[OpenJob],
+    count: int,
+    name: str,
+    zone: tzinfo | None,
+    now: datetime,
 ) -> None:
-    """The last times, the newest first, those among them of which the run has not ended."""
+    """The last ``count`` times, the newest first, those among them of which the run has not ended."""
     open_ids = {each.info.job_id for each in open_jobs}
     fired = {each.last.job_id: each.when for each in past if each.last.job_id is not None}
     begun = {each.info.job_id: fired.get(each.info.job_id) or _begun(each.info) for each in open_jobs}
@@ -145,7 +150,7 @@ def _show_times(
     ]
     newest = [row for _, row in sorted(rows, key=lambda pair: pair[0], reverse=True)]
     headings = (*times.headings, "outcome", "took", "attempts", "why")
-    render.show_told("last times", headings, _said_once(newest[: max(len(past), DEFAULT_COUNT)]), NO_HISTORY)
+    render.show_told("last times", headings, _said_once(newest[:count]), NO_HISTORY)
 
 
 def _begun(info: JobInfo) -> datetime | None:
@@ -214,7 +219,7 @@ def history(
         render.show_json([each.to_dict() for each in past])
         return
     name, zone = ("local", None) if report is None or report.schedule is None else zone_of(report.schedule.trigger)
-    _show_times(past, () if report is None else report.open_jobs, name, zone, SystemClock().now())
+    _show_times(past, () if report is None else report.open_jobs, count, name, zone, SystemClock().now())
 
 
 async def _history(
