@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -106,7 +106,7 @@ async def _clock_offset(connection: ConnectionService, began: datetime, ended: d
     stamp = str(info.get("ts", ""))
     if not stamp:
         return Finding(Level.WARNING, "clock", "not compared: the server does not tell its time", "upgrade the server")
-    there = datetime.fromisoformat(stamp[:26].rstrip("Z") + "+00:00").astimezone(UTC)
+    there = datetime.fromisoformat(stamp)
     offset = (there - (began + (ended - began) / 2)).total_seconds()
     text = f"the server's clock is {abs(offset) * 1000:.0f} ms {'ahead' if offset > 0 else 'behind'}"
     if abs(offset) >= CLOCK_WARNING:

@@ -76,7 +76,10 @@ class DirectReader:
     async def scan_stored(self, pattern: str, after: int) -> AsyncIterator[list[Stored]]:
         """As `scan`, with the time at which the server stored each."""
         async for entries, stamps in self._pages(pattern, after, stamped=True):
-            yield [Stored(entry, _stamp(stamp)) for entry, stamp in zip(entries, stamps, strict=True)]
+            yield [
+                Stored(entry, datetime.fromisoformat(stamp.decode()))
+                for entry, stamp in zip(entries, stamps, strict=True)
+            ]
 
     async def _pages(
         self, pattern: str, after: int, *, stamped: bool
@@ -142,9 +145,3 @@ class DirectReader:
             if done.done() and not done.cancelled():
                 done.exception()
             await subscription.unsubscribe()
-
-
-def _stamp(text: bytes) -> datetime:
-    """Read ``2026-11-24T10:53:13.67590644Z``; nanoseconds are cut to microseconds."""
-    whole, _, fraction = text.decode().rstrip("Z").partition(".")
-    return datetime.fromisoformat(f"{whole}.{fraction[:6]:0<6}+00:00")

@@ -254,21 +254,15 @@ def _complete_since(info: Mapping[str, Any], as_of: datetime) -> datetime:
     """Since when no event was dropped: the oldest one that there is, or the creation of the stream if none ever was."""
     state = info["state"]
     if int(state["first_seq"]) <= int(info["config"].get("first_seq") or 1):
-        return _instant(info["created"])
-    return _instant(state["first_ts"]) if int(state["messages"]) else as_of
+        return datetime.fromisoformat(info["created"])
+    return datetime.fromisoformat(state["first_ts"]) if int(state["messages"]) else as_of
 
 
 def _not_aged_since(info: Mapping[str, Any], as_of: datetime) -> datetime:
     """Since when nothing was dropped from the history for its age."""
     age = int(info["config"].get("max_age") or 0)
-    created = _instant(info["created"])
+    created = datetime.fromisoformat(info["created"])
     return created if age == 0 else max(created, as_of - timedelta(microseconds=age / 1000))
-
-
-def _instant(text: str) -> datetime:
-    """The server's time, to the microsecond."""
-    whole, _, fraction = text.rstrip("Z").partition(".")
-    return datetime.fromisoformat(f"{whole}.{fraction[:6]:0<6}+00:00")
 
 
 ServiceManager.register_service("verify", VerifyService)
