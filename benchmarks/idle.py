@@ -20,7 +20,7 @@ from benchmarks.limit import bare_creations_per_second
 from benchmarks.world import Row, beside, cpu_seconds, fires, services
 from naq.engine.memory import resident_bytes
 from naq.job import Job
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.kv_stores import KVStoreService
 from naq.services.scheduler import SchedulerService
 from naq.services.schedules import ScheduleService

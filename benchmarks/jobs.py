@@ -22,7 +22,7 @@ from benchmarks.runs import RECORDS, Run, read_runs
 from benchmarks.world import Row, latency_beside, percentile, services
 from naq.job import Job
 from naq.job_records import StoredResult
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.jobs import JobService
 from naq.services.results import ResultService
 from naq.services.scheduler import SchedulerService

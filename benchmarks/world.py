@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from naq.job import QueuedJob
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.kv_stores import KVStoreService
 from naq.testing.server import NatsServer
 from naq.wire import decode

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from naq.job import Job
 from naq.services.base import ServiceManager
+
+from naq.job import Job
 from naq.services.scheduler import SchedulerService
 
 

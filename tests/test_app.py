@@ -9,7 +9,7 @@ import pytest
 
 from naq import Naq, cron, every
 from naq.exceptions import InvalidInput, InvalidJob, InvalidSchedule
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.jobs import JobService
 from naq.services.scheduler import SchedulerService
 

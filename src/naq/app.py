@@ -33,12 +33,12 @@ from naq.engine.registry import Registry
 from naq.events import Event, EventType
 from naq.exceptions import InvalidInput, InvalidSchedule
 from naq.job import Job
+from naq.lifecycle import ServiceManager
 from naq.names import check_schedule_id
 from naq.observe.declarations import Observed, To
 from naq.observe.observing import Observing
 from naq.observe.sinks import Sink
 from naq.portal import SyncFace
-from naq.services.base import ServiceManager
 from naq.services.events import EventService
 from naq.services.scheduler import SchedulerService
 from naq.services.schedules import ScheduleService

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from naq.exceptions import InvalidInput, InvalidSchedule, Problem, shown
-from naq.reading import instant_of, nearest
+from naq.parsing import instant_of, nearest
 from naq.schedule import Schedule, updated
 from naq.specification import POLICY_KEYS, parse_job, parse_policy, parse_schedule
 

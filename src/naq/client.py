@@ -11,9 +11,9 @@ from naq.alerting.alert import AlertRecord
 from naq.config import Settings
 from naq.engine.registry import Registry
 from naq.job import Job
+from naq.lifecycle import ServiceManager
 from naq.observe.memory import stored_alerts
 from naq.policy import IfExists
-from naq.services.base import ServiceManager
 from naq.services.jobs import JobService
 from naq.services.kv_stores import KVStoreService
 from naq.services.schedules import ScheduleService

@@ -31,8 +31,8 @@ from naq.exceptions import InvalidInput, InvalidSchedule, Problem, shown
 from naq.forms import job_form, schedule_form, trigger_form
 from naq.job import Job, JobSpec
 from naq.names import check_schedule_id
+from naq.parsing import MISSING, Reader
 from naq.policy import Policy
-from naq.reading import MISSING, Reader
 from naq.schedule import Schedule, ScheduleStatus, new_schedule, updated
 from naq.specification import Form, job_from_mapping, never_fires, parse_job, parse_schedule
 from naq.timing.calendars import Calendar, DayRange, TimeRange

@@ -11,7 +11,7 @@ import msgspec
 from naq.exceptions import InvalidInput, InvalidJob, Problem, shown
 from naq.job import Job, JobSpec
 from naq.names import check_job_id, check_queue
-from naq.reading import MISSING, Reader
+from naq.parsing import MISSING, Reader
 from naq.timing.backoff import Backoff, BackoffKind
 from naq.timing.duration import parse_duration
 from naq.wire import encode_json, function_name

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from naq.exceptions import InvalidInput
+from naq.parsing import MISSING, Reader
 from naq.policy import Coalesce, Overlap, Policy
-from naq.reading import MISSING, Reader
 from naq.timing.calendars import Calendar
 from naq.timing.exclusion_form import read_exclusions
 from naq.timing.exclusions import Exclusion

@@ -17,9 +17,9 @@ from naq.exceptions import InvalidSchedule, Problem, shown
 from naq.forms import schedule_form
 from naq.job_form import job_from_mapping, parse_job
 from naq.nominal import Nominals
+from naq.parsing import MISSING, Reader
 from naq.policy import Policy
 from naq.policy_form import POLICY_KEYS, read_policy
-from naq.reading import MISSING, Reader
 from naq.schedule import Schedule, unbound
 from naq.timing.calendars import Calendar
 from naq.timing.triggers import Once, Trigger

@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, Final, TypeVar, get_args
 
 from naq.exceptions import InvalidInput, Problem, shown
-from naq.reading import EARLIEST, MISSING, Reader, instant_of, nearest
+from naq.parsing import EARLIEST, MISSING, Reader, instant_of, nearest
 from naq.timing.duration import parse_duration
 from naq.timing.triggers import (
     AnyOf,

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from naq.alerting.alert import Alert, AlertKind, AlertRecord
+from naq.lifecycle import ServiceManager
 from naq.names import alert_key
 from naq.ports import Put
-from naq.services.base import ServiceManager
 from naq.services.kv_stores import KVStoreService
 from naq.wire import encode
 from tests.cli.conftest import Command

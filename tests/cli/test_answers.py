@@ -15,8 +15,8 @@ import pytest
 from naq.history import HistoryRecord, RunOutcome
 from naq.job import Job
 from naq.job_records import WorkerInfo
+from naq.lifecycle import ServiceManager
 from naq.names import job_id, schedule_key
-from naq.services.base import ServiceManager
 from naq.services.history import HistoryService
 from naq.services.jobs import JobService
 from naq.services.kv_stores import KVStoreService

@@ -11,7 +11,7 @@ import pytest
 
 from naq.cli import exit_code
 from naq.exceptions import EmbeddedServerError, RecordUnreadable, ScheduleExists, SchedulerError, StoreUnavailable
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.kv_stores import KVStoreService
 from tests.cli.conftest import Command
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from naq.job import Job
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.jobs import JobService
 from tests.cli.conftest import Command, Start
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from naq.lifecycle import ServiceManager
 from naq.names import schedule_key
-from naq.services.base import ServiceManager
 from naq.services.kv_stores import KVStoreService
 from tests.cli.conftest import Command, Outcome
 

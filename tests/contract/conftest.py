@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from naq.exceptions import StoreUnavailable
+from naq.lifecycle import ServiceManager
 from naq.ports import Committed, Outcome, Put, Store, Unknown
-from naq.services.base import ServiceManager
 from naq.services.kv_stores import KVStoreService, bucket_config
 from naq.testing.link import Link, MemoryClient
 from naq.testing.server import NatsServer

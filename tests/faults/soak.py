@@ -22,7 +22,7 @@ from pathlib import Path
 
 from naq.exceptions import InvalidInput
 from naq.job import Job
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.verifying import VerifyService
 from naq.timing.duration import duration_text, parse_duration
 from tests.faults.blows import Blow, draw

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from naq.clock import SystemClock
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.events import EventService
 from naq.services.kv_stores import KVStoreService

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from naq.job import Job
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.events import EventService
 from naq.services.scheduler import SchedulerService
 from naq.specification import once

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from naq.job import Job
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.jobs import JobService
 from naq.services.kv_stores import KVStoreService
 from tests.faults.cluster import ClusterFleet, cluster_fleet

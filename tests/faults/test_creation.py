@@ -12,10 +12,10 @@ from naq.engine.schedules import Schedules
 from naq.events import EventType
 from naq.exceptions import ScheduleExists, SchedulerError
 from naq.job import Job, JobSpec
+from naq.lifecycle import ServiceManager
 from naq.policy import Policy
 from naq.ports import Delete, Outcome, Put, Unknown, Write
 from naq.schedule import Schedule, new_schedule
-from naq.services.base import ServiceManager
 from naq.services.events import EventService
 from naq.services.schedules import ScheduleService
 from naq.testing.clock import ManualClock, manual_time

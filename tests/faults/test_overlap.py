@@ -18,9 +18,9 @@ import pytest
 from naq.history import HistoryRecord
 from naq.job import Job, JobStatus
 from naq.job_records import JobInfo
+from naq.lifecycle import ServiceManager
 from naq.policy import Overlap
 from naq.run_end import Superseded
-from naq.services.base import ServiceManager
 from naq.services.jobs import JobService
 from tests.faults.fleet import Fleet, fleet, now
 from tests.faults.test_workers import Mark, marks

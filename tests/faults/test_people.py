@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.schedules import ScheduleService
 from tests.faults.fleet import Fleet, fleet, now
 from tests.faults.ledger import Ledger, ledger

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from naq.lifecycle import ServiceManager
 from naq.ports import Check, Committed, Put, Unknown, Write
-from naq.services.base import ServiceManager
 from naq.services.connection import ConnectionState
 from naq.services.kv_stores import KVStoreService
 from tests.faults.proxy import HOST, Frames, Proxy, Way

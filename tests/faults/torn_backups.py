@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from naq.lifecycle import ServiceManager
 from naq.ports import Committed, Put
-from naq.services.base import ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.kv_stores import KVStoreService
 from naq.testing.server import NatsServer

@@ -16,9 +16,9 @@ from typing import Any
 from naq.exceptions import RecordUnreadable
 from naq.job import Job, QueuedJob
 from naq.lease import Lease
+from naq.lifecycle import ServiceManager
 from naq.names import job_id
 from naq.ports import Entry
-from naq.services.base import ServiceManager
 from naq.services.kv_stores import KVStoreService
 from naq.services.schedules import ScheduleService
 from naq.verify import Lateness

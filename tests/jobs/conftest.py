@@ -15,7 +15,7 @@ import pytest
 
 from naq.clock import SystemClock
 from naq.engine.registry import Registry
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.events import EventService
 from naq.services.history import HistoryService

@@ -12,9 +12,9 @@ import pytest
 from naq.exceptions import JobExists, JobFailed
 from naq.job import Job, JobSpec, JobStatus, QueuedJob
 from naq.job_records import DeadReason, StoredResult
+from naq.lifecycle import ServiceManager
 from naq.names import deferred_key
 from naq.ports import Put
-from naq.services.base import ServiceManager
 from naq.services.dependencies import Verdict, judge
 from naq.services.jobs import JobService
 from naq.services.kv_stores import KVStoreService

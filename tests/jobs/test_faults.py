@@ -14,7 +14,7 @@ from naq.exceptions import JobFailed
 from naq.history import RunOutcome
 from naq.job import Job, JobStatus, QueuedJob
 from naq.job_records import DeadReason, StoredResult
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.events import EventService
 from naq.services.jobs import JobService

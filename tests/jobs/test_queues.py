@@ -10,7 +10,7 @@ import pytest
 from naq.exceptions import InvalidInput, InvalidJob, JobCancelled, JobExists
 from naq.job import Job, JobStatus
 from naq.job_records import QueueLimits
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.buffer import Buffer
 from naq.services.events import EventService
 from naq.services.held import Held

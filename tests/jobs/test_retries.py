@@ -12,7 +12,7 @@ from naq.exceptions import JobFailed, Retry
 from naq.history import HistoryRecord, RunOutcome
 from naq.job import Job, JobSpec, JobStatus, QueuedJob
 from naq.job_records import DeadReason
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.jobs import JobService
 from naq.services.kv_stores import KVStoreService
 from naq.services.scheduler import SchedulerService

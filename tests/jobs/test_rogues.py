@@ -17,7 +17,7 @@ from naq.events import Event
 from naq.exceptions import JobFailed
 from naq.job import Job, JobStatus
 from naq.job_records import WorkerInfo
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.events import EventService
 from naq.services.jobs import JobService
 from tests.faults.world import Process

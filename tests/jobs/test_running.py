@@ -17,7 +17,7 @@ from naq.engine.registry import Registry
 from naq.exceptions import InvalidJob, JobFailed, JobTimeout, UnknownFunction
 from naq.job import Job, JobSpec, JobStatus
 from naq.job_records import DeadReason
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.jobs import JobService
 from naq.services.kv_stores import KVStoreService
 from tests.jobs import functions

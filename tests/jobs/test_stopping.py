@@ -9,8 +9,8 @@ import pytest
 
 from naq.exceptions import JobCancelled, JobFailed
 from naq.job import Job, JobStatus
+from naq.lifecycle import ServiceManager
 from naq.services import heartbeat
-from naq.services.base import ServiceManager
 from naq.services.events import EventService
 from naq.services.jobs import JobService
 from naq.services.scheduler import SchedulerService

@@ -12,12 +12,12 @@ from naq.clock import SystemClock
 from naq.history import RunOutcome
 from naq.job import Job, JobStatus
 from naq.job_records import StoredResult
+from naq.lifecycle import ServiceManager
 from naq.names import schedule_key
 from naq.ports import Entry
 from naq.run_end import Superseded, run_ended
 from naq.schedule import Schedule
 from naq.services import superseded
-from naq.services.base import ServiceManager
 from naq.services.held import Held
 from naq.services.jobs import JobService
 from naq.services.kv_stores import KVStoreService

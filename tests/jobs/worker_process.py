@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.worker import WorkerService
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from naq import Alert, Naq
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from tests.observe import functions
 
 HANG = 90.0

@@ -9,7 +9,7 @@ from typing import Any
 from naq import FailedTimes, Job, Missed, Naq, NotRunSince, RunningLongerThan, every
 from naq.clock import SystemClock
 from naq.events import Event, EventType
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.events import EventService
 from naq.services.kv_stores import KVStoreService
 from naq.services.schedules import ScheduleService

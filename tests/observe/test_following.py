@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from naq import FailedTimes
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.events import EventService
 from tests.observe import functions

@@ -14,7 +14,7 @@ import pytest
 from naq.alerting.board import Board, WatchedRule
 from naq.alerting.rules import FailedTimes, Missed
 from naq.clock import SystemClock
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.events import EventService
 from naq.services.kv_stores import KVStoreService
 from naq.services.schedules import ScheduleService

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from naq.events import EventType
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.events import EventService
 from naq.services.kv_stores import KVStoreService
 from tests.faults.world import Process

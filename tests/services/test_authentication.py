@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from naq.exceptions import ConfigError, StoreUnavailable
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.kv_stores import KVStoreService
 from naq.testing.server import NatsServer
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from naq.exceptions import ConfigError
-from naq.services.base import BaseService, ServiceError, ServiceManager
+from naq.lifecycle import BaseService, ServiceError, ServiceManager
 
 
 class Recorder(BaseService):

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from naq.exceptions import StoreForbidden, TransactionTooLarge
+from naq.lifecycle import ServiceManager
 from naq.ports import Check, Committed, Put
-from naq.services.base import ServiceManager
 from naq.services.kv_stores import KVStoreService
 from naq.testing.server import NatsServer
 

@@ -14,8 +14,8 @@ from nats.protocol.parser import Parser
 
 from naq.config import load_settings
 from naq.exceptions import ConfigError, StoreUnavailable, StoreUnsuitable, TransactionTooLarge
+from naq.lifecycle import ServiceManager
 from naq.ports import Committed, Put, Refused
-from naq.services.base import ServiceManager
 from naq.services.client import RawClient
 from naq.services.connection import ConnectionService, ConnectionState
 from naq.services.kv_stores import KVStoreService, bucket_config

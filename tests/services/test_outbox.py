@@ -10,7 +10,7 @@ import pytest
 
 from naq.clock import SystemClock
 from naq.exceptions import StoreUnavailable
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.batches import FEW
 from naq.services.connection import ConnectionService
 from naq.services.outbox import Outbox

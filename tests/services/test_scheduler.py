@@ -12,8 +12,8 @@ import pytest
 from naq.events import Event
 from naq.exceptions import InvalidInput, InvalidJob, InvalidSchedule, ScheduleExists, SchedulerError
 from naq.job import Job, QueuedJob
+from naq.lifecycle import ServiceManager
 from naq.ports import Entry
-from naq.services.base import ServiceManager
 from naq.services.events import EventService
 from naq.services.kv_stores import KVStoreService
 from naq.services.scheduler import SchedulerService

@@ -13,11 +13,11 @@ from naq import Naq
 from naq.engine.registry import Registry
 from naq.exceptions import InvalidInput
 from naq.job import JobSpec, QueuedJob
+from naq.lifecycle import ServiceManager
 from naq.names import job_id, job_key, schedule_key
 from naq.ports import Delete, Put
 from naq.schedule import Schedule
 from naq.services import verifying
-from naq.services.base import ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.events import EventService
 from naq.services.history import HistoryService

@@ -22,7 +22,7 @@ from rich.markup import escape
 from naq.app import Naq
 from naq.config import Settings, load_settings
 from naq.exceptions import InvalidInput
-from naq.services.base import BaseService, ServiceManager
+from naq.lifecycle import BaseService, ServiceManager
 
 __all__ = [
     "BAD_INPUT",

@@ -24,8 +24,8 @@ from naq.cli.context import FAILED, run, until_told
 from naq.cli.demo_check import Watch, problems
 from naq.cli.demo_view import View
 from naq.clock import SystemClock
+from naq.lifecycle import ServiceManager
 from naq.schedule import Schedule
-from naq.services.base import ServiceManager
 from naq.services.jobs import JobService
 from naq.services.scheduler import SchedulerService
 from naq.services.verifying import VerifyService

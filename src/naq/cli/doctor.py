@@ -14,7 +14,7 @@ from naq.cli import render
 from naq.cli.context import FAILED, JsonOption, Options, options_of, run, service
 from naq.clock import SystemClock
 from naq.events import Event
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.checkup import Finding, Level, check_up
 from naq.services.events import EventService
 from naq.services.kv_stores import KVStoreService

@@ -9,7 +9,7 @@ import typer
 from naq.app import Naq
 from naq.cli import render
 from naq.cli.context import FAILED, JsonOption, Options, examples, load_app, options_of, run, start_logging, until_told
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.services.embedded import EmbeddedServer, describe, stop
 from naq.services.scheduler import SchedulerService
 

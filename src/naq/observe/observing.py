@@ -11,12 +11,12 @@ from typing import Self
 
 from naq.clock import Clock, SystemClock
 from naq.events import Event
+from naq.lifecycle import ServiceManager
 from naq.names import watch_partition
 from naq.observe.declarations import Observed
 from naq.observe.delivery import Delivery
 from naq.observe.proofs import Proofs
 from naq.observe.watcher import Watcher
-from naq.services.base import ServiceManager
 from naq.services.events import EventService
 from naq.services.history import HistoryService
 from naq.services.jobs import JobService

@@ -16,13 +16,13 @@ from naq.history import HistoryRecord
 from naq.job import JobStatus
 from naq.job_accounts import Account, Around, account_of_job
 from naq.job_records import JobInfo, WorkerInfo
+from naq.lifecycle import BaseService, ServiceManager
 from naq.names import check_schedule_id, schedule_id_of, schedule_key
 from naq.occurrences import Occurrence, occurrences
+from naq.parsing import nearest
 from naq.preview import Upcoming, preview
-from naq.reading import nearest
 from naq.schedule import Schedule
 from naq.schedule_accounts import MOST_OPEN, OpenJob, accounts_of_quarantined, accounts_of_schedule
-from naq.services.base import BaseService, ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.history import HistoryService
 from naq.services.jobs import JobService

@@ -13,10 +13,10 @@ from naq.config import Settings
 from naq.engine.schedules import Schedules, Unreadable
 from naq.exceptions import NaqError, RecordUnreadable, SchedulerError, StoreError
 from naq.job_accounts import NOBODY_LEADS, START_SCHEDULER, counted, start_worker
+from naq.lifecycle import ServiceManager
 from naq.names import Namespace
 from naq.planning.soundness import flaw_of
 from naq.schedule import Schedule, ScheduleStatus
-from naq.services.base import ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.events import EventService
 from naq.services.jobs import JobService

@@ -36,7 +36,7 @@ from naq.exceptions import (
     StoreUnsuitable,
     shown,
 )
-from naq.services.base import BaseService
+from naq.lifecycle import BaseService
 from naq.services.client import RawClient, RawSubscription
 from naq.services.embedded import EmbeddedServer, ServerAddress
 

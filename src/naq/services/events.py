@@ -21,8 +21,8 @@ from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.events import Event, EventType
 from naq.exceptions import InvalidInput, Problem, StoreUnavailable, shown
+from naq.lifecycle import BaseService
 from naq.names import Namespace
-from naq.services.base import BaseService
 from naq.services.connection import ConnectionService, ConnectionState
 from naq.services.follow import follow
 from naq.services.lives import Lives, first_revision

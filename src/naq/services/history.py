@@ -15,9 +15,9 @@ from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.exceptions import RecordUnreadable
 from naq.history import HistoryRecord, RunOutcome
+from naq.lifecycle import BaseService, ServiceManager
 from naq.names import Namespace, check_schedule_id
 from naq.ports import Entry
-from naq.services.base import BaseService, ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.direct import DirectReader
 from naq.services.outbox import DUPLICATE_WINDOW, Outbox

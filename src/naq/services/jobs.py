@@ -19,9 +19,9 @@ from naq.engine.target import pickle_arguments
 from naq.exceptions import InvalidInput, InvalidJob, JobCancelled, JobFailed
 from naq.job import Job, JobSpec, JobStatus
 from naq.job_records import DeadJob, DeadReason, JobInfo, QueueLimits, StoredResult, WorkerInfo
+from naq.lifecycle import BaseService, ServiceManager
 from naq.names import Namespace, check_job_id, check_queue, check_schedule_id, new_id
-from naq.reading import instant_of
-from naq.services.base import BaseService, ServiceManager
+from naq.parsing import instant_of
 from naq.services.connection import ConnectionService
 from naq.services.control import Control, Question
 from naq.services.dead_letters import DeadLetters

@@ -25,9 +25,9 @@ from naq.exceptions import (
     TransactionTooLarge,
 )
 from naq.lease import Lease
+from naq.lifecycle import BaseService
 from naq.names import FENCE, Namespace, lease_key
 from naq.ports import Check, Committed, Delete, Entry, Outcome, Put, Refused, Unknown, Write
-from naq.services.base import BaseService
 from naq.services.batches import Batch, Batches, new_batch
 from naq.services.connection import ConnectionService
 from naq.services.direct import DirectReader, Stored

@@ -24,9 +24,9 @@ from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.exceptions import JobTimeout, RecordUnreadable, StoreRejected, StoreUnavailable
 from naq.job_records import StoredResult
+from naq.lifecycle import BaseService, ServiceManager
 from naq.names import Namespace, check_job_id
 from naq.ports import Committed, Delete, Put, Refused, Write
-from naq.services.base import BaseService, ServiceManager
 from naq.services.batches import FEW
 from naq.services.connection import ConnectionService, ConnectionState
 from naq.services.kv_stores import KVStoreService, bucket_config

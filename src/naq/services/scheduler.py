@@ -14,9 +14,9 @@ from naq.config import Settings
 from naq.engine.elector import ElectorSettings
 from naq.engine.partition import Partition
 from naq.lease import Lease
+from naq.lifecycle import ServiceManager
 from naq.names import schedule_key
 from naq.schedule import Schedule, ScheduleStatus
-from naq.services.base import ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.events import EventService
 from naq.services.history import HistoryService

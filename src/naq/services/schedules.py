@@ -19,6 +19,7 @@ from naq.engine.schedules import Changed, Schedules, Unreadable
 from naq.events import EventType
 from naq.exceptions import InvalidSchedule, RecordUnreadable, SchedulerError
 from naq.job import Job
+from naq.lifecycle import BaseService, ServiceManager
 from naq.manual import backfill
 from naq.names import Namespace, check_schedule_id, new_id
 from naq.planning.pausing import taken_by_pause
@@ -36,7 +37,6 @@ from naq.schedule import (
     skip_next,
     to_dict,
 )
-from naq.services.base import BaseService, ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.events import EventService
 from naq.services.history import HistoryService

@@ -7,7 +7,7 @@ from typing import Any
 
 from naq.config import Settings
 from naq.exceptions import StoreRejected
-from naq.services.base import BaseService
+from naq.lifecycle import BaseService
 from naq.services.connection import ConnectionService
 
 __all__ = ["StreamService"]

@@ -22,10 +22,10 @@ from naq.config import Settings
 from naq.exceptions import RecordUnreadable, StoreUnavailable
 from naq.job import QueuedJob
 from naq.job_records import DeadJob
+from naq.lifecycle import BaseService, ServiceManager
 from naq.names import check_schedule_id, schedule_key
 from naq.planning.soundness import PLANNING_ERRORS, flaw_of, flaw_text
 from naq.schedule import Schedule
-from naq.services.base import BaseService, ServiceManager
 from naq.services.connection import ConnectionService
 from naq.services.events import EventService
 from naq.services.history import HistoryService

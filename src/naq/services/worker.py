@@ -30,10 +30,10 @@ from naq.events import Event, EventType
 from naq.exceptions import StoreError
 from naq.job import QueuedJob
 from naq.job_records import WorkerInfo
+from naq.lifecycle import BaseService, ServiceManager
 from naq.names import Namespace
 from naq.services.admission import Admission
 from naq.services.announcing import Announcer
-from naq.services.base import BaseService, ServiceManager
 from naq.services.buffer import Buffer
 from naq.services.connection import ConnectionService
 from naq.services.control import Control, Question, Reply

@@ -29,9 +29,9 @@ from naq.engine.registry import Registry
 from naq.events import Event
 from naq.history import HistoryRecord
 from naq.job import Job, QueuedJob
+from naq.parsing import instant_of
 from naq.policy import IfExists
 from naq.ports import Entry
-from naq.reading import instant_of
 from naq.services.connection import ConnectionService
 from naq.services.events import EventService
 from naq.services.history import HistoryService

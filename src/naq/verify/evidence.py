@@ -19,9 +19,9 @@ from naq.events import Event, EventType
 from naq.history import HistoryRecord, RunOutcome
 from naq.job import JobResult, QueuedJob
 from naq.names import job_id
+from naq.parsing import instant_of
 from naq.planning.decision import NonFireReason
 from naq.policy import Policy
-from naq.reading import instant_of
 from naq.timing.triggers import Trigger
 
 __all__ = ["Change", "Evidence", "Gathered", "NonFires"]

@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from naq.exceptions import InvalidInput
-from naq.reading import instant_of
+from naq.parsing import instant_of
 from naq.timing.duration import parse_duration
 
 __all__ = ["read_since"]
