@@ -21,10 +21,10 @@ from benchmarks.world import Row, beside, cpu_seconds, fires, services
 from naq.engine.memory import resident_bytes
 from naq.job import Job
 from naq.lifecycle import ServiceManager
-from naq.services.kv_stores import KVStoreService
 from naq.services.scheduler import SchedulerService
 from naq.services.schedules import ScheduleService
 from naq.specification import cron, once
+from naq.store.nats.bucket import KVStoreService
 
 JOB = Job(func="reports:send", args=["eu"])
 LOAD_TARGET = {100_000: "<= 5 s", 1_000_000: "<= 30 s"}

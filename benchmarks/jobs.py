@@ -27,7 +27,7 @@ from naq.services.jobs import JobService
 from naq.services.results import ResultService
 from naq.services.scheduler import SchedulerService
 from naq.specification import every
-from naq.wire import decode
+from naq.store.codec import decode
 
 CONCURRENCY = 100
 """Jobs that the worker runs at a time: what docs/howto/run-workers.md advises for async jobs."""

@@ -7,9 +7,9 @@ import time
 
 from benchmarks.world import services
 from naq.engine.schedules import BULK, IN_FLIGHT
-from naq.names import LANES
-from naq.ports import Check, Committed, Put, Write
-from naq.services.kv_stores import KVStoreService
+from naq.store.keys import LANES
+from naq.store.nats.bucket import KVStoreService
+from naq.store.port import Check, Committed, Put, Write
 
 RECORD = (
     b'{"schedule_id":"bench-000000","job":{"func":"reports:send","args":["eu"]},"trigger":{"type":"once",' + b"x" * 200

@@ -6,9 +6,9 @@ import asyncio
 import secrets
 
 from naq.services.base import ServiceManager
-
-from naq.ports import Committed, Refused
 from naq.services.kv_stores import KVStoreService
+
+from naq.store.port import Committed, Refused
 
 
 async def main() -> None:

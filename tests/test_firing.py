@@ -14,12 +14,12 @@ from naq.job import JobSpec
 from naq.lease import Term
 from naq.plan import FIRES_AT_ONCE, Plan, plan
 from naq.policy import Coalesce, Policy
-from naq.ports import Entry, Outcome, Put, Refused, Write
 from naq.schedule import new_schedule
+from naq.store.codec import encode
+from naq.store.port import Entry, Outcome, Put, Refused, Write
 from naq.testing.clock import ManualClock, manual_time
 from naq.testing.store import MemoryStore
 from naq.timing.triggers import Interval
-from naq.wire import encode
 from tests.simulation.node import Silence
 
 START = ManualClock().now()

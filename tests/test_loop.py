@@ -11,13 +11,13 @@ from naq.engine.partition import Partition
 from naq.exceptions import StoreUnavailable
 from naq.job import JobSpec
 from naq.policy import Policy
-from naq.ports import Outcome, Put, Unknown, Write
 from naq.schedule import new_schedule
+from naq.store.codec import encode
+from naq.store.port import Outcome, Put, Unknown, Write
 from naq.testing.clock import ManualClock, manual_time
 from naq.testing.presence import MemoryPresence, Switchboard
 from naq.testing.store import MemoryStore
 from naq.timing.triggers import Once
-from naq.wire import encode
 from tests.simulation.node import Silence
 
 NO_ANSWER = 5.0

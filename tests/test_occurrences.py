@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from naq.history import HistoryRecord, RunOutcome
-from naq.names import backfill_job_id, job_id, manual_job_id
 from naq.occurrences import occurrences
 from naq.planning.decision import NonFire, NonFireReason
+from naq.store.keys import backfill_job_id, job_id, manual_job_id
 
 T = datetime(2030, 1, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

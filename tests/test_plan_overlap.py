@@ -9,12 +9,12 @@ import pytest
 from naq.exceptions import InvalidSchedule
 from naq.job import JobSpec, JobStatus
 from naq.manual import trigger_now
-from naq.names import job_id
 from naq.plan import NonFire, NonFireReason, Plan, plan
 from naq.planning.overlap import BUFFER_LIMIT
 from naq.policy import Coalesce, Overlap, Policy
 from naq.run_end import run_ended
 from naq.schedule import Schedule, ScheduleStatus, cancelled, new_schedule, paused, resumed, updated
+from naq.store.keys import job_id
 from naq.timing.triggers import FixedDelay, Interval, Trigger
 
 T = datetime(2026, 11, 24, 11, tzinfo=UTC)

@@ -11,7 +11,6 @@ import pytest
 from naq.exceptions import InvalidSchedule
 from naq.job import JobSpec, JobStatus
 from naq.manual import BACKFILL_LIMIT, backfill, backfill_stopped, count_backfill
-from naq.names import backfill_job_id
 from naq.plan import FIRES_AT_ONCE, NonFireReason, plan
 from naq.policy import Coalesce, Overlap, Policy
 from naq.preview import preview, previous_times
@@ -29,9 +28,10 @@ from naq.schedule import (
     unbound,
     updated,
 )
+from naq.store.codec import decode, encode
+from naq.store.keys import backfill_job_id
 from naq.timing.exclusions import ExcludedCron
 from naq.timing.triggers import AnyOf, CalendarInterval, CalendarUnit, Cron, FixedDelay, Interval, Once, RRule, Trigger
-from naq.wire import decode, encode
 
 T = datetime(2026, 11, 24, 11, tzinfo=UTC)
 JOB = JobSpec(func="reports:send")

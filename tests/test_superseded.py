@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from naq.job import JobSpec, JobStatus, QueuedJob
 from naq.manual import trigger_now
-from naq.names import job_id
 from naq.plan import Fire, Plan, plan
 from naq.policy import Coalesce, Overlap, Policy
-from naq.ports import Entry
 from naq.run_end import Superseded, run_ended, superseded
 from naq.schedule import Schedule, cancelled, new_schedule, paused, resumed, updated
 from naq.services.superseded import why_superseded
+from naq.store.codec import encode
+from naq.store.keys import job_id
+from naq.store.port import Entry
 from naq.timing.triggers import Interval
-from naq.wire import encode
 from tests.timing.strategies import quickly
 
 T = datetime(2026, 11, 24, 11, tzinfo=UTC)

@@ -10,13 +10,13 @@ import pytest
 
 from naq.eras import Era, Excuse, RecordWritten, read_records
 from naq.job import JobSpec, QueuedJob
-from naq.names import backfill_job_id, job_id, job_key
 from naq.policy import Coalesce, Policy
 from naq.schedule import Schedule, cancelled, new_schedule, paused, resumed, updated
+from naq.store.codec import encode
+from naq.store.keys import backfill_job_id, job_id, job_key
 from naq.timing.exclusions import ExcludedTime
 from naq.timing.triggers import FixedDelay, Interval, Once
 from naq.verify import EpochWritten, Fault, Lateness, Report, StoredJob, verify
-from naq.wire import encode
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 SPEC = JobSpec(func="reports:send")

@@ -11,7 +11,7 @@ from naq.job import QueuedJob
 from naq.lease import Lease
 from naq.policy import Policy
 from naq.schedule import Schedule, ScheduleStatus
-from naq.wire import decode, encode
+from naq.store.codec import decode, encode
 
 OLDEST = b"""{"schedule_id": "s", "job": {"func": "reports:send"}, "created_at": "2026-01-01T00:00:00Z",
     "trigger": {"type": "interval", "every": "PT1H", "anchor": "2026-01-01T00:00:00Z"}}"""

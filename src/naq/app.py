@@ -34,17 +34,17 @@ from naq.events import Event, EventType
 from naq.exceptions import InvalidInput, InvalidSchedule
 from naq.job import Job
 from naq.lifecycle import ServiceManager
-from naq.names import check_schedule_id
 from naq.observe.declarations import Observed, To
 from naq.observe.observing import Observing
 from naq.observe.sinks import Sink
 from naq.portal import SyncFace
-from naq.services.events import EventService
 from naq.services.scheduler import SchedulerService
 from naq.services.schedules import ScheduleService
 from naq.services.worker import WorkerService
 from naq.specification import Form, parse_job
-from naq.wire import function_name
+from naq.store.codec import function_name
+from naq.store.keys import check_schedule_id
+from naq.store.nats.event_stream import EventService
 
 __all__ = ["Declared", "Naq"]
 

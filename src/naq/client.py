@@ -15,10 +15,10 @@ from naq.lifecycle import ServiceManager
 from naq.observe.memory import stored_alerts
 from naq.policy import IfExists
 from naq.services.jobs import JobService
-from naq.services.kv_stores import KVStoreService
 from naq.services.schedules import ScheduleService
 from naq.services.verifying import VerifyService
 from naq.specification import Form
+from naq.store.nats.bucket import KVStoreService
 from naq.verify.verdict import Verdict
 
 __all__ = ["Client", "JobOptions"]

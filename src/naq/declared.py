@@ -30,11 +30,11 @@ from typing import Any
 from naq.exceptions import InvalidInput, InvalidSchedule, Problem, shown
 from naq.forms import job_form, schedule_form, trigger_form
 from naq.job import Job, JobSpec
-from naq.names import check_schedule_id
 from naq.parsing import MISSING, Reader
 from naq.policy import Policy
 from naq.schedule import Schedule, ScheduleStatus, new_schedule, updated
 from naq.specification import Form, job_from_mapping, never_fires, parse_job, parse_schedule
+from naq.store.keys import check_schedule_id
 from naq.timing.calendars import Calendar, DayRange, TimeRange
 from naq.timing.exclusion_form import read_exclusions
 from naq.timing.exclusions import ExcludedDates, ExcludedDays, ExcludedTime

@@ -10,11 +10,11 @@ import msgspec
 
 from naq.exceptions import InvalidInput, InvalidJob, Problem, shown
 from naq.job import Job, JobSpec
-from naq.names import check_job_id, check_queue
 from naq.parsing import MISSING, Reader
+from naq.store.codec import encode_json, function_name
+from naq.store.keys import check_job_id, check_queue
 from naq.timing.backoff import Backoff, BackoffKind
 from naq.timing.duration import parse_duration
-from naq.wire import encode_json, function_name
 
 __all__ = ["as_job", "job_from_mapping", "parse_job"]
 

@@ -31,7 +31,7 @@ def trigger_now(
 ) -> Plan:
     """One fire beside the schedule's plan, at any status but cancelled: asked for twice, it happens twice.
 
-    The caller makes the job's id (`naq.names.manual_job_id`). Given here, the run is listed as open if the schedule
+    The caller makes the job's id (`naq.store.keys.manual_job_id`). Given here, the run is listed as open if the schedule
     tracks its runs, so that the scheduled fires see it. Whoever asks decides about runs that are open: ``allow_all``,
     ``skip`` (then it does not fire, and the plan says so) or ``terminate_other``; others raise `InvalidSchedule`.
     """

@@ -12,8 +12,8 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from naq.names import instant_text
 from naq.policy import Policy
+from naq.store.keys import instant_text
 from naq.timing.exclusions import Exclusion, count_excluded, excluded_by
 from naq.timing.triggers import AnyOf, Trigger
 from naq.timing.zones import EPOCH

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from naq.history import HistoryRecord
-from naq.names import kind_of_fire
+from naq.store.keys import kind_of_fire
 
 __all__ = ["Occurrence", "occurrences"]
 

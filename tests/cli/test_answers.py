@@ -16,11 +16,11 @@ from naq.history import HistoryRecord, RunOutcome
 from naq.job import Job
 from naq.job_records import WorkerInfo
 from naq.lifecycle import ServiceManager
-from naq.names import job_id, schedule_key
 from naq.services.history import HistoryService
 from naq.services.jobs import JobService
-from naq.services.kv_stores import KVStoreService
-from naq.wire import encode
+from naq.store.codec import encode
+from naq.store.keys import job_id, schedule_key
+from naq.store.nats.bucket import KVStoreService
 from tests.cli.conftest import Command, Outcome, Start
 from tests.jobs.conftest import until
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from naq.lifecycle import ServiceManager
-from naq.names import schedule_key
-from naq.services.kv_stores import KVStoreService
+from naq.store.keys import schedule_key
+from naq.store.nats.bucket import KVStoreService
 from tests.cli.conftest import Command, Outcome
 
 

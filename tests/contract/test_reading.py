@@ -1,4 +1,4 @@
-"""`naq.ports.Store`: get, get_many, scan, watch, last_revision, time to live, and a store that cannot be asked."""
+"""`naq.store.port.Store`: get, get_many, scan, watch, last_revision, time to live, and a store that cannot be asked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from naq.exceptions import StoreUnavailable
-from naq.ports import Check, Delete, Entry, Put, Store
+from naq.store.port import Check, Delete, Entry, Put, Store
 from tests.contract.conftest import HANG, make_anew, put, revisions
 
 

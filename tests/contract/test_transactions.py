@@ -1,4 +1,4 @@
-"""`naq.ports.Store.transact`: several writes, each with its condition, all or none."""
+"""`naq.store.port.Store.transact`: several writes, each with its condition, all or none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from naq.exceptions import TransactionTooLarge
-from naq.ports import Check, Committed, Delete, Put, Refused, Store, Write
+from naq.store.port import Check, Committed, Delete, Put, Refused, Store, Write
 from tests.contract.conftest import put, revisions
 
 

@@ -15,14 +15,14 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from naq.eras import RecordWritten, read_records
-from naq.names import Namespace
-from naq.ports import Entry
 from naq.schedule import Schedule
-from naq.services.connection import ConnectionService
-from naq.services.direct import Stored, entry_value
-from naq.services.protocol import header_field
+from naq.store.codec import decode
+from naq.store.keys import Namespace
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.direct_get import Stored, entry_value
+from naq.store.nats.protocol import header_field
+from naq.store.port import Entry
 from naq.verify import EpochWritten, Fault, StoredJob, verify
-from naq.wire import decode
 from tests.faults.world import Verdict
 
 __all__ = ["Ledger", "ledger"]

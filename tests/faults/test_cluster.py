@@ -12,9 +12,9 @@ import pytest
 
 from naq.job import Job
 from naq.lifecycle import ServiceManager
-from naq.services.events import EventService
 from naq.services.scheduler import SchedulerService
 from naq.specification import once
+from naq.store.nats.event_stream import EventService
 from naq.testing.server import NatsCluster, NatsServer
 from tests.faults.cluster import ClusterFleet, cluster_fleet
 from tests.faults.fleet import now

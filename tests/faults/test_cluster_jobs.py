@@ -13,7 +13,7 @@ import pytest
 from naq.job import Job
 from naq.lifecycle import ServiceManager
 from naq.services.jobs import JobService
-from naq.services.kv_stores import KVStoreService
+from naq.store.nats.bucket import KVStoreService
 from tests.faults.cluster import ClusterFleet, cluster_fleet
 from tests.faults.fleet import now, revive
 from tests.faults.report import Reports

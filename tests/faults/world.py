@@ -17,12 +17,12 @@ from naq.exceptions import RecordUnreadable
 from naq.job import Job, QueuedJob
 from naq.lease import Lease
 from naq.lifecycle import ServiceManager
-from naq.names import job_id
-from naq.ports import Entry
-from naq.services.kv_stores import KVStoreService
 from naq.services.schedules import ScheduleService
+from naq.store.codec import decode
+from naq.store.keys import job_id
+from naq.store.nats.bucket import KVStoreService
+from naq.store.port import Entry
 from naq.verify import Lateness
-from naq.wire import decode
 
 READY = 60.0
 """Seconds a process may take until it says that it is ready."""

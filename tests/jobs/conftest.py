@@ -16,14 +16,14 @@ import pytest
 from naq.clock import SystemClock
 from naq.engine.registry import Registry
 from naq.lifecycle import ServiceManager
-from naq.services.connection import ConnectionService
-from naq.services.events import EventService
 from naq.services.history import HistoryService
 from naq.services.jobs import JobService
-from naq.services.kv_stores import KVStoreService
 from naq.services.results import ResultService
 from naq.services.scheduler import SchedulerService
 from naq.services.worker import WorkerService
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.event_stream import EventService
 from tests.jobs import functions
 
 ROOT = Path(__file__).parents[2]

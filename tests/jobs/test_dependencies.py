@@ -13,13 +13,13 @@ from naq.exceptions import JobExists, JobFailed
 from naq.job import Job, JobSpec, JobStatus, QueuedJob
 from naq.job_records import DeadReason, StoredResult
 from naq.lifecycle import ServiceManager
-from naq.names import deferred_key
-from naq.ports import Put
 from naq.services.dependencies import Verdict, judge
 from naq.services.jobs import JobService
-from naq.services.kv_stores import KVStoreService
 from naq.services.scheduler import SchedulerService
-from naq.wire import encode
+from naq.store.codec import encode
+from naq.store.keys import deferred_key
+from naq.store.nats.bucket import KVStoreService
+from naq.store.port import Put
 from tests.jobs import functions
 from tests.jobs.conftest import StartWorker, stream_is_empty, until
 

@@ -15,12 +15,12 @@ from naq.history import RunOutcome
 from naq.job import Job, JobStatus, QueuedJob
 from naq.job_records import DeadReason, StoredResult
 from naq.lifecycle import ServiceManager
-from naq.services.connection import ConnectionService
-from naq.services.events import EventService
 from naq.services.jobs import JobService
-from naq.services.kv_stores import KVStoreService
 from naq.services.scheduler import SchedulerService
 from naq.services.worker import WorkerService
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.event_stream import EventService
 from naq.testing.server import NatsServer
 from tests.jobs import functions
 from tests.jobs.conftest import FUNCTIONS, StartProcess, StartWorker, WorkerProcess, stream_is_empty, until
@@ -329,7 +329,7 @@ async def test_a_next_attempt_that_exists_is_not_written_twice(
     jobs: JobService, kv: KVStoreService, start_worker: StartWorker
 ) -> None:
     """An earlier run of the attempt wrote it, and died before it acknowledged."""
-    from naq.wire import encode
+    from naq.store.codec import encode
 
     job = Job(func=functions.note, args=["first"], retries=1)
     job_id = await jobs.enqueue(Job(func=functions.fail_until, args=[9], job_id="twice", retries=1, backoff=0))

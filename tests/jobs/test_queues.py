@@ -12,12 +12,12 @@ from naq.job import Job, JobStatus
 from naq.job_records import QueueLimits
 from naq.lifecycle import ServiceManager
 from naq.services.buffer import Buffer
-from naq.services.events import EventService
 from naq.services.held import Held
 from naq.services.jobs import JobService
-from naq.services.kv_stores import KVStoreService
 from naq.services.limits import Rates
 from naq.services.worker import WorkerService
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.event_stream import EventService
 from tests.jobs import functions
 from tests.jobs.conftest import StartWorker, until
 

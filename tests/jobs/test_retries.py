@@ -14,8 +14,8 @@ from naq.job import Job, JobSpec, JobStatus, QueuedJob
 from naq.job_records import DeadReason
 from naq.lifecycle import ServiceManager
 from naq.services.jobs import JobService
-from naq.services.kv_stores import KVStoreService
 from naq.services.scheduler import SchedulerService
+from naq.store.nats.bucket import KVStoreService
 from naq.timing.backoff import Backoff, BackoffKind
 from tests.jobs import functions
 from tests.jobs.conftest import StartWorker, stream_is_empty, until

@@ -18,8 +18,8 @@ from naq.exceptions import JobFailed
 from naq.job import Job, JobStatus
 from naq.job_records import WorkerInfo
 from naq.lifecycle import ServiceManager
-from naq.services.events import EventService
 from naq.services.jobs import JobService
+from naq.store.nats.event_stream import EventService
 from tests.faults.world import Process
 from tests.jobs import rogues
 from tests.jobs.conftest import until

@@ -19,7 +19,7 @@ from naq.job import Job, JobSpec, JobStatus
 from naq.job_records import DeadReason
 from naq.lifecycle import ServiceManager
 from naq.services.jobs import JobService
-from naq.services.kv_stores import KVStoreService
+from naq.store.nats.bucket import KVStoreService
 from tests.jobs import functions
 from tests.jobs.conftest import StartWorker, stream_is_empty, until
 

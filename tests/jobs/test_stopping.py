@@ -11,9 +11,9 @@ from naq.exceptions import JobCancelled, JobFailed
 from naq.job import Job, JobStatus
 from naq.lifecycle import ServiceManager
 from naq.services import heartbeat
-from naq.services.events import EventService
 from naq.services.jobs import JobService
 from naq.services.scheduler import SchedulerService
+from naq.store.nats.event_stream import EventService
 from tests.jobs import functions
 from tests.jobs.conftest import StartWorker, until
 

@@ -13,20 +13,20 @@ from naq.history import RunOutcome
 from naq.job import Job, JobStatus
 from naq.job_records import StoredResult
 from naq.lifecycle import ServiceManager
-from naq.names import schedule_key
-from naq.ports import Entry
 from naq.run_end import Superseded, run_ended
 from naq.schedule import Schedule
 from naq.services import superseded
 from naq.services.held import Held
 from naq.services.jobs import JobService
-from naq.services.kv_stores import KVStoreService
 from naq.services.results import ResultService
 from naq.services.scheduler import SchedulerService
 from naq.services.stopping import WorkerStopper
 from naq.services.superseded import SupersededRuns
 from naq.services.worker import WorkerService
-from naq.wire import decode, encode
+from naq.store.codec import decode, encode
+from naq.store.keys import schedule_key
+from naq.store.nats.bucket import KVStoreService
+from naq.store.port import Entry
 from tests.jobs import functions
 from tests.jobs.conftest import HANG, StartWorker, until
 

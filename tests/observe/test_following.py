@@ -9,8 +9,8 @@ import pytest
 
 from naq import FailedTimes
 from naq.lifecycle import ServiceManager
-from naq.services.connection import ConnectionService
-from naq.services.events import EventService
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.event_stream import EventService
 from tests.observe import functions
 from tests.observe.conftest import HANG, Run, Told
 from tests.observe.test_alerts import application

@@ -15,9 +15,9 @@ from naq.alerting.board import Board, WatchedRule
 from naq.alerting.rules import FailedTimes, Missed
 from naq.clock import SystemClock
 from naq.lifecycle import ServiceManager
-from naq.services.events import EventService
-from naq.services.kv_stores import KVStoreService
 from naq.services.schedules import ScheduleService
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.event_stream import EventService
 from naq.testing.server import NatsServer
 from tests.faults.world import Process
 from tests.observe.conftest import Hook

@@ -10,10 +10,10 @@ from naq import FailedTimes, Missed, NotRunSince
 from naq.alerting.board import Board, Watched, WatchedRule
 from naq.events import Event, EventType
 from naq.exceptions import StoreUnavailable
-from naq.names import epoch_key
 from naq.observe import memory
 from naq.observe.memory import Memory, Position, stored_alerts
-from naq.ports import Check, Committed, Put, Store
+from naq.store.keys import epoch_key
+from naq.store.port import Check, Committed, Put, Store
 from naq.testing.store import MemoryStore
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)

@@ -11,8 +11,8 @@ import pytest
 
 from naq.events import EventType
 from naq.lifecycle import ServiceManager
-from naq.services.events import EventService
-from naq.services.kv_stores import KVStoreService
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.event_stream import EventService
 from tests.faults.world import Process
 from tests.observe.conftest import Hook
 

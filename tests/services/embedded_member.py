@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from naq.services.embedded import EmbeddedServer
+from naq.store.embedded.server import EmbeddedServer
 
 
 async def obey(data_dir: Path) -> None:

@@ -12,7 +12,7 @@ import trustme
 
 from naq.exceptions import ConfigError, StoreUnavailable
 from naq.lifecycle import ServiceManager
-from naq.services.kv_stores import KVStoreService
+from naq.store.nats.bucket import KVStoreService
 from naq.testing.server import NatsServer
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from naq.exceptions import StoreForbidden, TransactionTooLarge
 from naq.lifecycle import ServiceManager
-from naq.ports import Check, Committed, Put
-from naq.services.kv_stores import KVStoreService
+from naq.store.nats.bucket import KVStoreService
+from naq.store.port import Check, Committed, Put
 from naq.testing.server import NatsServer
 
 MORE_THAN_THERE_IS_ROOM_FOR = 60

@@ -15,11 +15,11 @@ from nats.protocol.parser import Parser
 from naq.config import load_settings
 from naq.exceptions import ConfigError, StoreUnavailable, StoreUnsuitable, TransactionTooLarge
 from naq.lifecycle import ServiceManager
-from naq.ports import Committed, Put, Refused
-from naq.services.client import RawClient
-from naq.services.connection import ConnectionService, ConnectionState
-from naq.services.kv_stores import KVStoreService, bucket_config
-from naq.services.protocol import Delivery, header_field, parse_delivery, status_code
+from naq.store.nats.bucket import KVStoreService, bucket_config
+from naq.store.nats.client import RawClient
+from naq.store.nats.connection import ConnectionService, ConnectionState
+from naq.store.nats.protocol import Delivery, header_field, parse_delivery, status_code
+from naq.store.port import Committed, Put, Refused
 from naq.testing.server import NatsServer
 
 SECRET = "hunter2hunter2"
@@ -93,7 +93,7 @@ async def test_a_bucket_without_atomic_publish_says_what_to_do(config: dict[str,
 
 
 async def test_an_old_server_says_what_to_do(config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("naq.services.connection.OLDEST_SERVER", (99, 0, 0))
+    monkeypatch.setattr("naq.store.nats.connection.OLDEST_SERVER", (99, 0, 0))
     async with ServiceManager(config) as services:
         with pytest.raises(StoreUnsuitable, match=r"naq needs 2\.12\.1 or newer"):
             await services.get_service(KVStoreService)
@@ -202,7 +202,7 @@ def test_nats_py_still_has_what_the_raw_client_touches() -> None:
     client = RawClient()
     assert isinstance(client._ps, Parser)
     for name in ("_process_msg", "_send_command", "_flush_pending", "_sid", "_connect_to_server", "_transport"):
-        assert hasattr(client, name), f"nats-py has no {name} any more: see naq.services.client"
+        assert hasattr(client, name), f"nats-py has no {name} any more: see naq.store.nats.client"
 
 
 async def test_a_failed_attempt_to_reconnect_leaves_no_socket_open() -> None:

@@ -24,10 +24,12 @@ import pytest
 from nats.aio.client import Client
 
 from naq.exceptions import EmbeddedServerError
-from naq.services import embedded, embedded_directory, nats_program
-from naq.services.embedded import EmbeddedServer, ServerAddress, describe, stop
-from naq.services.embedded_directory import ServerDirectory, ServerRecord
-from naq.services.nats_program import HOST, find_program, free_port, greeting, port_is_free, process_ended
+from naq.store.embedded import directory as embedded_directory
+from naq.store.embedded import program as nats_program
+from naq.store.embedded import server as embedded
+from naq.store.embedded.directory import ServerDirectory, ServerRecord
+from naq.store.embedded.program import HOST, find_program, free_port, greeting, port_is_free, process_ended
+from naq.store.embedded.server import EmbeddedServer, ServerAddress, describe, stop
 
 MEMBER = Path(__file__).with_name("embedded_member.py")
 HANG = 30.0

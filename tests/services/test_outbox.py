@@ -11,10 +11,10 @@ import pytest
 from naq.clock import SystemClock
 from naq.exceptions import StoreUnavailable
 from naq.lifecycle import ServiceManager
-from naq.services.batches import FEW
-from naq.services.connection import ConnectionService
-from naq.services.outbox import Outbox
-from naq.services.protocol import Message
+from naq.store.nats.batches import FEW
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.outbox import Outbox
+from naq.store.nats.protocol import Message
 
 LIMIT = 1000
 

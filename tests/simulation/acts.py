@@ -14,13 +14,13 @@ from naq.engine.schedules import Change
 from naq.events import EventType
 from naq.exceptions import StoreUnavailable
 from naq.job import JobSpec, QueuedJob
-from naq.names import deferred_key
 from naq.policy import IfExists, Policy
-from naq.ports import Committed, Put, Unknown
 from naq.schedule import Schedule, cancelled, new_schedule, paused, replaced, resumed, updated
 from naq.specification import parse_schedule
+from naq.store.codec import encode
+from naq.store.keys import deferred_key
+from naq.store.port import Committed, Put, Unknown
 from naq.timing.triggers import Trigger
-from naq.wire import encode
 from tests.simulation.history import Kind, Step
 from tests.simulation.node import Person
 

@@ -10,10 +10,10 @@ from naq.engine.schedules import Changed
 from naq.eras import Era, RecordWritten, read_records
 from naq.job import QueuedJob
 from naq.policy import Coalesce, Overlap
-from naq.ports import Entry
 from naq.schedule import Schedule
+from naq.store.codec import decode
+from naq.store.port import Entry
 from naq.verify import EpochWritten, StoredJob, verify
-from naq.wire import decode
 from tests.simulation.history import Kind
 from tests.simulation.world import Verdict, World, Written
 

@@ -15,7 +15,7 @@ from naq.engine.elector import Elector
 from naq.engine.firing import Firing
 from naq.engine.mirror import Mirror
 from naq.lease import Term
-from naq.ports import Check, Committed, Outcome, Put, Refused, Unknown, Write
+from naq.store.port import Check, Committed, Outcome, Put, Refused, Unknown, Write
 from naq.testing.link import MemoryClient
 
 __all__ = ["MUTATIONS"]

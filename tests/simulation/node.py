@@ -12,7 +12,7 @@ from naq.engine.schedules import Schedules
 from naq.events import Event
 from naq.exceptions import StoreError
 from naq.lease import MARGIN
-from naq.ports import Check, Write
+from naq.store.port import Check, Write
 from naq.testing.clock import ManualClock
 from naq.testing.link import Link, MemoryClient
 from naq.testing.presence import MemoryPresence, Switchboard

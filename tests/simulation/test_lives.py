@@ -13,14 +13,14 @@ from naq.engine.elector import ElectorSettings
 from naq.engine.partition import Partition
 from naq.job import JobSpec
 from naq.policy import Coalesce, Policy
-from naq.ports import Entry, Put
 from naq.schedule import Schedule, new_schedule
+from naq.store.codec import encode
+from naq.store.port import Entry, Put
 from naq.testing.clock import ManualClock, manual_time
 from naq.testing.link import MemoryClient
 from naq.testing.presence import MemoryPresence, Switchboard
 from naq.testing.store import MemoryStore
 from naq.timing.triggers import Interval
-from naq.wire import encode
 from tests.simulation.node import Silence
 
 T = TypeVar("T")

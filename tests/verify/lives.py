@@ -22,16 +22,16 @@ from naq.events import Event, EventType
 from naq.exceptions import InvalidInput, ScheduleExists
 from naq.history import HistoryRecord
 from naq.job import Job, QueuedJob
-from naq.names import job_id, job_key, schedule_key
 from naq.schedule import Schedule
 from naq.specification import parse_schedule
+from naq.store.codec import decode
+from naq.store.keys import job_id, job_key, schedule_key
 from naq.testing.scheduler import ManualScheduler
 from naq.verify.case import Case, Question
 from naq.verify.definition import Definition, definitions
 from naq.verify.evidence import Evidence, Gathered
 from naq.verify.judging import judge
 from naq.verify.verdict import Judged, Kind
-from naq.wire import decode
 
 __all__ = ["PLAIN", "Life", "live", "wrongs"]
 

@@ -14,9 +14,10 @@ from naq.counters import ERA_ENDED, Counters, EraEnded
 from naq.events import Event, EventType
 from naq.history import HistoryRecord, RunOutcome
 from naq.job import JobSpec, QueuedJob
-from naq.names import job_id, job_key
 from naq.policy import Policy
 from naq.schedule import Schedule, cancelled, new_schedule, paused
+from naq.store.codec import plain
+from naq.store.keys import job_id, job_key
 from naq.timing.exclusions import ExcludedTime
 from naq.timing.triggers import AnyOf, FixedDelay, Interval, Once
 from naq.verify import judging
@@ -26,7 +27,6 @@ from naq.verify.evidence import Gathered, NonFires
 from naq.verify.judging import judge
 from naq.verify.reasons import explained
 from naq.verify.verdict import Figures, Judged, Kind, Tally
-from naq.wire import plain
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 SPEC = JobSpec(func="reports:send")

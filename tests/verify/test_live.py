@@ -14,21 +14,21 @@ from naq.engine.registry import Registry
 from naq.exceptions import InvalidInput
 from naq.job import JobSpec, QueuedJob
 from naq.lifecycle import ServiceManager
-from naq.names import job_id, job_key, schedule_key
-from naq.ports import Delete, Put
 from naq.schedule import Schedule
 from naq.services import verifying
-from naq.services.connection import ConnectionService
-from naq.services.events import EventService
 from naq.services.history import HistoryService
-from naq.services.kv_stores import KVStoreService
 from naq.services.results import ResultService
 from naq.services.scheduler import SchedulerService
 from naq.services.verifying import VerifyService
 from naq.services.worker import WorkerService
+from naq.store.codec import decode, encode
+from naq.store.keys import job_id, job_key, schedule_key
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.event_stream import EventService
+from naq.store.port import Delete, Put
 from naq.timing.triggers import Cron, Interval
 from naq.verify.verdict import Kind, Verdict
-from naq.wire import decode, encode
 from tests.jobs.conftest import FUNCTIONS, until
 
 FIRES = 10

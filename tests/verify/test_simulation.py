@@ -8,11 +8,11 @@ import pytest
 
 from naq.job import QueuedJob
 from naq.schedule import Schedule
+from naq.store.codec import decode
 from naq.verify.case import Case, Question
 from naq.verify.evidence import Gathered
 from naq.verify.judging import judge
 from naq.verify.verdict import Kind
-from naq.wire import decode
 from tests.simulation.history import draw
 from tests.simulation.world import START, World, live
 

@@ -26,8 +26,8 @@ from naq.alerting.standing import Failure, Standing, shortened, standing_of
 from naq.events import Event, EventType
 from naq.exceptions import InvalidInput
 from naq.planning.decision import NonFireReason
+from naq.store.codec import function_name
 from naq.timing.duration import duration_text, parse_duration
-from naq.wire import function_name
 
 __all__ = ["FailedTimes", "Missed", "NotRunSince", "Pattern", "Rule", "RunningLongerThan"]
 

@@ -13,7 +13,7 @@ from naq.cli.context import JsonOption, Options, examples, options_of, run, serv
 from naq.clock import SystemClock
 from naq.job_records import plain_form
 from naq.observe.memory import stored_alerts
-from naq.services.kv_stores import KVStoreService
+from naq.store.nats.bucket import KVStoreService
 
 __all__ = ["app"]
 

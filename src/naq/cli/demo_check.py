@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from naq.events import Event, EventType
-from naq.names import job_id
 from naq.schedule import Schedule, ScheduleStatus
+from naq.store.keys import job_id
 
 __all__ = ["Fired", "Watch", "lateness", "problems"]
 

@@ -17,9 +17,9 @@ from naq.exceptions import InvalidInput
 from naq.job_accounts import attempt_text, failure, how_far, span
 from naq.job_records import DeadJob, JobInfo, WorkerInfo, plain_form
 from naq.lifecycle import ServiceManager
-from naq.names import schedule_id_of
 from naq.services.accounts import AccountService, JobReport
 from naq.services.jobs import JobService
+from naq.store.keys import schedule_id_of
 from naq.timing.duration import parse_duration
 
 __all__ = ["app", "queues", "workers"]

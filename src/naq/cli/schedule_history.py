@@ -18,10 +18,10 @@ from naq.job import JobStatus
 from naq.job_accounts import Account, counted, failure, how_far, span
 from naq.job_records import JobInfo
 from naq.lifecycle import ServiceManager
-from naq.names import kind_of_fire
 from naq.occurrences import Occurrence
 from naq.schedule_accounts import OpenJob
 from naq.services.accounts import AccountService, ScheduleReport
+from naq.store.keys import kind_of_fire
 
 __all__ = ["absent_schedule", "app", "attempt_rows"]
 

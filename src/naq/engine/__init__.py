@@ -1,1 +1,1 @@
-"""The engine: what runs a scheduler and a worker, knowing only the doors (`naq.ports`) and the `Clock`."""
+"""The engine: what runs a scheduler and a worker, knowing only the doors (`naq.store.port`) and the `Clock`."""

@@ -27,7 +27,7 @@ from naq.engine.registry import import_function
 from naq.engine.target import make_target
 from naq.exceptions import InvalidJob, JobCancelled, JobTimeout
 from naq.job_records import Progress
-from naq.wire import encode_json
+from naq.store.codec import encode_json
 
 __all__ = ["main"]
 

@@ -14,13 +14,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from naq.clock import Clock
-from naq.engine.trouble import Trouble
 from naq.events import Event, EventType
 from naq.exceptions import RecordUnreadable, StoreError
 from naq.lease import Decision, Lease, LeaseSeen, Term, decide
-from naq.names import LANES, epoch_key, lease_key
-from naq.ports import Answer, Committed, Entry, EventSink, Presence, Put, Refused, Store, Write
-from naq.wire import decode, encode
+from naq.store.codec import decode, encode
+from naq.store.keys import LANES, epoch_key, lease_key
+from naq.store.outage import Trouble
+from naq.store.port import Answer, Committed, Entry, EventSink, Presence, Put, Refused, Store, Write
 
 __all__ = ["Elector", "ElectorSettings"]
 

@@ -25,12 +25,12 @@ from naq.engine.processes import Child, Processes
 from naq.engine.registry import Registry
 from naq.engine.target import Target
 from naq.engine.threads import SyncCall, Threads
-from naq.engine.trouble import wait_after
 from naq.exceptions import InvalidJob, JobCancelled, JobTimeout, StoreError, UnknownFunction
 from naq.history import HistorySource
 from naq.job import QueuedJob
 from naq.job_records import DeadReason
-from naq.wire import encode_json
+from naq.store.codec import encode_json
+from naq.store.outage import wait_after
 
 __all__ = ["Attempt", "Middleware", "Runner", "returned"]
 

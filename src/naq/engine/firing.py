@@ -41,12 +41,12 @@ from naq.exceptions import (
 from naq.history import HistoryRecord, HistorySink
 from naq.job import QueuedJob
 from naq.lease import Term
-from naq.names import backfill_job_id, check_queue, epoch_key, job_id, job_key
 from naq.plan import Fire, Plan, plan
 from naq.planning.soundness import PLANNING_ERRORS, flaw_text
-from naq.ports import Check, Committed, Delete, Entry, EventSink, JobStopper, Put, Refused, Store, Write
 from naq.schedule import Schedule, ScheduleStatus
-from naq.wire import decode, encode
+from naq.store.codec import decode, encode
+from naq.store.keys import backfill_job_id, check_queue, epoch_key, job_id, job_key
+from naq.store.port import Check, Committed, Delete, Entry, EventSink, JobStopper, Put, Refused, Store, Write
 
 __all__ = ["Firing", "Intent"]
 

@@ -17,7 +17,7 @@ from naq.engine.elector import Elector
 from naq.engine.firing import Firing, Intent
 from naq.engine.mirror import Mirror
 from naq.lease import Term
-from naq.names import LANES
+from naq.store.keys import LANES
 
 __all__ = ["FireLoop"]
 

@@ -16,15 +16,15 @@ from datetime import datetime
 import msgspec
 
 from naq.clock import Clock
-from naq.engine.trouble import Trouble
 from naq.events import Event, EventType
 from naq.exceptions import RecordUnreadable, StoreError
-from naq.names import schedule_key
-from naq.ports import Entry, EventSink, Store
 from naq.schedule import ScheduleStatus
+from naq.store.codec import decode
+from naq.store.keys import schedule_key
+from naq.store.outage import Trouble
+from naq.store.port import Entry, EventSink, Store
 from naq.timing.due_queue import DueQueue
 from naq.timing.instants import Instant
-from naq.wire import decode
 
 __all__ = ["PATTERNS", "Head", "Mirror"]
 

@@ -11,10 +11,10 @@ from naq.engine.firing import Firing
 from naq.engine.loop import FireLoop
 from naq.engine.mirror import PATTERNS, Mirror
 from naq.engine.tasks import Tasks
-from naq.engine.trouble import Trouble
 from naq.exceptions import StoreError
 from naq.history import HistorySink
-from naq.ports import EventSink, JobStopper, Presence, Store
+from naq.store.outage import Trouble
+from naq.store.port import EventSink, JobStopper, Presence, Store
 
 __all__ = ["Partition"]
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from naq.engine.target import Target, make_target
 from naq.exceptions import UnknownFunction
-from naq.wire import function_name, main_module_name
+from naq.store.codec import function_name, main_module_name
 
 __all__ = ["Registry"]
 

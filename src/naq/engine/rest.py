@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from naq.clock import Clock
-from naq.engine.trouble import Trouble, wait_after
 from naq.exceptions import StoreError
-from naq.ports import EventSink
+from naq.store.outage import Trouble, wait_after
+from naq.store.port import EventSink
 
 __all__ = ["Rest"]
 

@@ -28,11 +28,11 @@ from naq.exceptions import (
 )
 from naq.job import QueuedJob
 from naq.manual import trigger_now
-from naq.names import job_key, manual_job_id, schedule_key
 from naq.policy import IfExists, Overlap
-from naq.ports import Committed, Delete, Entry, EventSink, Outcome, Put, Refused, Store, Unknown
 from naq.schedule import Schedule, ScheduleStatus
-from naq.wire import decode, encode, plain
+from naq.store.codec import decode, encode, plain
+from naq.store.keys import job_key, manual_job_id, schedule_key
+from naq.store.port import Committed, Delete, Entry, EventSink, Outcome, Put, Refused, Store, Unknown
 
 __all__ = ["Change", "Changed", "Schedules", "Unreadable"]
 
@@ -75,7 +75,7 @@ class Schedules:
         self.on_written: Callable[[Entry], None] = lambda entry: None
         """Called with what was committed, so that a mirror beside it need not wait for its watch."""
         self.on_given_up: Callable[[Sequence[str], str], None] = lambda job_ids, reason: None
-        """Called with the runs that were given up for one by hand, and why: `naq.ports.JobStopper.stop`."""
+        """Called with the runs that were given up for one by hand, and why: `naq.store.port.JobStopper.stop`."""
 
     async def get(self, schedule_id: str) -> Schedule | None:
         """The schedule; ``None`` when there is none. Raises `RecordUnreadable` when its record cannot be read."""

@@ -12,8 +12,8 @@ from naq.alerting.board import WatchedRule
 from naq.alerting.rules import Pattern, Rule
 from naq.events import Event, EventType
 from naq.exceptions import InvalidInput
-from naq.names import check_schedule_id
 from naq.observe.sinks import Sink, as_sink, as_sinks
+from naq.store.keys import check_schedule_id
 from naq.timing.duration import parse_duration
 
 __all__ = ["DeclaredAlert", "DeclaredSink", "Observed", "To"]

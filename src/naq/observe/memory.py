@@ -16,9 +16,9 @@ from naq.alerting.alert import AlertRecord
 from naq.alerting.board import Board, Changes, Key, WatchedRule
 from naq.alerting.standing import Standing
 from naq.exceptions import RecordUnreadable, StoreUnavailable
-from naq.names import ALERTS, alert_key, key_part, watch_key
-from naq.ports import Check, Committed, Delete, Put, Store, Write
-from naq.wire import decode, encode
+from naq.store.codec import decode, encode
+from naq.store.keys import ALERTS, alert_key, key_part, watch_key
+from naq.store.port import Check, Committed, Delete, Put, Store, Write
 
 __all__ = ["Memory", "Position", "stored_alerts"]
 

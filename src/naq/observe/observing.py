@@ -12,16 +12,16 @@ from typing import Self
 from naq.clock import Clock, SystemClock
 from naq.events import Event
 from naq.lifecycle import ServiceManager
-from naq.names import watch_partition
 from naq.observe.declarations import Observed
 from naq.observe.delivery import Delivery
 from naq.observe.proofs import Proofs
 from naq.observe.watcher import Watcher
-from naq.services.events import EventService
 from naq.services.history import HistoryService
 from naq.services.jobs import JobService
-from naq.services.kv_stores import KVStoreService
 from naq.services.scheduler import SchedulerService
+from naq.store.keys import watch_partition
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.event_stream import EventService
 
 __all__ = ["Observing"]
 

@@ -18,11 +18,11 @@ from naq.alerting.standing import Standing
 from naq.engine.mirror import Mirror
 from naq.exceptions import RecordUnreadable
 from naq.job import JobStatus
-from naq.names import schedule_key
 from naq.schedule import ScheduleStatus
 from naq.services.history import HistoryService
 from naq.services.jobs import JobService
-from naq.wire import decode
+from naq.store.codec import decode
+from naq.store.keys import schedule_key
 
 __all__ = ["Proofs"]
 

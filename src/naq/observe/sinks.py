@@ -19,7 +19,7 @@ from naq.alerting.alert import Alert, AlertKind
 from naq.engine.threads import Threads
 from naq.events import Event, EventType
 from naq.exceptions import InvalidInput, SinkError
-from naq.wire import plain
+from naq.store.codec import plain
 
 __all__ = ["FunctionSink", "LogSink", "Sink", "Told", "as_sink", "as_sinks", "told_form"]
 

@@ -24,15 +24,15 @@ from naq.engine.tasks import Tasks
 from naq.events import Event, EventType
 from naq.exceptions import NaqError, StoreError
 from naq.lease import Term
-from naq.names import epoch_key, watch_partition
 from naq.observe.declarations import Observed
 from naq.observe.memory import Memory, Position
 from naq.observe.proofs import Proofs
 from naq.observe.telling import Telling
-from naq.ports import Check
-from naq.services.events import EventService
-from naq.services.kv_stores import KVStoreService
 from naq.services.presence import NatsPresence
+from naq.store.keys import epoch_key, watch_partition
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.event_stream import EventService
+from naq.store.port import Check
 
 __all__ = ["Watcher"]
 

@@ -67,9 +67,9 @@ class Fire(msgspec.Struct, frozen=True, gc=False):
     tracked: bool = False
     """Whether the record lists this run as open: its end must be told by `naq.run_end.run_ended`."""
     backfill_id: str | None = None
-    """The backfill it belongs to; its job's id is then `naq.names.backfill_job_id`."""
+    """The backfill it belongs to; its job's id is then `naq.store.keys.backfill_job_id`."""
     manual: bool = False
-    """Somebody asked for it: ``nominal_at`` is that moment, and its job's id is `naq.names.manual_job_id`."""
+    """Somebody asked for it: ``nominal_at`` is that moment, and its job's id is `naq.store.keys.manual_job_id`."""
 
 
 class NonFire(msgspec.Struct, frozen=True, gc=False):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from naq.names import backfill_job_id
 from naq.nominal import TICK
 from naq.planning.decision import Fire
 from naq.policy import Overlap
 from naq.schedule import Backfill, OpenRun, Schedule
+from naq.store.keys import backfill_job_id
 
 __all__ = ["fill"]
 

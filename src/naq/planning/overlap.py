@@ -9,9 +9,9 @@ from typing import Final
 
 import msgspec
 
-from naq.names import job_id
 from naq.policy import Overlap
 from naq.schedule import OpenRun, Schedule
+from naq.store.keys import job_id
 
 __all__ = ["BUFFER_LIMIT", "Admission", "admit"]
 

@@ -17,19 +17,19 @@ from naq.job import JobStatus
 from naq.job_accounts import Account, Around, account_of_job
 from naq.job_records import JobInfo, WorkerInfo
 from naq.lifecycle import BaseService, ServiceManager
-from naq.names import check_schedule_id, schedule_id_of, schedule_key
 from naq.occurrences import Occurrence, occurrences
 from naq.parsing import nearest
 from naq.preview import Upcoming, preview
 from naq.schedule import Schedule
 from naq.schedule_accounts import MOST_OPEN, OpenJob, accounts_of_quarantined, accounts_of_schedule
-from naq.services.connection import ConnectionService
 from naq.services.history import HistoryService
 from naq.services.jobs import JobService
-from naq.services.kv_stores import KVStoreService
 from naq.services.leadership import find_leader
 from naq.services.limits import slots_taken
 from naq.services.schedules import ScheduleService
+from naq.store.keys import check_schedule_id, schedule_id_of, schedule_key
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.connection import ConnectionService
 
 __all__ = ["AccountService", "JobReport", "ScheduleReport"]
 

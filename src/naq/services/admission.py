@@ -13,15 +13,15 @@ from naq.config import Settings
 from naq.engine.outcome import Dropped, Outcome, Raised, Unrunnable
 from naq.exceptions import RecordUnreadable, StoreUnavailable
 from naq.job_records import DeadJob, DeadReason
-from naq.names import dead_key, schedule_key
-from naq.ports import Unknown
 from naq.services.dependencies import Dependencies, Verdict
 from naq.services.held import Held
-from naq.services.kv_stores import KVStoreService
 from naq.services.limits import Slots
 from naq.services.starts import Starts
 from naq.services.superseded import why_superseded
-from naq.wire import decode
+from naq.store.codec import decode
+from naq.store.keys import dead_key, schedule_key
+from naq.store.nats.bucket import KVStoreService
+from naq.store.port import Unknown
 
 __all__ = ["Admission", "Admit", "Forget", "Later", "Refuse", "needs_thought"]
 

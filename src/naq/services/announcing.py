@@ -14,10 +14,10 @@ from naq.engine.context import JobContext
 from naq.exceptions import RecordUnreadable, StoreError
 from naq.job import JobStatus
 from naq.job_records import StoredResult
-from naq.ports import Committed, Put
 from naq.services.held import Held, Stage
 from naq.services.results import ResultService
-from naq.wire import decode, encode
+from naq.store.codec import decode, encode
+from naq.store.port import Committed, Put
 
 __all__ = ["Announcer"]
 

@@ -14,14 +14,14 @@ from naq.engine.schedules import Schedules, Unreadable
 from naq.exceptions import NaqError, RecordUnreadable, SchedulerError, StoreError
 from naq.job_accounts import NOBODY_LEADS, START_SCHEDULER, counted, start_worker
 from naq.lifecycle import ServiceManager
-from naq.names import Namespace
 from naq.planning.soundness import flaw_of
 from naq.schedule import Schedule, ScheduleStatus
-from naq.services.connection import ConnectionService
-from naq.services.events import EventService
 from naq.services.jobs import JobService
-from naq.services.kv_stores import KVStoreService
 from naq.services.leadership import find_leader
+from naq.store.keys import Namespace
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.event_stream import EventService
 from naq.timing.zones import tzdata_version
 
 __all__ = ["Finding", "Level", "check_up"]

@@ -7,8 +7,8 @@ from typing import Any
 from naq.config import Settings
 from naq.exceptions import StoreRejected
 from naq.job_records import QueueLimits
-from naq.names import Namespace
-from naq.services.connection import ConnectionService
+from naq.store.keys import Namespace
+from naq.store.nats.connection import ConnectionService
 
 __all__ = ["consumer_config", "ensure_consumer", "find_consumer"]
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from naq.names import Namespace
-from naq.services.client import RawSubscription
-from naq.services.connection import ConnectionService
-from naq.services.kv_stores import KVStoreService
-from naq.services.protocol import encode_publish, status_code
+from naq.store.keys import Namespace
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.client import RawSubscription
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.protocol import encode_publish, status_code
 
 __all__ = ["Control", "Question", "Reply"]
 

@@ -13,11 +13,11 @@ from naq.events import Event, EventType
 from naq.exceptions import RecordUnreadable
 from naq.job import QueuedJob
 from naq.job_records import DeadJob, DeadReason
-from naq.names import check_job_id, dead_key, job_key
-from naq.ports import Committed, Delete, Entry, EventSink, Put, Write
-from naq.services.kv_stores import KVStoreService
 from naq.services.results import ResultService
-from naq.wire import decode, encode
+from naq.store.codec import decode, encode
+from naq.store.keys import check_job_id, dead_key, job_key
+from naq.store.nats.bucket import KVStoreService
+from naq.store.port import Committed, Delete, Entry, EventSink, Put, Write
 
 __all__ = ["DeadLetters"]
 

@@ -25,11 +25,11 @@ from naq.clock import Clock
 from naq.exceptions import RecordUnreadable
 from naq.job import JobStatus, QueuedJob
 from naq.job_records import StoredResult, WaitingFor
-from naq.names import deferred_key, job_key
-from naq.ports import Committed, Delete, Entry, Put, Refused, Write
-from naq.services.kv_stores import KVStoreService
 from naq.services.results import ResultService
-from naq.wire import decode, encode
+from naq.store.codec import decode, encode
+from naq.store.keys import deferred_key, job_key
+from naq.store.nats.bucket import KVStoreService
+from naq.store.port import Committed, Delete, Entry, Put, Refused, Write
 
 __all__ = ["Dependencies", "Verdict", "judge", "waiting_key"]
 

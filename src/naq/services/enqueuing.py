@@ -11,13 +11,13 @@ from naq.config import Settings
 from naq.events import Event, EventType
 from naq.exceptions import InvalidJob, JobExists, Problem, RecordUnreadable, StoreUnavailable, TransactionTooLarge
 from naq.job import JobSpec, QueuedJob
-from naq.names import deferred_key, job_key
-from naq.ports import Committed, Entry, EventSink, Put, Refused
 from naq.services.dependencies import Dependencies
-from naq.services.kv_stores import KVStoreService
 from naq.services.results import ResultService
 from naq.services.settling import Settling
-from naq.wire import decode, encode
+from naq.store.codec import decode, encode
+from naq.store.keys import deferred_key, job_key
+from naq.store.nats.bucket import KVStoreService
+from naq.store.port import Committed, Entry, EventSink, Put, Refused
 
 __all__ = ["Enqueuer", "NewJob", "attempt_patterns"]
 

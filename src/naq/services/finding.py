@@ -12,12 +12,12 @@ import msgspec
 from naq.exceptions import RecordUnreadable
 from naq.job import JobStatus, QueuedJob
 from naq.job_records import DeadJob, JobInfo, StoredResult, dead_info, entry_info, result_info
-from naq.ports import Entry
 from naq.services.enqueuing import attempt_patterns
-from naq.services.kv_stores import KVStoreService
 from naq.services.rechecking import is_over
 from naq.services.results import ResultService
-from naq.wire import decode
+from naq.store.codec import decode
+from naq.store.nats.bucket import KVStoreService
+from naq.store.port import Entry
 
 __all__ = ["Finder", "Query"]
 

@@ -16,10 +16,10 @@ from datetime import timedelta
 from naq.clock import Clock
 from naq.engine.ending import Ending
 from naq.exceptions import StoreError
-from naq.services.connection import ConnectionService
 from naq.services.held import ACK, NAK, Held, Stage, encode_acks
 from naq.services.settling import Settlement, Settling
 from naq.services.starts import Starts
+from naq.store.nats.connection import ConnectionService
 
 __all__ = ["Finisher"]
 

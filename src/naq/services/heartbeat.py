@@ -22,13 +22,13 @@ from naq.engine.memory import resident_bytes
 from naq.events import Event, EventType
 from naq.exceptions import NaqError, StoreError
 from naq.job_records import WorkerInfo
-from naq.names import Namespace
-from naq.services.connection import ConnectionService
-from naq.services.events import group_of
 from naq.services.held import PROGRESS, Held, Stage, encode_acks
-from naq.services.kv_stores import KVStoreService
-from naq.services.outbox import Outbox
-from naq.wire import encode
+from naq.store.codec import encode
+from naq.store.keys import Namespace
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.event_stream import group_of
+from naq.store.nats.outbox import Outbox
 
 __all__ = ["Heartbeat", "worker_key"]
 

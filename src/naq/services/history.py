@@ -16,14 +16,14 @@ from naq.config import Settings
 from naq.exceptions import RecordUnreadable
 from naq.history import HistoryRecord, RunOutcome
 from naq.lifecycle import BaseService, ServiceManager
-from naq.names import Namespace, check_schedule_id
-from naq.ports import Entry
-from naq.services.connection import ConnectionService
-from naq.services.direct import DirectReader
-from naq.services.outbox import DUPLICATE_WINDOW, Outbox
-from naq.services.protocol import Message
-from naq.services.streams import StreamService
-from naq.wire import decode, encode
+from naq.store.codec import decode, encode
+from naq.store.keys import Namespace, check_schedule_id
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.direct_get import DirectReader
+from naq.store.nats.outbox import DUPLICATE_WINDOW, Outbox
+from naq.store.nats.protocol import Message
+from naq.store.nats.streams import StreamService
+from naq.store.port import Entry
 
 __all__ = ["HistoryService"]
 

@@ -15,18 +15,18 @@ from naq.engine.tasks import Tasks
 from naq.exceptions import RecordUnreadable, StoreError
 from naq.job import JobStatus, QueuedJob
 from naq.job_records import DeadJob, DeadReason, QueueLimits, StoredResult
-from naq.names import Namespace, dead_key, parse_job_key
-from naq.services.connection import ConnectionService, ConnectionState
 from naq.services.consumers import ensure_consumer
-from naq.services.direct import entry_value
 from naq.services.held import ACK, Held, encode_acks
-from naq.services.kv_stores import KVStoreService
 from naq.services.limits import queue_key
-from naq.services.protocol import parse_delivery
 from naq.services.pulling import Pull
 from naq.services.rechecking import Rechecker
 from naq.services.results import ResultService
-from naq.wire import decode, encode
+from naq.store.codec import decode, encode
+from naq.store.keys import Namespace, dead_key, parse_job_key
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.connection import ConnectionService, ConnectionState
+from naq.store.nats.direct_get import entry_value
+from naq.store.nats.protocol import parse_delivery
 
 __all__ = ["Burial", "Intake", "Load"]
 

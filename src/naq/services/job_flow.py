@@ -15,13 +15,13 @@ from naq.engine.execute import Attempt, Runner
 from naq.engine.outcome import Dropped, HandedBack, Outcome
 from naq.events import Event, EventType
 from naq.exceptions import StoreError
-from naq.ports import EventSink
 from naq.services.admission import Admission, Admit, Decision, Forget, Later, Refuse, needs_thought
 from naq.services.buffer import Buffer
 from naq.services.finishing import Finisher
 from naq.services.held import Held, Stage
 from naq.services.intake import Load
 from naq.services.limits import Rates, Slots
+from naq.store.port import EventSink
 
 __all__ = ["JobFlow"]
 

@@ -20,22 +20,22 @@ from naq.exceptions import InvalidInput, InvalidJob, JobCancelled, JobFailed
 from naq.job import Job, JobSpec, JobStatus
 from naq.job_records import DeadJob, DeadReason, JobInfo, QueueLimits, StoredResult, WorkerInfo
 from naq.lifecycle import BaseService, ServiceManager
-from naq.names import Namespace, check_job_id, check_queue, check_schedule_id, new_id
 from naq.parsing import instant_of
-from naq.services.connection import ConnectionService
 from naq.services.control import Control, Question
 from naq.services.dead_letters import DeadLetters
 from naq.services.dependencies import Dependencies
 from naq.services.enqueuing import Enqueuer
-from naq.services.events import EventService
 from naq.services.finding import Finder, Query
 from naq.services.history import HistoryService
-from naq.services.kv_stores import KVStoreService
 from naq.services.queues import QueueInfo, Queues
 from naq.services.rechecking import is_over
 from naq.services.results import ResultService
 from naq.services.settling import Settlement, Settling
 from naq.specification import parse_job
+from naq.store.keys import Namespace, check_job_id, check_queue, check_schedule_id, new_id
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.event_stream import EventService
 from naq.timing.duration import parse_duration
 
 __all__ = ["JobService"]

@@ -9,10 +9,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from naq.lease import Lease
-from naq.ports import Answer
-from naq.services.connection import ConnectionService
-from naq.services.kv_stores import KVStoreService
 from naq.services.presence import NatsPresence
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.connection import ConnectionService
+from naq.store.port import Answer
 
 __all__ = ["find_leader"]
 

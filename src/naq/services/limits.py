@@ -18,10 +18,10 @@ from collections.abc import Collection
 from naq.clock import Clock
 from naq.exceptions import RecordUnreadable
 from naq.job_records import QueueLimits, WorkerInfo
-from naq.ports import Committed, Delete, Entry, Put
 from naq.services.heartbeat import PRESENCE_TTL
-from naq.services.kv_stores import KVStoreService
-from naq.wire import decode
+from naq.store.codec import decode
+from naq.store.nats.bucket import KVStoreService
+from naq.store.port import Committed, Delete, Entry, Put
 
 __all__ = ["Rates", "Slots", "queue_key", "slots_taken"]
 

@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from naq.exceptions import StoreUnavailable
-from naq.names import Namespace
-from naq.ports import Answer
-from naq.services.connection import ConnectionService
-from naq.services.protocol import encode_publish, status_code
+from naq.store.keys import Namespace
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.protocol import encode_publish, status_code
+from naq.store.port import Answer
 
 __all__ = ["NatsPresence"]
 

@@ -16,9 +16,9 @@ from collections.abc import Callable
 
 from naq.clock import Clock
 from naq.exceptions import StoreError
-from naq.services.client import RawSubscription
-from naq.services.connection import ConnectionService
-from naq.services.protocol import header_field, status_code
+from naq.store.nats.client import RawSubscription
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.protocol import header_field, status_code
 
 __all__ = ["OnJob", "Pull"]
 

@@ -13,17 +13,17 @@ from naq.engine.outcome import Dropped
 from naq.exceptions import InvalidInput, RecordUnreadable
 from naq.job import QueuedJob
 from naq.job_records import QueueLimits, WorkerInfo
-from naq.names import Namespace, check_queue
-from naq.ports import Committed, Delete, Entry
-from naq.services.connection import ConnectionService
 from naq.services.consumers import ensure_consumer, find_consumer
 from naq.services.control import Control, Question
-from naq.services.kv_stores import KVStoreService
 from naq.services.limits import queue_key
 from naq.services.rechecking import is_over
 from naq.services.results import ResultService
 from naq.services.settling import Settlement, Settling
-from naq.wire import decode, encode
+from naq.store.codec import decode, encode
+from naq.store.keys import Namespace, check_queue
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.connection import ConnectionService
+from naq.store.port import Committed, Delete, Entry
 
 __all__ = ["QueueInfo", "Queues"]
 

@@ -17,12 +17,12 @@ from naq.clock import Clock
 from naq.exceptions import RecordUnreadable, StoreError
 from naq.job import QueuedJob
 from naq.job_records import StoredResult
-from naq.names import deferred_key, job_key
 from naq.services.control import Control, Question
 from naq.services.held import Held, Stage
-from naq.services.kv_stores import KVStoreService
 from naq.services.results import ResultService
-from naq.wire import decode
+from naq.store.codec import decode
+from naq.store.keys import deferred_key, job_key
+from naq.store.nats.bucket import KVStoreService
 
 __all__ = ["Rechecker", "is_over"]
 

@@ -25,13 +25,13 @@ from naq.config import Settings
 from naq.exceptions import JobTimeout, RecordUnreadable, StoreRejected, StoreUnavailable
 from naq.job_records import StoredResult
 from naq.lifecycle import BaseService, ServiceManager
-from naq.names import Namespace, check_job_id
-from naq.ports import Committed, Delete, Put, Refused, Write
-from naq.services.batches import FEW
-from naq.services.connection import ConnectionService, ConnectionState
-from naq.services.kv_stores import KVStoreService, bucket_config
-from naq.services.protocol import encode_publish
-from naq.wire import decode, encode
+from naq.store.codec import decode, encode
+from naq.store.keys import Namespace, check_job_id
+from naq.store.nats.batches import FEW
+from naq.store.nats.bucket import KVStoreService, bucket_config
+from naq.store.nats.connection import ConnectionService, ConnectionState
+from naq.store.nats.protocol import encode_publish
+from naq.store.port import Committed, Delete, Put, Refused, Write
 
 __all__ = ["LARGEST", "ResultService"]
 

@@ -15,14 +15,14 @@ from naq.engine.elector import ElectorSettings
 from naq.engine.partition import Partition
 from naq.lease import Lease
 from naq.lifecycle import ServiceManager
-from naq.names import schedule_key
 from naq.schedule import Schedule, ScheduleStatus
-from naq.services.connection import ConnectionService
-from naq.services.events import EventService
 from naq.services.history import HistoryService
-from naq.services.kv_stores import KVStoreService
 from naq.services.presence import NatsPresence
 from naq.services.schedules import ScheduleService
+from naq.store.keys import schedule_key
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.event_stream import EventService
 
 __all__ = ["SchedulerService"]
 

@@ -21,7 +21,6 @@ from naq.exceptions import InvalidSchedule, RecordUnreadable, SchedulerError
 from naq.job import Job
 from naq.lifecycle import BaseService, ServiceManager
 from naq.manual import backfill
-from naq.names import Namespace, check_schedule_id, new_id
 from naq.planning.pausing import taken_by_pause
 from naq.planning.soundness import flaw_of
 from naq.policy import IfExists, Overlap
@@ -37,12 +36,13 @@ from naq.schedule import (
     skip_next,
     to_dict,
 )
-from naq.services.connection import ConnectionService
-from naq.services.events import EventService
 from naq.services.history import HistoryService
-from naq.services.kv_stores import KVStoreService
 from naq.services.stopping import WorkerStopper
 from naq.specification import Form, parse_job, parse_schedule
+from naq.store.keys import Namespace, check_schedule_id, new_id
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.event_stream import EventService
 
 __all__ = ["ScheduleService"]
 

@@ -22,14 +22,14 @@ from naq.exceptions import RecordUnreadable, StoreUnavailable, TransactionTooLar
 from naq.history import HistorySink
 from naq.job import JobStatus, QueuedJob
 from naq.job_records import DeadJob, DeadReason, StoredResult
-from naq.names import dead_key, deferred_key, job_key, schedule_key
-from naq.ports import Committed, Delete, Entry, EventSink, Put, Refused, Unknown
 from naq.run_end import run_ended
 from naq.schedule import Schedule
 from naq.services.dependencies import Dependencies
-from naq.services.kv_stores import KVStoreService
 from naq.services.results import ResultService
-from naq.wire import decode, encode
+from naq.store.codec import decode, encode
+from naq.store.keys import dead_key, deferred_key, job_key, schedule_key
+from naq.store.nats.bucket import KVStoreService
+from naq.store.port import Committed, Delete, Entry, EventSink, Put, Refused, Unknown
 
 __all__ = ["Settlement", "Settling"]
 

@@ -21,10 +21,10 @@ from naq.exceptions import RecordUnreadable, StoreUnavailable
 from naq.history import HistorySink
 from naq.job import JobStatus, QueuedJob
 from naq.job_records import StoredResult
-from naq.ports import Committed, Delete, Entry, EventSink, Put, Write
 from naq.services.held import Held
 from naq.services.results import ResultService
-from naq.wire import decode, encode
+from naq.store.codec import decode, encode
+from naq.store.port import Committed, Delete, Entry, EventSink, Put, Write
 
 __all__ = ["Starts"]
 

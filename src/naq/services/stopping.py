@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Sequence
 
 from naq.exceptions import StoreError
-from naq.names import Namespace
-from naq.services.connection import ConnectionService
 from naq.services.control import Control, Question
+from naq.store.keys import Namespace
+from naq.store.nats.connection import ConnectionService
 
 __all__ = ["WorkerStopper"]
 

@@ -16,15 +16,15 @@ from naq.clock import Clock
 from naq.exceptions import RecordUnreadable, StoreError
 from naq.job import QueuedJob
 from naq.job_records import StoredResult
-from naq.names import schedule_key
-from naq.ports import Entry
 from naq.run_end import Superseded, superseded
 from naq.schedule import Schedule
 from naq.services.held import Held, Stage
-from naq.services.kv_stores import KVStoreService
 from naq.services.rechecking import is_over
 from naq.services.results import ResultService
-from naq.wire import decode
+from naq.store.codec import decode
+from naq.store.keys import schedule_key
+from naq.store.nats.bucket import KVStoreService
+from naq.store.port import Entry
 
 __all__ = ["SupersededRuns", "why_superseded"]
 

@@ -12,10 +12,10 @@ from collections.abc import Iterable
 
 from naq.clock import Clock
 from naq.exceptions import StoreError
-from naq.names import Namespace
-from naq.services.connection import ConnectionService
 from naq.services.consumers import find_consumer
-from naq.services.protocol import header_field, status_code
+from naq.store.keys import Namespace
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.protocol import header_field, status_code
 
 __all__ = ["Trimmer"]
 

@@ -23,15 +23,16 @@ from naq.exceptions import RecordUnreadable, StoreUnavailable
 from naq.job import QueuedJob
 from naq.job_records import DeadJob
 from naq.lifecycle import BaseService, ServiceManager
-from naq.names import check_schedule_id, schedule_key
 from naq.planning.soundness import PLANNING_ERRORS, flaw_of, flaw_text
 from naq.schedule import Schedule
-from naq.services.connection import ConnectionService
-from naq.services.events import EventService
 from naq.services.history import HistoryService
-from naq.services.kv_stores import KVStoreService
 from naq.services.leadership import find_leader
 from naq.services.results import ResultService
+from naq.store.codec import decode
+from naq.store.keys import check_schedule_id, schedule_key
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.event_stream import EventService
 from naq.timing.duration import parse_duration
 from naq.verify.case import Case, Question
 from naq.verify.enqueues import outruns
@@ -39,7 +40,6 @@ from naq.verify.evidence import Gathered
 from naq.verify.judging import expected, judge, quarantined
 from naq.verify.verdict import Judged, Tally, Verdict
 from naq.verify.window import read_since
-from naq.wire import decode
 
 __all__ = ["VerifyService"]
 

@@ -31,21 +31,17 @@ from naq.exceptions import StoreError
 from naq.job import QueuedJob
 from naq.job_records import WorkerInfo
 from naq.lifecycle import BaseService, ServiceManager
-from naq.names import Namespace
 from naq.services.admission import Admission
 from naq.services.announcing import Announcer
 from naq.services.buffer import Buffer
-from naq.services.connection import ConnectionService
 from naq.services.control import Control, Question, Reply
 from naq.services.dependencies import Dependencies
-from naq.services.events import EventService
 from naq.services.finishing import Finisher
 from naq.services.heartbeat import Heartbeat
 from naq.services.held import Held, Stage
 from naq.services.history import HistoryService
 from naq.services.intake import Burial, Intake
 from naq.services.job_flow import JobFlow
-from naq.services.kv_stores import KVStoreService
 from naq.services.limits import Rates, Slots
 from naq.services.rechecking import Rechecker
 from naq.services.results import ResultService
@@ -53,6 +49,10 @@ from naq.services.settling import Settling
 from naq.services.starts import Starts
 from naq.services.superseded import SupersededRuns
 from naq.services.trimming import Trimmer
+from naq.store.keys import Namespace
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.event_stream import EventService
 
 __all__ = ["WorkerService"]
 

@@ -25,13 +25,13 @@ from naq.engine.registry import Registry
 from naq.exceptions import InvalidJob, UnknownFunction
 from naq.job import JobStatus, QueuedJob
 from naq.job_records import DeadReason
-from naq.names import deferred_key, job_key, schedule_key
-from naq.ports import Put
 from naq.run_end import run_ended
 from naq.schedule import Schedule
 from naq.services.superseded import why_superseded
+from naq.store.codec import decode, encode
+from naq.store.keys import deferred_key, job_key, schedule_key
+from naq.store.port import Put
 from naq.testing.store import MemoryStore
-from naq.wire import decode, encode
 
 __all__ = ["InlineWorker", "Ran"]
 
@@ -64,7 +64,7 @@ class InlineWorker:
         self._stopped: str | None = None
 
     def stop(self, job_ids: Sequence[str], reason: str) -> None:
-        """Cancel the job that runs, if it is one of these (`naq.ports.JobStopper`)."""
+        """Cancel the job that runs, if it is one of these (`naq.store.port.JobStopper`)."""
         if self._running is not None and self._running[0] in job_ids:
             self._stopped, task = self._running
             task.cancel(reason)

@@ -31,19 +31,19 @@ from naq.history import HistoryRecord
 from naq.job import Job, QueuedJob
 from naq.parsing import instant_of
 from naq.policy import IfExists
-from naq.ports import Entry
-from naq.services.connection import ConnectionService
-from naq.services.events import EventService
 from naq.services.history import HistoryService
-from naq.services.kv_stores import KVStoreService
 from naq.services.schedules import ScheduleService
 from naq.specification import Form
+from naq.store.codec import decode
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.event_stream import EventService
+from naq.store.port import Entry
 from naq.testing.clock import START, ManualClock, ManualLoop
 from naq.testing.inline import InlineWorker, Ran
 from naq.testing.presence import MemoryPresence, Switchboard
 from naq.testing.store import MemoryStore
 from naq.timing.duration import parse_duration
-from naq.wire import decode
 
 __all__ = ["ManualScheduler", "Ran"]
 

@@ -1,4 +1,4 @@
-"""The store in memory: `naq.ports.Store` exactly as it is written there, without a server.
+"""The store in memory: `naq.store.port.Store` exactly as it is written there, without a server.
 
 `MemoryStore` is a store that always answers at once. ``client(name)`` gives what one process has instead: a
 `naq.testing.link.MemoryClient`, whose way to the store can be slow, cut, or lose answers. One contract suite
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from naq.clock import Clock, SystemClock
 from naq.exceptions import InvalidInput, StoreRejected, TransactionTooLarge
-from naq.ports import Check, Committed, Delete, Entry, Outcome, Put, Refused, Write
+from naq.store.port import Check, Committed, Delete, Entry, Outcome, Put, Refused, Write
 
 if TYPE_CHECKING:
     from naq.testing.link import Link, MemoryClient

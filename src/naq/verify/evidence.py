@@ -18,10 +18,10 @@ from naq.counters import ERA_ENDED, EraEnded
 from naq.events import Event, EventType
 from naq.history import HistoryRecord, RunOutcome
 from naq.job import JobResult, QueuedJob
-from naq.names import job_id
 from naq.parsing import instant_of
 from naq.planning.decision import NonFireReason
 from naq.policy import Policy
+from naq.store.keys import job_id
 from naq.timing.triggers import Trigger
 
 __all__ = ["Change", "Evidence", "Gathered", "NonFires"]
@@ -218,5 +218,5 @@ def _change(event: Event) -> Change | None:
 
 
 def _read(form: Any, kind: Any) -> Any:
-    """A record out of the plain values that `naq.wire.plain` made of it."""
+    """A record out of the plain values that `naq.store.codec.plain` made of it."""
     return msgspec.json.decode(msgspec.json.encode(form), type=kind)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from naq.names import job_id
+from naq.store.keys import job_id
 
 __all__ = [
     "Remedy",

@@ -20,9 +20,9 @@ from enum import StrEnum
 
 from naq.eras import Era, Excuse
 from naq.job import QueuedJob
-from naq.names import job_id
 from naq.nominal import TICK
-from naq.wire import decode
+from naq.store.codec import decode
+from naq.store.keys import job_id
 
 __all__ = [
     "EpochWritten",

@@ -3,7 +3,7 @@
 An ordered push consumer of our own. The server numbers what it delivers; a number that is missing, a heartbeat that does
 not come, or a connection that was restored, and the consumer is made anew behind the last revision that was handed
 over. Since a bucket keeps the last value of each key, that loses nothing but values that were overwritten meanwhile.
-A bucket that is another one by then (`naq.services.lives`) is followed from its beginning.
+A bucket that is another one by then (`naq.store.nats.incarnation`) is followed from its beginning.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 
 from naq.exceptions import StoreError
-from naq.names import Namespace
-from naq.ports import Entry
-from naq.services.client import RawSubscription
-from naq.services.connection import ConnectionService, ConnectionState
-from naq.services.direct import entry_value
-from naq.services.lives import Lives
-from naq.services.protocol import parse_delivery, status_code
+from naq.store.keys import Namespace
+from naq.store.nats.client import RawSubscription
+from naq.store.nats.connection import ConnectionService, ConnectionState
+from naq.store.nats.direct_get import entry_value
+from naq.store.nats.incarnation import Lives
+from naq.store.nats.protocol import parse_delivery, status_code
+from naq.store.port import Entry
 
 __all__ = ["follow"]
 

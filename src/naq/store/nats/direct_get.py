@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from naq.exceptions import StoreUnavailable
-from naq.names import Namespace
-from naq.ports import Entry
-from naq.services.connection import ConnectionService, ConnectionState
-from naq.services.protocol import header_field, status_code, stored_place
+from naq.store.keys import Namespace
+from naq.store.nats.connection import ConnectionService, ConnectionState
+from naq.store.nats.protocol import header_field, status_code, stored_place
+from naq.store.port import Entry
 
 __all__ = ["DirectReader", "Stored", "entry_value"]
 

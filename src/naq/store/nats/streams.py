@@ -8,7 +8,7 @@ from typing import Any
 from naq.config import Settings
 from naq.exceptions import StoreRejected
 from naq.lifecycle import BaseService
-from naq.services.connection import ConnectionService
+from naq.store.nats.connection import ConnectionService
 
 __all__ = ["StreamService"]
 

@@ -20,10 +20,10 @@ from typing import Generic, TypeVar
 
 from naq.clock import Clock
 from naq.exceptions import StoreError, StoreUnavailable, TransactionTooLarge
-from naq.ports import Unknown
-from naq.services.batches import FEW, Batch, Batches
-from naq.services.connection import ConnectionService
-from naq.services.protocol import Message, status_code
+from naq.store.nats.batches import FEW, Batch, Batches
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.protocol import Message, status_code
+from naq.store.port import Unknown
 
 __all__ = ["DUPLICATE_WINDOW", "Outbox"]
 

@@ -39,7 +39,7 @@ from typing import Annotated
 import msgspec
 
 from naq.exceptions import EmbeddedServerError
-from naq.services.nats_program import HOST, free_port
+from naq.store.embedded.program import HOST, free_port
 
 if sys.platform != "win32":
     import fcntl

@@ -6,7 +6,7 @@ The members do, as equals: whoever notices that the server is gone takes the dec
 it unless somebody else has meanwhile. A member that is killed is out at that instant, because membership is a lock
 that the kernel releases; the server is nobody's dependant (own session, no terminal) and goes on for the others.
 
-Which lock says what is written in `naq.services.embedded_directory`. Here are the decisions, each taken under the
+Which lock says what is written in `naq.store.embedded.directory`. Here are the decisions, each taken under the
 decision lock: bring the server up, end it, and who is the last to leave. `docs/concepts/embedded-server.md` tells
 the same to users.
 """
@@ -27,8 +27,8 @@ from typing import TypeVar
 
 from naq.clock import Clock, SystemClock
 from naq.exceptions import EmbeddedServerError
-from naq.services.embedded_directory import Member, ServerDirectory, ServerRecord, grab, reap, release
-from naq.services.nats_program import HOST, find_program, greeting, last_words, port_is_free, process_ended
+from naq.store.embedded.directory import Member, ServerDirectory, ServerRecord, grab, reap, release
+from naq.store.embedded.program import HOST, find_program, greeting, last_words, port_is_free, process_ended
 
 __all__ = ["EmbeddedServer", "ServerAddress", "ServerStatus", "describe", "stop"]
 

@@ -1,7 +1,7 @@
 """The doors: what the engine needs of the world, as protocols.
 
 The engine and the faces know a `Store` and an `EventSink`; they never hear of NATS. There are two stores: the one on
-JetStream (`naq.services.kv_stores`) and the one in memory (`naq.testing.store`); one contract suite holds for both.
+JetStream (`naq.store.nats.bucket`) and the one in memory (`naq.testing.store`); one contract suite holds for both.
 
 A store is a map from keys to values in which every write has a *revision*, a number that only grows across the
 whole store. The one way to write is a transaction: several writes, each with its condition, all or none.

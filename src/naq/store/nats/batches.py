@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from naq.clock import Clock
 from naq.exceptions import StoreError, StoreUnavailable
-from naq.ports import Unknown
-from naq.services.connection import ConnectionService
-from naq.services.protocol import OPENED_FOR, Message, encode_batch, encode_ending, encode_opening, encode_single
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.protocol import OPENED_FOR, Message, encode_batch, encode_ending, encode_opening, encode_single
+from naq.store.port import Unknown
 
 __all__ = ["FEW", "Batch", "Batches", "new_batch"]
 

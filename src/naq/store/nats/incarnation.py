@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from naq.exceptions import StoreUnavailable
-from naq.services.connection import ConnectionService
+from naq.store.nats.connection import ConnectionService
 
 __all__ = ["Lives", "first_revision"]
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 from naq.clock import Clock
 from naq.events import Event, EventType
 from naq.exceptions import StoreError, StoreRejected
-from naq.ports import EventSink
+from naq.store.port import EventSink
 from naq.timing.backoff import Backoff
 
 __all__ = ["Trouble", "wait_after"]

@@ -26,15 +26,15 @@ from naq.exceptions import (
 )
 from naq.lease import Lease
 from naq.lifecycle import BaseService
-from naq.names import FENCE, Namespace, lease_key
-from naq.ports import Check, Committed, Delete, Entry, Outcome, Put, Refused, Unknown, Write
-from naq.services.batches import Batch, Batches, new_batch
-from naq.services.connection import ConnectionService
-from naq.services.direct import DirectReader, Stored
-from naq.services.follow import follow
-from naq.services.lives import Lives, first_revision
-from naq.services.protocol import Message
-from naq.wire import decode
+from naq.store.codec import decode
+from naq.store.keys import FENCE, Namespace, lease_key
+from naq.store.nats.batches import Batch, Batches, new_batch
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.direct_get import DirectReader, Stored
+from naq.store.nats.follow import follow
+from naq.store.nats.incarnation import Lives, first_revision
+from naq.store.nats.protocol import Message
+from naq.store.port import Check, Committed, Delete, Entry, Outcome, Put, Refused, Unknown, Write
 
 __all__ = ["KVStoreService", "Transaction"]
 

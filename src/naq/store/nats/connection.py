@@ -37,11 +37,11 @@ from naq.exceptions import (
     shown,
 )
 from naq.lifecycle import BaseService
-from naq.services.client import RawClient, RawSubscription
-from naq.services.embedded import EmbeddedServer, ServerAddress
+from naq.store.embedded.server import EmbeddedServer, ServerAddress
+from naq.store.nats.client import RawClient, RawSubscription
 
 if TYPE_CHECKING:
-    from naq.services.streams import StreamService
+    from naq.store.nats.streams import StreamService
 
 __all__ = ["ConnectionService", "ConnectionState"]
 
@@ -103,7 +103,7 @@ class ConnectionService(BaseService):
     @property
     def stream_service(self) -> StreamService:
         """The streams over this connection."""
-        from naq.services.streams import StreamService
+        from naq.store.nats.streams import StreamService
 
         if self._streams is None:
             self._streams = StreamService(self.settings, self)
