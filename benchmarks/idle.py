@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from benchmarks.limit import bare_creations_per_second
 from benchmarks.world import Row, beside, cpu_seconds, fires, services
 from naq.engine.memory import resident_bytes
-from naq.job import Job
+from naq.jobs.job import Job
 from naq.lifecycle import ServiceManager
 from naq.services.scheduler import SchedulerService
 from naq.services.schedules import ScheduleService

@@ -20,8 +20,8 @@ from benchmarks.application import nothing, record
 from benchmarks.limit import bare_latencies
 from benchmarks.runs import RECORDS, Run, read_runs
 from benchmarks.world import Row, latency_beside, percentile, services
-from naq.job import Job
-from naq.job_records import StoredResult
+from naq.jobs.job import Job
+from naq.jobs.records import StoredResult
 from naq.lifecycle import ServiceManager
 from naq.services.jobs import JobService
 from naq.services.results import ResultService

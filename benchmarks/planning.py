@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from benchmarks.world import Row
-from naq.job import JobSpec
+from naq.jobs.job import JobSpec
 from naq.plan import plan
 from naq.policy import Policy
 from naq.schedule import Schedule, new_schedule

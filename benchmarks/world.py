@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from naq.job import QueuedJob
+from naq.jobs.job import QueuedJob
 from naq.lifecycle import ServiceManager
 from naq.store.codec import decode
 from naq.store.nats.bucket import KVStoreService

@@ -11,7 +11,7 @@ import yaml
 
 from naq.declared import Change, ChangeKind, Definition, changed, created, define, diff, read_definitions, render
 from naq.exceptions import InvalidSchedule
-from naq.job import Job, JobSpec
+from naq.jobs.job import Job, JobSpec
 from naq.plan import plan
 from naq.policy import Overlap, Policy
 from naq.schedule import Schedule, ScheduleStatus, cancelled, new_schedule, paused

@@ -10,7 +10,7 @@ import pytest
 from naq.engine import firing
 from naq.engine.firing import MESSAGES_AT_ONCE, MISSING_AGAIN, MISSING_LIMIT, Firing
 from naq.engine.mirror import Mirror
-from naq.job import JobSpec
+from naq.jobs.job import JobSpec
 from naq.lease import Term
 from naq.plan import FIRES_AT_ONCE, Plan, plan
 from naq.policy import Coalesce, Policy

@@ -13,8 +13,8 @@ import pytest
 
 from naq.exceptions import InvalidJob
 from naq.forms import job_form
-from naq.job import Job, JobSpec
-from naq.job_form import job_from_mapping, parse_job
+from naq.jobs.form import job_from_mapping, parse_job
+from naq.jobs.job import Job, JobSpec
 from naq.timing.backoff import Backoff, BackoffKind
 
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from naq.job import JobSpec
+from naq.jobs.job import JobSpec
 from naq.lint import Finding, FindingKind, lint
 from naq.plan import plan
 from naq.policy import Policy

@@ -9,7 +9,7 @@ from datetime import timedelta
 from naq.engine.elector import ElectorSettings
 from naq.engine.partition import Partition
 from naq.exceptions import StoreUnavailable
-from naq.job import JobSpec
+from naq.jobs.job import JobSpec
 from naq.policy import Policy
 from naq.schedule import new_schedule
 from naq.store.codec import encode

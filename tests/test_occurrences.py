@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from naq.history import HistoryRecord, RunOutcome
+from naq.jobs.history import HistoryRecord, RunOutcome
 from naq.occurrences import occurrences
 from naq.planning.decision import NonFire, NonFireReason
 from naq.store.keys import backfill_job_id, job_id, manual_job_id

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from naq import every
-from naq.history import RunOutcome
+from naq.jobs.history import RunOutcome
 from naq.testing import ManualScheduler
 
 HOUR = timedelta(hours=1)

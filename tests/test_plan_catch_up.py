@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from naq.job import JobSpec
+from naq.jobs.job import JobSpec
 from naq.plan import CATCH_UP_LIMIT, FIRES_AT_ONCE, ON_TIME, Fire, NonFire, NonFireReason, plan
 from naq.policy import Coalesce, Policy
 from naq.schedule import Schedule, ScheduleStatus, new_schedule

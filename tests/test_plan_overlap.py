@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from naq.exceptions import InvalidSchedule
-from naq.job import JobSpec, JobStatus
+from naq.jobs.job import JobSpec, JobStatus
 from naq.manual import trigger_now
 from naq.plan import NonFire, NonFireReason, Plan, plan
 from naq.planning.overlap import BUFFER_LIMIT

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from naq.job import JobSpec, JobStatus
+from naq.jobs.job import JobSpec, JobStatus
 from naq.plan import FIRES_AT_ONCE, Plan, plan
 from naq.policy import Coalesce, Overlap, Policy
 from naq.run_end import run_ended

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from naq.history import HistoryRecord, RunOutcome
-from naq.job import JobSpec, JobStatus
 from naq.job_accounts import Account
-from naq.job_records import JobInfo
+from naq.jobs.history import HistoryRecord, RunOutcome
+from naq.jobs.job import JobSpec, JobStatus
+from naq.jobs.records import JobInfo
 from naq.occurrences import Occurrence
 from naq.planning.decision import NonFireReason
 from naq.policy import Overlap, Policy

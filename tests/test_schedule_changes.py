@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from naq.exceptions import InvalidSchedule
-from naq.job import JobSpec, JobStatus
+from naq.jobs.job import JobSpec, JobStatus
 from naq.manual import BACKFILL_LIMIT, backfill, backfill_stopped, count_backfill
 from naq.plan import FIRES_AT_ONCE, NonFireReason, plan
 from naq.policy import Coalesce, Overlap, Policy

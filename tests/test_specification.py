@@ -11,7 +11,7 @@ import pytest
 import naq.specification as forms
 from naq.exceptions import InvalidSchedule
 from naq.forms import schedule_form
-from naq.job import JobSpec
+from naq.jobs.job import JobSpec
 from naq.policy import Coalesce, Overlap, Policy
 from naq.schedule import new_schedule
 from naq.specification import Spec, parse_changed, parse_policy, parse_schedule

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import strategies as st
 
-from naq.job import JobSpec, JobStatus, QueuedJob
+from naq.jobs.job import JobSpec, JobStatus, QueuedJob
 from naq.manual import trigger_now
 from naq.plan import Fire, Plan, plan
 from naq.policy import Coalesce, Overlap, Policy

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from naq.eras import Era, Excuse, RecordWritten, read_records
-from naq.job import JobSpec, QueuedJob
+from naq.jobs.job import JobSpec, QueuedJob
 from naq.policy import Coalesce, Policy
 from naq.schedule import Schedule, cancelled, new_schedule, paused, resumed, updated
 from naq.store.codec import encode

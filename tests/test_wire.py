@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from naq.exceptions import RecordUnreadable
-from naq.job import QueuedJob
+from naq.jobs.job import QueuedJob
 from naq.lease import Lease
 from naq.policy import Policy
 from naq.schedule import Schedule, ScheduleStatus

@@ -6,7 +6,7 @@ from naq.alerting.alert import Alert
 from naq.alerting.rules import FailedTimes, Missed, NotRunSince, RunningLongerThan
 from naq.app import Naq
 from naq.exceptions import NaqError, Retry
-from naq.job import Job, JobStatus
+from naq.jobs.job import Job, JobStatus
 from naq.observe.sinks import LogSink
 from naq.observe.webhook import Webhook
 from naq.specification import cron, every, once

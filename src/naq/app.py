@@ -29,10 +29,10 @@ from naq.alerting.rules import Pattern, Rule
 from naq.client import Client, JobOptions
 from naq.config import Settings, load_settings
 from naq.declared import Change, ChangeKind, Definition, define
-from naq.engine.registry import Registry
 from naq.events import Event, EventType
 from naq.exceptions import InvalidInput, InvalidSchedule
-from naq.job import Job
+from naq.jobs.functions import Registry
+from naq.jobs.job import Job
 from naq.lifecycle import ServiceManager
 from naq.observe.declarations import Observed, To
 from naq.observe.observing import Observing
@@ -106,7 +106,7 @@ class Naq(Client):
     def job(self, func: F | None = None, /, **options: Any) -> F | Callable[[F], F]:
         """Declare a function as a job: ``@app.job`` or ``@app.job(queue="mail", retries=3)``. It stays a plain function.
 
-        ``options`` are those of `naq.job.Job`. Raises `InvalidJob` at once when one is wrong.
+        ``options`` are those of `naq.jobs.job.Job`. Raises `InvalidJob` at once when one is wrong.
         """
 
         def declare(function: F) -> F:

@@ -9,8 +9,8 @@ from typing import Any, Self
 
 from naq.alerting.alert import AlertRecord
 from naq.config import Settings
-from naq.engine.registry import Registry
-from naq.job import Job
+from naq.jobs.functions import Registry
+from naq.jobs.job import Job
 from naq.lifecycle import ServiceManager
 from naq.observe.memory import stored_alerts
 from naq.policy import IfExists

@@ -29,7 +29,7 @@ from typing import Any
 
 from naq.exceptions import InvalidInput, InvalidSchedule, Problem, shown
 from naq.forms import job_form, schedule_form, trigger_form
-from naq.job import Job, JobSpec
+from naq.jobs.job import Job, JobSpec
 from naq.parsing import MISSING, Reader
 from naq.policy import Policy
 from naq.schedule import Schedule, ScheduleStatus, new_schedule, updated

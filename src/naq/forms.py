@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from naq.job import JobSpec
+from naq.jobs.job import JobSpec
 from naq.policy import Policy
 from naq.timing.exclusion_form import exclusion_text
 from naq.timing.exclusions import ExcludedCalendar, ExcludedTime, Exclusion
@@ -141,7 +141,7 @@ def policy_form(policy: Policy) -> dict[str, Any]:
 
 
 def job_form(spec: JobSpec) -> dict[str, Any]:
-    """What a job runs and how, as plain values; `naq.job_form.job_from_mapping` reads it again."""
+    """What a job runs and how, as plain values; `naq.jobs.form.job_from_mapping` reads it again."""
     form: dict[str, Any] = {"args": [], "kwargs": {}, "queue": spec.queue}
     form |= msgspec.json.decode(msgspec.json.encode(spec))
     for name in ("timeout", "result_ttl"):

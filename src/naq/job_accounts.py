@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from naq.job import JobStatus
-from naq.job_records import DeadReason, JobInfo, QueueLimits, WorkerInfo
+from naq.jobs.job import JobStatus
+from naq.jobs.records import DeadReason, JobInfo, QueueLimits, WorkerInfo
 from naq.timing.duration import duration_text
 
 __all__ = [

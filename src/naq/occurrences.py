@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from naq.history import HistoryRecord
+from naq.jobs.history import HistoryRecord
 from naq.store.keys import kind_of_fire
 
 __all__ = ["Occurrence", "occurrences"]

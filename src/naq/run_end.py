@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from naq.job import JobStatus, QueuedJob
+from naq.jobs.job import JobStatus, QueuedJob
 from naq.schedule import Schedule, ScheduleStatus, after_end, aimed, settled
 
 __all__ = ["Superseded", "run_ended", "superseded"]

@@ -28,7 +28,7 @@ import msgspec
 from naq.counters import Counters
 from naq.exceptions import InvalidSchedule
 from naq.forms import to_dict
-from naq.job import JobSpec
+from naq.jobs.job import JobSpec
 from naq.nominal import TICK, Nominals, next_nominal
 from naq.policy import Coalesce, IfExists, Overlap, Policy
 from naq.timing.instants import Instant

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from naq.history import HistoryRecord, RunOutcome
-from naq.job import JobStatus
 from naq.job_accounts import NOBODY_LEADS, PATIENCE, START_SCHEDULER, Account, counted, failure, span
-from naq.job_records import JobInfo
+from naq.jobs.history import HistoryRecord, RunOutcome
+from naq.jobs.job import JobStatus
+from naq.jobs.records import JobInfo
 from naq.occurrences import Occurrence
 from naq.planning.decision import NonFireReason
 from naq.schedule import Schedule, ScheduleStatus

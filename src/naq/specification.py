@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from naq.exceptions import InvalidSchedule, Problem, shown
 from naq.forms import schedule_form
-from naq.job_form import job_from_mapping, parse_job
+from naq.jobs.form import job_from_mapping, parse_job
 from naq.nominal import Nominals
 from naq.parsing import MISSING, Reader
 from naq.policy import Policy

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from naq.history import HistoryRecord, RunOutcome
-from naq.job import Job
-from naq.job_records import WorkerInfo
+from naq.jobs.history import HistoryRecord, RunOutcome
+from naq.jobs.history_stream import HistoryService
+from naq.jobs.job import Job
+from naq.jobs.records import WorkerInfo
 from naq.lifecycle import ServiceManager
-from naq.services.history import HistoryService
 from naq.services.jobs import JobService
 from naq.store.codec import encode
 from naq.store.keys import job_id, schedule_key

@@ -14,7 +14,7 @@ import pytest
 from naq.cli.demo_check import Watch, problems
 from naq.cli.demo_view import View
 from naq.events import Event, EventType
-from naq.job import Job
+from naq.jobs.job import Job
 from naq.schedule import Schedule, new_schedule, paused
 from naq.specification import parse_job, parse_schedule
 from naq.store.keys import job_id

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from naq.job import Job
+from naq.jobs.job import Job
 from naq.lifecycle import ServiceManager
 from naq.services.jobs import JobService
 from tests.cli.conftest import Command, Start

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from naq.job import Job
+from naq.jobs.job import Job
 from naq.services.schedules import ScheduleService
 from naq.specification import once
 from naq.testing.server import NatsServer

@@ -17,7 +17,7 @@ from typing import Any
 
 from naq.eras import RecordWritten
 from naq.exceptions import ScheduleExists, SchedulerError
-from naq.job import Job
+from naq.jobs.job import Job
 from naq.policy import IfExists
 from naq.schedule import Schedule, ScheduleStatus
 from naq.services.schedules import ScheduleService

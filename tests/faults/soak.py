@@ -21,7 +21,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from naq.exceptions import InvalidInput
-from naq.job import Job
+from naq.jobs.job import Job
 from naq.lifecycle import ServiceManager
 from naq.services.verifying import VerifyService
 from naq.timing.duration import duration_text, parse_duration

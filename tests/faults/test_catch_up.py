@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from naq.job import JobSpec
+from naq.jobs.job import JobSpec
 from naq.policy import Coalesce, IfExists, Policy
 from naq.schedule import Schedule
 from naq.timing.triggers import Interval

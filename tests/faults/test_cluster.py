@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from naq.job import Job
+from naq.jobs.job import Job
 from naq.lifecycle import ServiceManager
 from naq.services.scheduler import SchedulerService
 from naq.specification import once

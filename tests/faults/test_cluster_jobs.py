@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from naq.job import Job
+from naq.jobs.job import Job
 from naq.lifecycle import ServiceManager
 from naq.services.jobs import JobService
 from naq.store.nats.bucket import KVStoreService

@@ -11,7 +11,7 @@ import pytest
 from naq.engine.schedules import Schedules
 from naq.events import EventType
 from naq.exceptions import ScheduleExists, SchedulerError
-from naq.job import Job, JobSpec
+from naq.jobs.job import Job, JobSpec
 from naq.lifecycle import ServiceManager
 from naq.policy import Policy
 from naq.schedule import Schedule, new_schedule

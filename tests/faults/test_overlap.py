@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from naq.history import HistoryRecord
-from naq.job import Job, JobStatus
-from naq.job_records import JobInfo
+from naq.jobs.history import HistoryRecord
+from naq.jobs.job import Job, JobStatus
+from naq.jobs.records import JobInfo
 from naq.lifecycle import ServiceManager
 from naq.policy import Overlap
 from naq.run_end import Superseded

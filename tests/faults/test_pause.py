@@ -10,7 +10,7 @@ import pytest
 
 from naq import cli
 from naq.events import EventType
-from naq.job import Job
+from naq.jobs.job import Job
 from naq.lifecycle import ServiceManager
 from naq.schedule import Schedule, resumed
 from naq.services.scheduler import SchedulerService

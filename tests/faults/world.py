@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from naq.exceptions import RecordUnreadable
-from naq.job import Job, QueuedJob
+from naq.jobs.job import Job, QueuedJob
 from naq.lease import Lease
 from naq.lifecycle import ServiceManager
 from naq.services.schedules import ScheduleService

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from naq.clock import SystemClock
-from naq.engine.registry import Registry
+from naq.jobs.functions import Registry
+from naq.jobs.history_stream import HistoryService
 from naq.lifecycle import ServiceManager
-from naq.services.history import HistoryService
 from naq.services.jobs import JobService
 from naq.services.results import ResultService
 from naq.services.scheduler import SchedulerService

@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from naq.engine.context import JobContext, current_job
 from naq.exceptions import Retry
+from naq.jobs.context import JobContext, current_job
 
 started: dict[str, asyncio.Event] = {}
 """Set by `hold` when it begins, by name."""

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from naq.exceptions import JobExists, JobFailed
-from naq.job import Job, JobSpec, JobStatus, QueuedJob
-from naq.job_records import DeadReason, StoredResult
+from naq.jobs.job import Job, JobSpec, JobStatus, QueuedJob
+from naq.jobs.records import DeadReason, StoredResult
 from naq.lifecycle import ServiceManager
 from naq.services.dependencies import Verdict, judge
 from naq.services.jobs import JobService

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from naq.exceptions import JobFailed
-from naq.history import RunOutcome
-from naq.job import Job, JobStatus, QueuedJob
-from naq.job_records import DeadReason, StoredResult
+from naq.jobs.history import RunOutcome
+from naq.jobs.job import Job, JobStatus, QueuedJob
+from naq.jobs.records import DeadReason, StoredResult
 from naq.lifecycle import ServiceManager
 from naq.services.jobs import JobService
 from naq.services.scheduler import SchedulerService

@@ -6,7 +6,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
-from naq.job import JobSpec, QueuedJob
+from naq.jobs.job import JobSpec, QueuedJob
 from naq.services.finishing import ENOUGH, Finisher
 from naq.services.held import Held
 from naq.testing.clock import ManualClock, manual_time

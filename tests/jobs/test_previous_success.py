@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 import pytest
 
 from naq.clock import SystemClock
-from naq.engine.context import JobContext
 from naq.engine.execute import Runner
-from naq.engine.outcome import Returned
-from naq.engine.registry import Registry
 from naq.exceptions import JobFailed, StoreUnavailable
-from naq.history import HistoryRecord, RunOutcome
-from naq.job import Job, JobSpec, QueuedJob
+from naq.jobs.context import JobContext
+from naq.jobs.functions import Registry
+from naq.jobs.history import HistoryRecord, RunOutcome
+from naq.jobs.job import Job, JobSpec, QueuedJob
+from naq.jobs.outcome import Returned
 from naq.services.jobs import JobService
 from naq.services.scheduler import SchedulerService
 from naq.testing.scheduler import ManualScheduler

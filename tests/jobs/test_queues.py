@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from naq.exceptions import InvalidInput, InvalidJob, JobCancelled, JobExists
-from naq.job import Job, JobStatus
-from naq.job_records import QueueLimits
+from naq.jobs.job import Job, JobStatus
+from naq.jobs.records import QueueLimits
 from naq.lifecycle import ServiceManager
 from naq.services.buffer import Buffer
 from naq.services.held import Held

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from naq.engine.ending import Facts, decide
-from naq.engine.outcome import Raised, Stopped, raised
 from naq.exceptions import JobFailed, Retry
-from naq.history import HistoryRecord, RunOutcome
-from naq.job import Job, JobSpec, JobStatus, QueuedJob
-from naq.job_records import DeadReason
+from naq.jobs.ending import Facts, decide
+from naq.jobs.history import HistoryRecord, RunOutcome
+from naq.jobs.job import Job, JobSpec, JobStatus, QueuedJob
+from naq.jobs.outcome import Raised, Stopped, raised
+from naq.jobs.records import DeadReason
 from naq.lifecycle import ServiceManager
 from naq.services.jobs import JobService
 from naq.services.scheduler import SchedulerService

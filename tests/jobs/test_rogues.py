@@ -15,8 +15,8 @@ import pytest
 
 from naq.events import Event
 from naq.exceptions import JobFailed
-from naq.job import Job, JobStatus
-from naq.job_records import WorkerInfo
+from naq.jobs.job import Job, JobStatus
+from naq.jobs.records import WorkerInfo
 from naq.lifecycle import ServiceManager
 from naq.services.jobs import JobService
 from naq.store.nats.event_stream import EventService

@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from naq.engine.context import JobContext, current_job
 from naq.engine.execute import Middleware
-from naq.engine.registry import Registry
 from naq.exceptions import InvalidJob, JobFailed, JobTimeout, UnknownFunction
-from naq.job import Job, JobSpec, JobStatus
-from naq.job_records import DeadReason
+from naq.jobs.context import JobContext, current_job
+from naq.jobs.functions import Registry
+from naq.jobs.job import Job, JobSpec, JobStatus
+from naq.jobs.records import DeadReason
 from naq.lifecycle import ServiceManager
 from naq.services.jobs import JobService
 from naq.store.nats.bucket import KVStoreService

@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from naq.exceptions import JobCancelled, JobFailed
-from naq.job import Job, JobStatus
+from naq.jobs.job import Job, JobStatus
 from naq.lifecycle import ServiceManager
 from naq.services import heartbeat
 from naq.services.jobs import JobService

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 import pytest
 
 from naq.clock import SystemClock
-from naq.history import RunOutcome
-from naq.job import Job, JobStatus
-from naq.job_records import StoredResult
+from naq.jobs.history import RunOutcome
+from naq.jobs.job import Job, JobStatus
+from naq.jobs.records import StoredResult
 from naq.lifecycle import ServiceManager
 from naq.run_end import Superseded, run_ended
 from naq.schedule import Schedule

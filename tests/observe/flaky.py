@@ -6,7 +6,7 @@ import hashlib
 import os
 
 from naq import FailedTimes, Missed, Naq, Webhook, every
-from naq.engine.context import current_job
+from naq.jobs.context import current_job
 
 app = Naq(name="flaky", drain_timeout=5)
 

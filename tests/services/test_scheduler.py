@@ -11,7 +11,7 @@ import pytest
 
 from naq.events import Event
 from naq.exceptions import InvalidInput, InvalidJob, InvalidSchedule, ScheduleExists, SchedulerError
-from naq.job import Job, QueuedJob
+from naq.jobs.job import Job, QueuedJob
 from naq.lifecycle import ServiceManager
 from naq.services.scheduler import SchedulerService
 from naq.services.schedules import ScheduleService

@@ -13,7 +13,7 @@ import msgspec
 from naq.engine.schedules import Change
 from naq.events import EventType
 from naq.exceptions import StoreUnavailable
-from naq.job import JobSpec, QueuedJob
+from naq.jobs.job import JobSpec, QueuedJob
 from naq.policy import IfExists, Policy
 from naq.schedule import Schedule, cancelled, new_schedule, paused, replaced, resumed, updated
 from naq.specification import parse_schedule

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from naq.engine.schedules import Changed
 from naq.eras import Era, RecordWritten, read_records
-from naq.job import QueuedJob
+from naq.jobs.job import QueuedJob
 from naq.policy import Coalesce, Overlap
 from naq.schedule import Schedule
 from naq.store.codec import decode

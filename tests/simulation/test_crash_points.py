@@ -13,7 +13,7 @@ from functools import partial
 
 import pytest
 
-from naq.job import QueuedJob
+from naq.jobs.job import QueuedJob
 from naq.policy import Coalesce, Policy
 from naq.schedule import new_schedule
 from naq.store.codec import encode

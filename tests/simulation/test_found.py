@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from naq.engine.mirror import Mirror
-from naq.job import JobSpec
+from naq.jobs.job import JobSpec
 from naq.policy import Policy
 from naq.schedule import new_schedule
 from naq.store.codec import encode

@@ -11,7 +11,7 @@ import pytest
 
 from naq.engine.elector import ElectorSettings
 from naq.engine.partition import Partition
-from naq.job import JobSpec
+from naq.jobs.job import JobSpec
 from naq.policy import Coalesce, Policy
 from naq.schedule import Schedule, new_schedule
 from naq.store.codec import encode

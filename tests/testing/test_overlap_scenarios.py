@@ -13,8 +13,8 @@ from datetime import datetime
 import pytest
 
 from naq import Job
-from naq.history import RunOutcome
-from naq.job import JobStatus
+from naq.jobs.history import RunOutcome
+from naq.jobs.job import JobStatus
 from naq.policy import Overlap
 from naq.testing.clock import START
 from naq.testing.scheduler import ManualScheduler

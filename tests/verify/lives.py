@@ -20,8 +20,8 @@ import msgspec
 from naq.counters import ERA_ENDED, Counters
 from naq.events import Event, EventType
 from naq.exceptions import InvalidInput, ScheduleExists
-from naq.history import HistoryRecord
-from naq.job import Job, QueuedJob
+from naq.jobs.history import HistoryRecord
+from naq.jobs.job import Job, QueuedJob
 from naq.schedule import Schedule
 from naq.specification import parse_schedule
 from naq.store.codec import decode

@@ -12,8 +12,8 @@ import pytest
 
 from naq.counters import ERA_ENDED, Counters, EraEnded
 from naq.events import Event, EventType
-from naq.history import HistoryRecord, RunOutcome
-from naq.job import JobSpec, QueuedJob
+from naq.jobs.history import HistoryRecord, RunOutcome
+from naq.jobs.job import JobSpec, QueuedJob
 from naq.policy import Policy
 from naq.schedule import Schedule, cancelled, new_schedule, paused
 from naq.store.codec import plain

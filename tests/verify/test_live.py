@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from naq import Naq
-from naq.engine.registry import Registry
 from naq.exceptions import InvalidInput
-from naq.job import JobSpec, QueuedJob
+from naq.jobs.functions import Registry
+from naq.jobs.history_stream import HistoryService
+from naq.jobs.job import JobSpec, QueuedJob
 from naq.lifecycle import ServiceManager
 from naq.schedule import Schedule
 from naq.services import verifying
-from naq.services.history import HistoryService
 from naq.services.results import ResultService
 from naq.services.scheduler import SchedulerService
 from naq.services.verifying import VerifyService

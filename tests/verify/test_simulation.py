@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from naq.job import QueuedJob
+from naq.jobs.job import QueuedJob
 from naq.schedule import Schedule
 from naq.store.codec import decode
 from naq.verify.case import Case, Question

@@ -11,7 +11,7 @@ from naq.alerting.alert import AlertRecord
 from naq.cli import render
 from naq.cli.context import JsonOption, Options, examples, options_of, run, service
 from naq.clock import SystemClock
-from naq.job_records import plain_form
+from naq.jobs.records import plain_form
 from naq.observe.memory import stored_alerts
 from naq.store.nats.bucket import KVStoreService
 

@@ -15,7 +15,7 @@ from naq.cli.schedule_history import attempt_rows
 from naq.clock import SystemClock
 from naq.exceptions import InvalidInput
 from naq.job_accounts import attempt_text, failure, how_far, span
-from naq.job_records import DeadJob, JobInfo, WorkerInfo, plain_form
+from naq.jobs.records import DeadJob, JobInfo, WorkerInfo, plain_form
 from naq.lifecycle import ServiceManager
 from naq.services.accounts import AccountService, JobReport
 from naq.services.jobs import JobService

@@ -12,8 +12,8 @@ from naq.cli import render
 from naq.cli.context import JsonOption, Options, absent, actor, examples, options_of, run, service
 from naq.cli.forms import arguments, pairs, trigger_form
 from naq.clock import SystemClock
-from naq.job import Job
 from naq.job_accounts import NOBODY_LEADS, START_SCHEDULER
+from naq.jobs.job import Job
 from naq.preview import Upcoming
 from naq.services.accounts import AccountService
 from naq.services.schedules import ScheduleService

@@ -21,12 +21,12 @@ from typing import Any
 import msgspec
 
 from naq.engine.child_frames import Answer, Order, Said
-from naq.engine.context import JobContext, bind_context
-from naq.engine.outcome import raised
-from naq.engine.registry import import_function
-from naq.engine.target import make_target
 from naq.exceptions import InvalidJob, JobCancelled, JobTimeout
-from naq.job_records import Progress
+from naq.jobs.context import JobContext, bind_context
+from naq.jobs.functions import import_function
+from naq.jobs.outcome import raised
+from naq.jobs.records import Progress
+from naq.jobs.target import make_target
 from naq.store.codec import encode_json
 
 __all__ = ["main"]

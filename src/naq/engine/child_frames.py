@@ -6,8 +6,8 @@ from datetime import datetime
 
 import msgspec
 
-from naq.job import QueuedJob
-from naq.job_records import Progress
+from naq.jobs.job import QueuedJob
+from naq.jobs.records import Progress
 
 __all__ = ["Answer", "Order", "Said"]
 

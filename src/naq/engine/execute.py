@@ -19,16 +19,16 @@ from typing import Any
 import msgspec
 
 from naq.clock import Clock
-from naq.engine.context import JobContext, bind_context
-from naq.engine.outcome import Dropped, HandedBack, Outcome, Raised, Returned, Stopped, Unrunnable, raised
 from naq.engine.processes import Child, Processes
-from naq.engine.registry import Registry
-from naq.engine.target import Target
 from naq.engine.threads import SyncCall, Threads
 from naq.exceptions import InvalidJob, JobCancelled, JobTimeout, StoreError, UnknownFunction
-from naq.history import HistorySource
-from naq.job import QueuedJob
-from naq.job_records import DeadReason
+from naq.jobs.context import JobContext, bind_context
+from naq.jobs.functions import Registry
+from naq.jobs.history import HistorySource
+from naq.jobs.job import QueuedJob
+from naq.jobs.outcome import Dropped, HandedBack, Outcome, Raised, Returned, Stopped, Unrunnable, raised
+from naq.jobs.records import DeadReason
+from naq.jobs.target import Target
 from naq.store.codec import encode_json
 from naq.store.outage import wait_after
 

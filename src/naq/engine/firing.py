@@ -38,8 +38,8 @@ from naq.exceptions import (
     StoreUnavailable,
     TransactionTooLarge,
 )
-from naq.history import HistoryRecord, HistorySink
-from naq.job import QueuedJob
+from naq.jobs.history import HistoryRecord, HistorySink
+from naq.jobs.job import QueuedJob
 from naq.lease import Term
 from naq.plan import Fire, Plan, plan
 from naq.planning.soundness import PLANNING_ERRORS, flaw_text

@@ -12,7 +12,7 @@ from naq.engine.loop import FireLoop
 from naq.engine.mirror import PATTERNS, Mirror
 from naq.engine.tasks import Tasks
 from naq.exceptions import StoreError
-from naq.history import HistorySink
+from naq.jobs.history import HistorySink
 from naq.store.outage import Trouble
 from naq.store.port import EventSink, JobStopper, Presence, Store
 

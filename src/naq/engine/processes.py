@@ -21,11 +21,11 @@ from collections.abc import Callable
 import msgspec
 
 from naq.engine.child_frames import Answer, Order, Said
-from naq.engine.context import JobContext
 from naq.engine.memory import resident_bytes
-from naq.engine.outcome import Raised, Returned, Unrunnable
-from naq.job import QueuedJob
-from naq.job_records import DeadReason
+from naq.jobs.context import JobContext
+from naq.jobs.job import QueuedJob
+from naq.jobs.outcome import Raised, Returned, Unrunnable
+from naq.jobs.records import DeadReason
 
 __all__ = ["Child", "Processes"]
 

@@ -26,7 +26,7 @@ from naq.exceptions import (
     StoreError,
     TransactionTooLarge,
 )
-from naq.job import QueuedJob
+from naq.jobs.job import QueuedJob
 from naq.manual import trigger_now
 from naq.policy import IfExists, Overlap
 from naq.schedule import Schedule, ScheduleStatus

@@ -11,12 +11,12 @@ from typing import Self
 
 from naq.clock import Clock, SystemClock
 from naq.events import Event
+from naq.jobs.history_stream import HistoryService
 from naq.lifecycle import ServiceManager
 from naq.observe.declarations import Observed
 from naq.observe.delivery import Delivery
 from naq.observe.proofs import Proofs
 from naq.observe.watcher import Watcher
-from naq.services.history import HistoryService
 from naq.services.jobs import JobService
 from naq.services.scheduler import SchedulerService
 from naq.store.keys import watch_partition

@@ -17,9 +17,9 @@ from naq.alerting.rules import NotRunSince, Rule, RunningLongerThan
 from naq.alerting.standing import Standing
 from naq.engine.mirror import Mirror
 from naq.exceptions import RecordUnreadable
-from naq.job import JobStatus
+from naq.jobs.history_stream import HistoryService
+from naq.jobs.job import JobStatus
 from naq.schedule import ScheduleStatus
-from naq.services.history import HistoryService
 from naq.services.jobs import JobService
 from naq.store.codec import decode
 from naq.store.keys import schedule_key

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from naq.history import HistoryRecord, RunOutcome
+from naq.jobs.history import HistoryRecord, RunOutcome
 from naq.schedule import Schedule
 
 __all__ = [

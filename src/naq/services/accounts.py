@@ -12,17 +12,17 @@ from typing import Any
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.exceptions import RecordUnreadable
-from naq.history import HistoryRecord
-from naq.job import JobStatus
 from naq.job_accounts import Account, Around, account_of_job
-from naq.job_records import JobInfo, WorkerInfo
+from naq.jobs.history import HistoryRecord
+from naq.jobs.history_stream import HistoryService
+from naq.jobs.job import JobStatus
+from naq.jobs.records import JobInfo, WorkerInfo
 from naq.lifecycle import BaseService, ServiceManager
 from naq.occurrences import Occurrence, occurrences
 from naq.parsing import nearest
 from naq.preview import Upcoming, preview
 from naq.schedule import Schedule
 from naq.schedule_accounts import MOST_OPEN, OpenJob, accounts_of_quarantined, accounts_of_schedule
-from naq.services.history import HistoryService
 from naq.services.jobs import JobService
 from naq.services.leadership import find_leader
 from naq.services.limits import slots_taken

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from naq.clock import Clock
 from naq.config import Settings
-from naq.engine.outcome import Dropped, Outcome, Raised, Unrunnable
 from naq.exceptions import RecordUnreadable, StoreUnavailable
-from naq.job_records import DeadJob, DeadReason
+from naq.jobs.outcome import Dropped, Outcome, Raised, Unrunnable
+from naq.jobs.records import DeadJob, DeadReason
 from naq.services.dependencies import Dependencies, Verdict
 from naq.services.held import Held
 from naq.services.limits import Slots

@@ -10,10 +10,10 @@ import logging
 from collections.abc import Mapping
 
 from naq.clock import Clock
-from naq.engine.context import JobContext
 from naq.exceptions import RecordUnreadable, StoreError
-from naq.job import JobStatus
-from naq.job_records import StoredResult
+from naq.jobs.context import JobContext
+from naq.jobs.job import JobStatus
+from naq.jobs.records import StoredResult
 from naq.services.held import Held, Stage
 from naq.services.results import ResultService
 from naq.store.codec import decode, encode

@@ -6,7 +6,7 @@ from typing import Any
 
 from naq.config import Settings
 from naq.exceptions import StoreRejected
-from naq.job_records import QueueLimits
+from naq.jobs.records import QueueLimits
 from naq.store.keys import Namespace
 from naq.store.nats.connection import ConnectionService
 

@@ -11,8 +11,8 @@ from naq.clock import Clock
 from naq.config import Settings
 from naq.events import Event, EventType
 from naq.exceptions import RecordUnreadable
-from naq.job import QueuedJob
-from naq.job_records import DeadJob, DeadReason
+from naq.jobs.job import QueuedJob
+from naq.jobs.records import DeadJob, DeadReason
 from naq.services.results import ResultService
 from naq.store.codec import decode, encode
 from naq.store.keys import check_job_id, dead_key, job_key

@@ -23,8 +23,8 @@ import msgspec
 
 from naq.clock import Clock
 from naq.exceptions import RecordUnreadable
-from naq.job import JobStatus, QueuedJob
-from naq.job_records import StoredResult, WaitingFor
+from naq.jobs.job import JobStatus, QueuedJob
+from naq.jobs.records import StoredResult, WaitingFor
 from naq.services.results import ResultService
 from naq.store.codec import decode, encode
 from naq.store.keys import deferred_key, job_key

@@ -10,7 +10,7 @@ from naq.clock import Clock
 from naq.config import Settings
 from naq.events import Event, EventType
 from naq.exceptions import InvalidJob, JobExists, Problem, RecordUnreadable, StoreUnavailable, TransactionTooLarge
-from naq.job import JobSpec, QueuedJob
+from naq.jobs.job import JobSpec, QueuedJob
 from naq.services.dependencies import Dependencies
 from naq.services.results import ResultService
 from naq.services.settling import Settling

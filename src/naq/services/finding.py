@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from naq.exceptions import RecordUnreadable
-from naq.job import JobStatus, QueuedJob
-from naq.job_records import DeadJob, JobInfo, StoredResult, dead_info, entry_info, result_info
+from naq.jobs.job import JobStatus, QueuedJob
+from naq.jobs.records import DeadJob, JobInfo, StoredResult, dead_info, entry_info, result_info
 from naq.services.enqueuing import attempt_patterns
 from naq.services.rechecking import is_over
 from naq.services.results import ResultService

@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from naq.clock import Clock
-from naq.engine.ending import Ending
 from naq.exceptions import StoreError
+from naq.jobs.ending import Ending
 from naq.services.held import ACK, NAK, Held, Stage, encode_acks
 from naq.services.settling import Settlement, Settling
 from naq.services.starts import Starts

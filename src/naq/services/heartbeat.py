@@ -21,7 +21,7 @@ from naq.config import Settings
 from naq.engine.memory import resident_bytes
 from naq.events import Event, EventType
 from naq.exceptions import NaqError, StoreError
-from naq.job_records import WorkerInfo
+from naq.jobs.records import WorkerInfo
 from naq.services.held import PROGRESS, Held, Stage, encode_acks
 from naq.store.codec import encode
 from naq.store.keys import Namespace

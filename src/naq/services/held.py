@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from naq.engine.execute import Attempt
-from naq.job import QueuedJob
+from naq.jobs.job import QueuedJob
 
 __all__ = ["ACK", "NAK", "PROGRESS", "Held", "Stage", "encode_acks"]
 

@@ -13,8 +13,8 @@ from naq.clock import Clock
 from naq.config import Settings
 from naq.engine.tasks import Tasks
 from naq.exceptions import RecordUnreadable, StoreError
-from naq.job import JobStatus, QueuedJob
-from naq.job_records import DeadJob, DeadReason, QueueLimits, StoredResult
+from naq.jobs.job import JobStatus, QueuedJob
+from naq.jobs.records import DeadJob, DeadReason, QueueLimits, StoredResult
 from naq.services.consumers import ensure_consumer
 from naq.services.held import ACK, Held, encode_acks
 from naq.services.limits import queue_key

@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Any
 
 from naq.clock import Clock
-from naq.engine.ending import Facts, decide
 from naq.engine.execute import Attempt, Runner
-from naq.engine.outcome import Dropped, HandedBack, Outcome
 from naq.events import Event, EventType
 from naq.exceptions import StoreError
+from naq.jobs.ending import Facts, decide
+from naq.jobs.outcome import Dropped, HandedBack, Outcome
 from naq.services.admission import Admission, Admit, Decision, Forget, Later, Refuse, needs_thought
 from naq.services.buffer import Buffer
 from naq.services.finishing import Finisher

@@ -13,20 +13,20 @@ import msgspec
 
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
-from naq.engine.ending import Facts, decide
-from naq.engine.outcome import Dropped
-from naq.engine.target import pickle_arguments
 from naq.exceptions import InvalidInput, InvalidJob, JobCancelled, JobFailed
-from naq.job import Job, JobSpec, JobStatus
-from naq.job_records import DeadJob, DeadReason, JobInfo, QueueLimits, StoredResult, WorkerInfo
+from naq.jobs.control import Control, Question
+from naq.jobs.ending import Facts, decide
+from naq.jobs.history_stream import HistoryService
+from naq.jobs.job import Job, JobSpec, JobStatus
+from naq.jobs.outcome import Dropped
+from naq.jobs.records import DeadJob, DeadReason, JobInfo, QueueLimits, StoredResult, WorkerInfo
+from naq.jobs.target import pickle_arguments
 from naq.lifecycle import BaseService, ServiceManager
 from naq.parsing import instant_of
-from naq.services.control import Control, Question
 from naq.services.dead_letters import DeadLetters
 from naq.services.dependencies import Dependencies
 from naq.services.enqueuing import Enqueuer
 from naq.services.finding import Finder, Query
-from naq.services.history import HistoryService
 from naq.services.queues import QueueInfo, Queues
 from naq.services.rechecking import is_over
 from naq.services.results import ResultService

@@ -17,7 +17,7 @@ from collections.abc import Collection
 
 from naq.clock import Clock
 from naq.exceptions import RecordUnreadable
-from naq.job_records import QueueLimits, WorkerInfo
+from naq.jobs.records import QueueLimits, WorkerInfo
 from naq.services.heartbeat import PRESENCE_TTL
 from naq.store.codec import decode
 from naq.store.nats.bucket import KVStoreService

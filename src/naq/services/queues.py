@@ -8,13 +8,13 @@ import msgspec
 
 from naq.clock import Clock
 from naq.config import Settings
-from naq.engine.ending import Facts, decide
-from naq.engine.outcome import Dropped
 from naq.exceptions import InvalidInput, RecordUnreadable
-from naq.job import QueuedJob
-from naq.job_records import QueueLimits, WorkerInfo
+from naq.jobs.control import Control, Question
+from naq.jobs.ending import Facts, decide
+from naq.jobs.job import QueuedJob
+from naq.jobs.outcome import Dropped
+from naq.jobs.records import QueueLimits, WorkerInfo
 from naq.services.consumers import ensure_consumer, find_consumer
-from naq.services.control import Control, Question
 from naq.services.limits import queue_key
 from naq.services.rechecking import is_over
 from naq.services.results import ResultService

@@ -15,9 +15,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from naq.clock import Clock
 from naq.exceptions import RecordUnreadable, StoreError
-from naq.job import QueuedJob
-from naq.job_records import StoredResult
-from naq.services.control import Control, Question
+from naq.jobs.control import Control, Question
+from naq.jobs.job import QueuedJob
+from naq.jobs.records import StoredResult
 from naq.services.held import Held, Stage
 from naq.services.results import ResultService
 from naq.store.codec import decode

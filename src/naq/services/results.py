@@ -23,7 +23,7 @@ import msgspec
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.exceptions import JobTimeout, RecordUnreadable, StoreRejected, StoreUnavailable
-from naq.job_records import StoredResult
+from naq.jobs.records import StoredResult
 from naq.lifecycle import BaseService, ServiceManager
 from naq.store.codec import decode, encode
 from naq.store.keys import Namespace, check_job_id

@@ -13,10 +13,10 @@ from naq.clock import Clock
 from naq.config import Settings
 from naq.engine.elector import ElectorSettings
 from naq.engine.partition import Partition
+from naq.jobs.history_stream import HistoryService
 from naq.lease import Lease
 from naq.lifecycle import ServiceManager
 from naq.schedule import Schedule, ScheduleStatus
-from naq.services.history import HistoryService
 from naq.services.presence import NatsPresence
 from naq.services.schedules import ScheduleService
 from naq.store.keys import schedule_key

@@ -18,7 +18,8 @@ from naq.engine.schedules import Change as Edit
 from naq.engine.schedules import Changed, Schedules, Unreadable
 from naq.events import EventType
 from naq.exceptions import InvalidSchedule, RecordUnreadable, SchedulerError
-from naq.job import Job
+from naq.jobs.history_stream import HistoryService
+from naq.jobs.job import Job
 from naq.lifecycle import BaseService, ServiceManager
 from naq.manual import backfill
 from naq.planning.pausing import taken_by_pause
@@ -36,7 +37,6 @@ from naq.schedule import (
     skip_next,
     to_dict,
 )
-from naq.services.history import HistoryService
 from naq.services.stopping import WorkerStopper
 from naq.specification import Form, parse_job, parse_schedule
 from naq.store.keys import Namespace, check_schedule_id, new_id

@@ -16,12 +16,12 @@ import msgspec
 
 from naq.clock import Clock
 from naq.config import Settings
-from naq.engine.ending import Ending, Facts, decide
-from naq.engine.outcome import Unrunnable
 from naq.exceptions import RecordUnreadable, StoreUnavailable, TransactionTooLarge
-from naq.history import HistorySink
-from naq.job import JobStatus, QueuedJob
-from naq.job_records import DeadJob, DeadReason, StoredResult
+from naq.jobs.ending import Ending, Facts, decide
+from naq.jobs.history import HistorySink
+from naq.jobs.job import JobStatus, QueuedJob
+from naq.jobs.outcome import Unrunnable
+from naq.jobs.records import DeadJob, DeadReason, StoredResult
 from naq.run_end import run_ended
 from naq.schedule import Schedule
 from naq.services.dependencies import Dependencies

@@ -16,11 +16,11 @@ import msgspec
 
 from naq.clock import Clock
 from naq.config import Settings
-from naq.engine.ending import Facts, abandoned
 from naq.exceptions import RecordUnreadable, StoreUnavailable
-from naq.history import HistorySink
-from naq.job import JobStatus, QueuedJob
-from naq.job_records import StoredResult
+from naq.jobs.ending import Facts, abandoned
+from naq.jobs.history import HistorySink
+from naq.jobs.job import JobStatus, QueuedJob
+from naq.jobs.records import StoredResult
 from naq.services.held import Held
 from naq.services.results import ResultService
 from naq.store.codec import decode, encode

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from naq.exceptions import StoreError
-from naq.services.control import Control, Question
+from naq.jobs.control import Control, Question
 from naq.store.keys import Namespace
 from naq.store.nats.connection import ConnectionService
 

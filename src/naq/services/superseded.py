@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from naq.clock import Clock
 from naq.exceptions import RecordUnreadable, StoreError
-from naq.job import QueuedJob
-from naq.job_records import StoredResult
+from naq.jobs.job import QueuedJob
+from naq.jobs.records import StoredResult
 from naq.run_end import Superseded, superseded
 from naq.schedule import Schedule
 from naq.services.held import Held, Stage

@@ -20,12 +20,12 @@ from typing import Any
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.exceptions import RecordUnreadable, StoreUnavailable
-from naq.job import QueuedJob
-from naq.job_records import DeadJob
+from naq.jobs.history_stream import HistoryService
+from naq.jobs.job import QueuedJob
+from naq.jobs.records import DeadJob
 from naq.lifecycle import BaseService, ServiceManager
 from naq.planning.soundness import PLANNING_ERRORS, flaw_of, flaw_text
 from naq.schedule import Schedule
-from naq.services.history import HistoryService
 from naq.services.leadership import find_leader
 from naq.services.results import ResultService
 from naq.store.codec import decode

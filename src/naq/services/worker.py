@@ -24,22 +24,22 @@ from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.engine.execute import GRACE, Middleware, Runner
 from naq.engine.memory import resident_bytes
-from naq.engine.registry import Registry
 from naq.engine.tasks import Tasks
 from naq.events import Event, EventType
 from naq.exceptions import StoreError
-from naq.job import QueuedJob
-from naq.job_records import WorkerInfo
+from naq.jobs.control import Control, Question, Reply
+from naq.jobs.functions import Registry
+from naq.jobs.history_stream import HistoryService
+from naq.jobs.job import QueuedJob
+from naq.jobs.records import WorkerInfo
 from naq.lifecycle import BaseService, ServiceManager
 from naq.services.admission import Admission
 from naq.services.announcing import Announcer
 from naq.services.buffer import Buffer
-from naq.services.control import Control, Question, Reply
 from naq.services.dependencies import Dependencies
 from naq.services.finishing import Finisher
 from naq.services.heartbeat import Heartbeat
 from naq.services.held import Held, Stage
-from naq.services.history import HistoryService
 from naq.services.intake import Burial, Intake
 from naq.services.job_flow import JobFlow
 from naq.services.limits import Rates, Slots

@@ -1,6 +1,6 @@
 """A worker without threads, processes or a server: queued jobs are run one after the other, where they stand.
 
-What becomes of an attempt is decided by the same rules as on a real worker (`naq.engine.ending`): results, retries with
+What becomes of an attempt is decided by the same rules as on a real worker (`naq.jobs.ending`): results, retries with
 their backoff, dead letters, the ends of runs that a schedule waits for, runs that an overlap policy ends. What a real
 worker has besides is left out: timeouts of functions that are not async, limits of queues, dependencies.
 """
@@ -17,14 +17,14 @@ from typing import Any
 import msgspec
 
 from naq.clock import Clock
-from naq.engine.context import JobContext, bind_context
-from naq.engine.ending import Ending, Facts, decide
 from naq.engine.execute import returned
-from naq.engine.outcome import Dropped, Outcome, Stopped, Unrunnable, raised
-from naq.engine.registry import Registry
 from naq.exceptions import InvalidJob, UnknownFunction
-from naq.job import JobStatus, QueuedJob
-from naq.job_records import DeadReason
+from naq.jobs.context import JobContext, bind_context
+from naq.jobs.ending import Ending, Facts, decide
+from naq.jobs.functions import Registry
+from naq.jobs.job import JobStatus, QueuedJob
+from naq.jobs.outcome import Dropped, Outcome, Stopped, Unrunnable, raised
+from naq.jobs.records import DeadReason
 from naq.run_end import run_ended
 from naq.schedule import Schedule
 from naq.services.superseded import why_superseded

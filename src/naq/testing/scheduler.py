@@ -25,13 +25,13 @@ from typing import Any, Self, TypeVar, cast
 from naq.config import Settings
 from naq.engine.elector import ElectorSettings
 from naq.engine.partition import Partition
-from naq.engine.registry import Registry
 from naq.events import Event
-from naq.history import HistoryRecord
-from naq.job import Job, QueuedJob
+from naq.jobs.functions import Registry
+from naq.jobs.history import HistoryRecord
+from naq.jobs.history_stream import HistoryService
+from naq.jobs.job import Job, QueuedJob
 from naq.parsing import instant_of
 from naq.policy import IfExists
-from naq.services.history import HistoryService
 from naq.services.schedules import ScheduleService
 from naq.specification import Form
 from naq.store.codec import decode

@@ -16,8 +16,8 @@ import msgspec
 
 from naq.counters import ERA_ENDED, EraEnded
 from naq.events import Event, EventType
-from naq.history import HistoryRecord, RunOutcome
-from naq.job import JobResult, QueuedJob
+from naq.jobs.history import HistoryRecord, RunOutcome
+from naq.jobs.job import JobResult, QueuedJob
 from naq.parsing import instant_of
 from naq.planning.decision import NonFireReason
 from naq.policy import Policy

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from naq.eras import Era, Excuse
-from naq.job import QueuedJob
+from naq.jobs.job import QueuedJob
 from naq.nominal import TICK
 from naq.store.codec import decode
 from naq.store.keys import job_id

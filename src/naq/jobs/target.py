@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from naq.engine.context import JobContext
 from naq.exceptions import InvalidJob, Problem, shown
-from naq.job import JobSpec
+from naq.jobs.context import JobContext
+from naq.jobs.job import JobSpec
 
 __all__ = ["Target", "make_target", "pickle_arguments"]
 

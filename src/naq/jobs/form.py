@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from naq.exceptions import InvalidInput, InvalidJob, Problem, shown
-from naq.job import Job, JobSpec
+from naq.jobs.job import Job, JobSpec
 from naq.parsing import MISSING, Reader
 from naq.store.codec import encode_json, function_name
 from naq.store.keys import check_job_id, check_queue

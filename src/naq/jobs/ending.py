@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from naq.engine.outcome import Dropped, HandedBack, Outcome, Raised, Returned, Stopped, Unrunnable
 from naq.events import Event, EventType
-from naq.history import HistoryRecord, RunOutcome
-from naq.job import JobStatus, QueuedJob
-from naq.job_records import DeadJob, DeadReason, StoredResult
+from naq.jobs.history import HistoryRecord, RunOutcome
+from naq.jobs.job import JobStatus, QueuedJob
+from naq.jobs.outcome import Dropped, HandedBack, Outcome, Raised, Returned, Stopped, Unrunnable
+from naq.jobs.records import DeadJob, DeadReason, StoredResult
 
 __all__ = ["Ending", "Facts", "abandoned", "decide"]
 

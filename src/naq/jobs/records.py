@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from naq.job import JobResult, JobStatus, QueuedJob
+from naq.jobs.job import JobResult, JobStatus, QueuedJob
 from naq.timing.instants import Instant
 
 __all__ = [

@@ -14,8 +14,8 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from naq.engine.target import Target, make_target
 from naq.exceptions import UnknownFunction
+from naq.jobs.target import Target, make_target
 from naq.store.codec import function_name, main_module_name
 
 __all__ = ["Registry"]

@@ -14,7 +14,7 @@ from typing import Any
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.exceptions import RecordUnreadable
-from naq.history import HistoryRecord, RunOutcome
+from naq.jobs.history import HistoryRecord, RunOutcome
 from naq.lifecycle import BaseService, ServiceManager
 from naq.store.codec import decode, encode
 from naq.store.keys import Namespace, check_schedule_id

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from naq.exceptions import Retry
-from naq.job_records import DeadReason
+from naq.jobs.records import DeadReason
 
 __all__ = ["Dropped", "HandedBack", "Outcome", "Raised", "Returned", "Stopped", "Unrunnable", "raised"]
 

@@ -14,10 +14,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from naq.exceptions import JobCancelled
-from naq.job_records import Progress
+from naq.jobs.records import Progress
 
 if TYPE_CHECKING:
-    from naq.job import QueuedJob
+    from naq.jobs.job import QueuedJob
 
 __all__ = ["JobContext", "bind_context", "current_job"]
 
@@ -79,7 +79,7 @@ class JobContext:
 
     @property
     def logger(self) -> logging.LoggerAdapter[logging.Logger]:
-        """The logger ``naq.job`` with the job's id before each message."""
+        """The logger ``naq.jobs.job`` with the job's id before each message."""
         if self._logger is None:
             self._logger = _JobLogger(log, {"job_id": self.job_id, "schedule_id": self.schedule_id})
         return self._logger
