@@ -23,10 +23,10 @@ from benchmarks.world import Row, latency_beside, percentile, services
 from naq.jobs.job import Job
 from naq.jobs.records import StoredResult
 from naq.lifecycle import ServiceManager
+from naq.schedules.forms.specification import every
 from naq.services.jobs import JobService
 from naq.services.results import ResultService
 from naq.services.scheduler import SchedulerService
-from naq.specification import every
 from naq.store.codec import decode
 
 CONCURRENCY = 100

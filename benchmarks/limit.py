@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from benchmarks.world import services
-from naq.engine.schedules import BULK, IN_FLIGHT
+from naq.schedules.repository import BULK, IN_FLIGHT
 from naq.store.keys import LANES
 from naq.store.nats.bucket import KVStoreService
 from naq.store.port import Check, Committed, Put, Write

@@ -9,12 +9,22 @@ from typing import Any
 import pytest
 import yaml
 
-from naq.declared import Change, ChangeKind, Definition, changed, created, define, diff, read_definitions, render
 from naq.exceptions import InvalidSchedule
 from naq.jobs.job import Job, JobSpec
-from naq.plan import plan
-from naq.policy import Overlap, Policy
-from naq.schedule import Schedule, ScheduleStatus, cancelled, new_schedule, paused
+from naq.schedules.declared import (
+    Change,
+    ChangeKind,
+    Definition,
+    changed,
+    created,
+    define,
+    diff,
+    read_definitions,
+    render,
+)
+from naq.schedules.planning.plan import plan
+from naq.schedules.policy import Overlap, Policy
+from naq.schedules.record import Schedule, ScheduleStatus, cancelled, new_schedule, paused
 from naq.timing.calendars import DayRange
 from naq.timing.exclusions import ExcludedCalendar
 from naq.timing.triggers import AnyOf, Cron, Interval, Once

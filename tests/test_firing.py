@@ -12,9 +12,9 @@ from naq.engine.firing import MESSAGES_AT_ONCE, MISSING_AGAIN, MISSING_LIMIT, Fi
 from naq.engine.mirror import Mirror
 from naq.jobs.job import JobSpec
 from naq.lease import Term
-from naq.plan import FIRES_AT_ONCE, Plan, plan
-from naq.policy import Coalesce, Policy
-from naq.schedule import new_schedule
+from naq.schedules.planning.plan import FIRES_AT_ONCE, Plan, plan
+from naq.schedules.policy import Coalesce, Policy
+from naq.schedules.record import new_schedule
 from naq.store.codec import encode
 from naq.store.port import Entry, Outcome, Put, Refused, Write
 from naq.testing.clock import ManualClock, manual_time

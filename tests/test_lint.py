@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from naq.jobs.job import JobSpec
-from naq.lint import Finding, FindingKind, lint
-from naq.plan import plan
-from naq.policy import Policy
-from naq.schedule import Schedule, cancelled, new_schedule, paused
+from naq.schedules.lint import Finding, FindingKind, lint
+from naq.schedules.planning.plan import plan
+from naq.schedules.policy import Policy
+from naq.schedules.record import Schedule, cancelled, new_schedule, paused
 from naq.timing.exclusions import ExcludedCron
 from naq.timing.triggers import Cron, DstGap, FixedDelay, Interval, Once, Trigger
 

@@ -10,8 +10,8 @@ from naq.engine.elector import ElectorSettings
 from naq.engine.partition import Partition
 from naq.exceptions import StoreUnavailable
 from naq.jobs.job import JobSpec
-from naq.policy import Policy
-from naq.schedule import new_schedule
+from naq.schedules.policy import Policy
+from naq.schedules.record import new_schedule
 from naq.store.codec import encode
 from naq.store.port import Outcome, Put, Unknown, Write
 from naq.testing.clock import ManualClock, manual_time

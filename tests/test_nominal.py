@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from naq.nominal import Nominals
-from naq.policy import Policy
+from naq.schedules.nominal import Nominals
+from naq.schedules.policy import Policy
 from naq.timing.exclusions import ExcludedCron, ExcludedTime, Exclusion
 from naq.timing.triggers import Cron, Interval, Trigger
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from naq.jobs.history import HistoryRecord, RunOutcome
-from naq.occurrences import occurrences
-from naq.planning.decision import NonFire, NonFireReason
+from naq.schedules.occurrences import occurrences
+from naq.schedules.planning.decision import NonFire, NonFireReason
 from naq.store.keys import backfill_job_id, job_id, manual_job_id
 
 T = datetime(2030, 1, 1, 12, tzinfo=UTC)

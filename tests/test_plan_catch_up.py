@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from naq.jobs.job import JobSpec
-from naq.plan import CATCH_UP_LIMIT, FIRES_AT_ONCE, ON_TIME, Fire, NonFire, NonFireReason, plan
-from naq.policy import Coalesce, Policy
-from naq.schedule import Schedule, ScheduleStatus, new_schedule
+from naq.schedules.planning.plan import CATCH_UP_LIMIT, FIRES_AT_ONCE, ON_TIME, Fire, NonFire, NonFireReason, plan
+from naq.schedules.policy import Coalesce, Policy
+from naq.schedules.record import Schedule, ScheduleStatus, new_schedule
 from naq.timing.exclusions import ExcludedCron, ExcludedDates
 from naq.timing.triggers import AnyOf, Cron, Interval, Once, Trigger
 

@@ -8,12 +8,12 @@ import pytest
 
 from naq.exceptions import InvalidSchedule
 from naq.jobs.job import JobSpec, JobStatus
-from naq.manual import trigger_now
-from naq.plan import NonFire, NonFireReason, Plan, plan
-from naq.planning.overlap import BUFFER_LIMIT
-from naq.policy import Coalesce, Overlap, Policy
-from naq.run_end import run_ended
-from naq.schedule import Schedule, ScheduleStatus, cancelled, new_schedule, paused, resumed, updated
+from naq.schedules.planning.manual import trigger_now
+from naq.schedules.planning.overlap import BUFFER_LIMIT
+from naq.schedules.planning.plan import NonFire, NonFireReason, Plan, plan
+from naq.schedules.policy import Coalesce, Overlap, Policy
+from naq.schedules.record import Schedule, ScheduleStatus, cancelled, new_schedule, paused, resumed, updated
+from naq.schedules.run_end import run_ended
 from naq.store.keys import job_id
 from naq.timing.triggers import FixedDelay, Interval, Trigger
 

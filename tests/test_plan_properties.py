@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from naq.jobs.job import JobSpec, JobStatus
-from naq.plan import FIRES_AT_ONCE, Plan, plan
-from naq.policy import Coalesce, Overlap, Policy
-from naq.run_end import run_ended
-from naq.schedule import Schedule, ScheduleStatus, new_schedule, paused, resumed
+from naq.schedules.planning.plan import FIRES_AT_ONCE, Plan, plan
+from naq.schedules.policy import Coalesce, Overlap, Policy
+from naq.schedules.record import Schedule, ScheduleStatus, new_schedule, paused, resumed
+from naq.schedules.run_end import run_ended
 from naq.timing.exclusions import ExcludedCron, ExcludedDates, ExcludedTime, Exclusion
 from naq.timing.triggers import AnyOf, Cron, Interval, Trigger
 from tests.timing.strategies import quickly, thoroughly

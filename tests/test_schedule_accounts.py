@@ -12,11 +12,11 @@ from naq.job_accounts import Account
 from naq.jobs.history import HistoryRecord, RunOutcome
 from naq.jobs.job import JobSpec, JobStatus
 from naq.jobs.records import JobInfo
-from naq.occurrences import Occurrence
-from naq.planning.decision import NonFireReason
-from naq.policy import Overlap, Policy
-from naq.schedule import OpenRun, Schedule, cancelled, new_schedule, paused
 from naq.schedule_accounts import OpenJob, accounts_of_schedule
+from naq.schedules.occurrences import Occurrence
+from naq.schedules.planning.decision import NonFireReason
+from naq.schedules.policy import Overlap, Policy
+from naq.schedules.record import OpenRun, Schedule, cancelled, new_schedule, paused
 from naq.timing.triggers import FixedDelay, Interval, Once
 
 T = datetime(2030, 1, 1, 12, tzinfo=UTC)

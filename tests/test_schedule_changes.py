@@ -10,12 +10,11 @@ import pytest
 
 from naq.exceptions import InvalidSchedule
 from naq.jobs.job import JobSpec, JobStatus
-from naq.manual import BACKFILL_LIMIT, backfill, backfill_stopped, count_backfill
-from naq.plan import FIRES_AT_ONCE, NonFireReason, plan
-from naq.policy import Coalesce, Overlap, Policy
-from naq.preview import preview, previous_times
-from naq.run_end import run_ended
-from naq.schedule import (
+from naq.schedules.planning.manual import BACKFILL_LIMIT, backfill, backfill_stopped, count_backfill
+from naq.schedules.planning.plan import FIRES_AT_ONCE, NonFireReason, plan
+from naq.schedules.policy import Coalesce, Overlap, Policy
+from naq.schedules.preview import preview, previous_times
+from naq.schedules.record import (
     Schedule,
     ScheduleStatus,
     cancelled,
@@ -28,6 +27,7 @@ from naq.schedule import (
     unbound,
     updated,
 )
+from naq.schedules.run_end import run_ended
 from naq.store.codec import decode, encode
 from naq.store.keys import backfill_job_id
 from naq.timing.exclusions import ExcludedCron

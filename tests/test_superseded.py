@@ -9,11 +9,11 @@ import pytest
 from hypothesis import strategies as st
 
 from naq.jobs.job import JobSpec, JobStatus, QueuedJob
-from naq.manual import trigger_now
-from naq.plan import Fire, Plan, plan
-from naq.policy import Coalesce, Overlap, Policy
-from naq.run_end import Superseded, run_ended, superseded
-from naq.schedule import Schedule, cancelled, new_schedule, paused, resumed, updated
+from naq.schedules.planning.manual import trigger_now
+from naq.schedules.planning.plan import Fire, Plan, plan
+from naq.schedules.policy import Coalesce, Overlap, Policy
+from naq.schedules.record import Schedule, cancelled, new_schedule, paused, resumed, updated
+from naq.schedules.run_end import Superseded, run_ended, superseded
 from naq.services.superseded import why_superseded
 from naq.store.codec import encode
 from naq.store.keys import job_id

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from naq.eras import Era, Excuse, RecordWritten, read_records
 from naq.jobs.job import JobSpec, QueuedJob
-from naq.policy import Coalesce, Policy
-from naq.schedule import Schedule, cancelled, new_schedule, paused, resumed, updated
+from naq.schedules.eras import Era, Excuse, RecordWritten, read_records
+from naq.schedules.policy import Coalesce, Policy
+from naq.schedules.record import Schedule, cancelled, new_schedule, paused, resumed, updated
 from naq.store.codec import encode
 from naq.store.keys import backfill_job_id, job_id, job_key
 from naq.timing.exclusions import ExcludedTime

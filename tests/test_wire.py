@@ -9,8 +9,8 @@ import pytest
 from naq.exceptions import RecordUnreadable
 from naq.jobs.job import QueuedJob
 from naq.lease import Lease
-from naq.policy import Policy
-from naq.schedule import Schedule, ScheduleStatus
+from naq.schedules.policy import Policy
+from naq.schedules.record import Schedule, ScheduleStatus
 from naq.store.codec import decode, encode
 
 OLDEST = b"""{"schedule_id": "s", "job": {"func": "reports:send"}, "created_at": "2026-01-01T00:00:00Z",

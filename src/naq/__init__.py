@@ -9,7 +9,7 @@ from naq.exceptions import NaqError, Retry
 from naq.jobs.job import Job, JobStatus
 from naq.observe.sinks import LogSink
 from naq.observe.webhook import Webhook
-from naq.specification import cron, every, once
+from naq.schedules.forms.specification import cron, every, once
 
 __all__ = [
     "Alert",

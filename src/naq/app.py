@@ -28,7 +28,6 @@ from typing import Any, TypeVar, overload
 from naq.alerting.rules import Pattern, Rule
 from naq.client import Client, JobOptions
 from naq.config import Settings, load_settings
-from naq.declared import Change, ChangeKind, Definition, define
 from naq.events import Event, EventType
 from naq.exceptions import InvalidInput, InvalidSchedule
 from naq.jobs.functions import Registry
@@ -38,10 +37,11 @@ from naq.observe.declarations import Observed, To
 from naq.observe.observing import Observing
 from naq.observe.sinks import Sink
 from naq.portal import SyncFace
+from naq.schedules.declared import Change, ChangeKind, Definition, define
+from naq.schedules.forms.specification import Form, parse_job
+from naq.schedules.service import ScheduleService
 from naq.services.scheduler import SchedulerService
-from naq.services.schedules import ScheduleService
 from naq.services.worker import WorkerService
-from naq.specification import Form, parse_job
 from naq.store.codec import function_name
 from naq.store.keys import check_schedule_id
 from naq.store.nats.event_stream import EventService

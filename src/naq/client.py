@@ -13,11 +13,11 @@ from naq.jobs.functions import Registry
 from naq.jobs.job import Job
 from naq.lifecycle import ServiceManager
 from naq.observe.memory import stored_alerts
-from naq.policy import IfExists
+from naq.schedules.forms.specification import Form
+from naq.schedules.policy import IfExists
+from naq.schedules.service import ScheduleService
 from naq.services.jobs import JobService
-from naq.services.schedules import ScheduleService
 from naq.services.verifying import VerifyService
-from naq.specification import Form
 from naq.store.nats.bucket import KVStoreService
 from naq.verify.verdict import Verdict
 

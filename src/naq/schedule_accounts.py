@@ -14,9 +14,9 @@ from naq.job_accounts import NOBODY_LEADS, PATIENCE, START_SCHEDULER, Account, c
 from naq.jobs.history import HistoryRecord, RunOutcome
 from naq.jobs.job import JobStatus
 from naq.jobs.records import JobInfo
-from naq.occurrences import Occurrence
-from naq.planning.decision import NonFireReason
-from naq.schedule import Schedule, ScheduleStatus
+from naq.schedules.occurrences import Occurrence
+from naq.schedules.planning.decision import NonFireReason
+from naq.schedules.record import Schedule, ScheduleStatus
 from naq.timing.duration import duration_text
 from naq.timing.triggers import Once
 

@@ -17,7 +17,7 @@ from naq.alerting.rules import FailedTimes, Missed, NotRunSince, Rule, RunningLo
 from naq.alerting.standing import Standing
 from naq.events import Event, EventType
 from naq.exceptions import InvalidInput
-from naq.planning.decision import NonFireReason
+from naq.schedules.planning.decision import NonFireReason
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 FUNC = "reports:send"

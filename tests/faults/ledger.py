@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from naq.eras import RecordWritten, read_records
-from naq.schedule import Schedule
+from naq.schedules.eras import RecordWritten, read_records
+from naq.schedules.record import Schedule
 from naq.store.codec import decode
 from naq.store.keys import Namespace
 from naq.store.nats.connection import ConnectionService

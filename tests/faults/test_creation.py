@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from naq.engine.schedules import Schedules
 from naq.events import EventType
 from naq.exceptions import ScheduleExists, SchedulerError
 from naq.jobs.job import Job, JobSpec
 from naq.lifecycle import ServiceManager
-from naq.policy import Policy
-from naq.schedule import Schedule, new_schedule
-from naq.services.schedules import ScheduleService
+from naq.schedules.policy import Policy
+from naq.schedules.record import Schedule, new_schedule
+from naq.schedules.repository import Schedules
+from naq.schedules.service import ScheduleService
 from naq.store.codec import encode
 from naq.store.nats.event_stream import EventService
 from naq.store.port import Delete, Outcome, Put, Unknown, Write

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from naq.lifecycle import ServiceManager
-from naq.services.schedules import ScheduleService
+from naq.schedules.service import ScheduleService
 from tests.faults.fleet import Fleet, fleet, now
 from tests.faults.ledger import Ledger, ledger
 from tests.faults.people import Person, broken_words

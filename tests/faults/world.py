@@ -17,7 +17,7 @@ from naq.exceptions import RecordUnreadable
 from naq.jobs.job import Job, QueuedJob
 from naq.lease import Lease
 from naq.lifecycle import ServiceManager
-from naq.services.schedules import ScheduleService
+from naq.schedules.service import ScheduleService
 from naq.store.codec import decode
 from naq.store.keys import job_id
 from naq.store.nats.bucket import KVStoreService

@@ -10,7 +10,7 @@ from naq import FailedTimes, Job, Missed, Naq, NotRunSince, RunningLongerThan, e
 from naq.clock import SystemClock
 from naq.events import Event, EventType
 from naq.lifecycle import ServiceManager
-from naq.services.schedules import ScheduleService
+from naq.schedules.service import ScheduleService
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.event_stream import EventService
 from tests.observe import functions

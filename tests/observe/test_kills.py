@@ -15,7 +15,7 @@ from naq.alerting.board import Board, WatchedRule
 from naq.alerting.rules import FailedTimes, Missed
 from naq.clock import SystemClock
 from naq.lifecycle import ServiceManager
-from naq.services.schedules import ScheduleService
+from naq.schedules.service import ScheduleService
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.event_stream import EventService
 from naq.testing.server import NatsServer

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 
-from naq.engine.schedules import Changed
-from naq.eras import Era, RecordWritten, read_records
 from naq.jobs.job import QueuedJob
-from naq.policy import Coalesce, Overlap
-from naq.schedule import Schedule
+from naq.schedules.eras import Era, RecordWritten, read_records
+from naq.schedules.policy import Coalesce, Overlap
+from naq.schedules.record import Schedule
+from naq.schedules.repository import Changed
 from naq.store.codec import decode
 from naq.store.port import Entry
 from naq.verify import EpochWritten, StoredJob, verify

@@ -8,10 +8,10 @@ from random import Random
 
 from naq.engine.elector import ElectorSettings
 from naq.engine.partition import Partition
-from naq.engine.schedules import Schedules
 from naq.events import Event
 from naq.exceptions import StoreError
 from naq.lease import MARGIN
+from naq.schedules.repository import Schedules
 from naq.store.port import Check, Write
 from naq.testing.clock import ManualClock
 from naq.testing.link import Link, MemoryClient

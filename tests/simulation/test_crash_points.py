@@ -14,8 +14,8 @@ from functools import partial
 import pytest
 
 from naq.jobs.job import QueuedJob
-from naq.policy import Coalesce, Policy
-from naq.schedule import new_schedule
+from naq.schedules.policy import Coalesce, Policy
+from naq.schedules.record import new_schedule
 from naq.store.codec import encode
 from naq.store.keys import deferred_key, schedule_key
 from naq.store.port import Put, Write

@@ -9,8 +9,8 @@ import pytest
 
 from naq.engine.mirror import Mirror
 from naq.jobs.job import JobSpec
-from naq.policy import Policy
-from naq.schedule import new_schedule
+from naq.schedules.policy import Policy
+from naq.schedules.record import new_schedule
 from naq.store.codec import encode
 from naq.store.port import Delete, Entry, Put
 from naq.testing.clock import ManualClock, manual_time

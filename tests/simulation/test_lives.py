@@ -12,8 +12,8 @@ import pytest
 from naq.engine.elector import ElectorSettings
 from naq.engine.partition import Partition
 from naq.jobs.job import JobSpec
-from naq.policy import Coalesce, Policy
-from naq.schedule import Schedule, new_schedule
+from naq.schedules.policy import Coalesce, Policy
+from naq.schedules.record import Schedule, new_schedule
 from naq.store.codec import encode
 from naq.store.port import Entry, Put
 from naq.testing.clock import ManualClock, manual_time

@@ -15,7 +15,7 @@ import pytest
 from naq import Job
 from naq.jobs.history import RunOutcome
 from naq.jobs.job import JobStatus
-from naq.policy import Overlap
+from naq.schedules.policy import Overlap
 from naq.testing.clock import START
 from naq.testing.scheduler import ManualScheduler
 

@@ -17,13 +17,13 @@ from typing import Any
 
 import msgspec
 
-from naq.counters import ERA_ENDED, Counters
 from naq.events import Event, EventType
 from naq.exceptions import InvalidInput, ScheduleExists
 from naq.jobs.history import HistoryRecord
 from naq.jobs.job import Job, QueuedJob
-from naq.schedule import Schedule
-from naq.specification import parse_schedule
+from naq.schedules.counters import ERA_ENDED, Counters
+from naq.schedules.forms.specification import parse_schedule
+from naq.schedules.record import Schedule
 from naq.store.codec import decode
 from naq.store.keys import job_id, job_key, schedule_key
 from naq.testing.scheduler import ManualScheduler

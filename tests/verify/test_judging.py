@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from naq.counters import ERA_ENDED, Counters, EraEnded
 from naq.events import Event, EventType
 from naq.jobs.history import HistoryRecord, RunOutcome
 from naq.jobs.job import JobSpec, QueuedJob
-from naq.policy import Policy
-from naq.schedule import Schedule, cancelled, new_schedule, paused
+from naq.schedules.counters import ERA_ENDED, Counters, EraEnded
+from naq.schedules.policy import Policy
+from naq.schedules.record import Schedule, cancelled, new_schedule, paused
 from naq.store.codec import plain
 from naq.store.keys import job_id, job_key
 from naq.timing.exclusions import ExcludedTime

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from naq.jobs.job import QueuedJob
-from naq.schedule import Schedule
+from naq.schedules.record import Schedule
 from naq.store.codec import decode
 from naq.verify.case import Case, Question
 from naq.verify.evidence import Gathered

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from naq.events import Event, EventType
-from naq.schedule import Schedule, ScheduleStatus
+from naq.schedules.record import Schedule, ScheduleStatus
 from naq.store.keys import job_id
 
 __all__ = ["Fired", "Watch", "lateness", "problems"]

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from naq.cli import render
 from naq.cli.demo_check import Watch, lateness
-from naq.schedule import Schedule, ScheduleStatus
+from naq.schedules.record import Schedule, ScheduleStatus
 from naq.timing.duration import duration_text
 
 __all__ = ["View"]

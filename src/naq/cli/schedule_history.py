@@ -18,8 +18,8 @@ from naq.jobs.history import HistoryRecord
 from naq.jobs.job import JobStatus
 from naq.jobs.records import JobInfo
 from naq.lifecycle import ServiceManager
-from naq.occurrences import Occurrence
 from naq.schedule_accounts import OpenJob
+from naq.schedules.occurrences import Occurrence
 from naq.services.accounts import AccountService, ScheduleReport
 from naq.store.keys import kind_of_fire
 

@@ -14,10 +14,10 @@ from naq.cli.forms import arguments, pairs, trigger_form
 from naq.clock import SystemClock
 from naq.job_accounts import NOBODY_LEADS, START_SCHEDULER
 from naq.jobs.job import Job
-from naq.preview import Upcoming
+from naq.schedules.forms.specification import parse_schedule
+from naq.schedules.preview import Upcoming
+from naq.schedules.service import ScheduleService
 from naq.services.accounts import AccountService
-from naq.services.schedules import ScheduleService
-from naq.specification import parse_schedule
 from naq.timing.triggers import AnyOf, Trigger, dst_mark
 from naq.timing.zones import get_zone
 

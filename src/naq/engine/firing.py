@@ -41,9 +41,9 @@ from naq.exceptions import (
 from naq.jobs.history import HistoryRecord, HistorySink
 from naq.jobs.job import QueuedJob
 from naq.lease import Term
-from naq.plan import Fire, Plan, plan
-from naq.planning.soundness import PLANNING_ERRORS, flaw_text
-from naq.schedule import Schedule, ScheduleStatus
+from naq.schedules.planning.plan import Fire, Plan, plan
+from naq.schedules.planning.soundness import PLANNING_ERRORS, flaw_text
+from naq.schedules.record import Schedule, ScheduleStatus
 from naq.store.codec import decode, encode
 from naq.store.keys import backfill_job_id, check_queue, epoch_key, job_id, job_key
 from naq.store.port import Check, Committed, Delete, Entry, EventSink, JobStopper, Put, Refused, Store, Write

@@ -18,7 +18,7 @@ import msgspec
 from naq.clock import Clock
 from naq.events import Event, EventType
 from naq.exceptions import RecordUnreadable, StoreError
-from naq.schedule import ScheduleStatus
+from naq.schedules.record import ScheduleStatus
 from naq.store.codec import decode
 from naq.store.keys import schedule_key
 from naq.store.outage import Trouble

@@ -10,12 +10,12 @@ from typing import Any
 
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
-from naq.engine.schedules import Schedules, Unreadable
 from naq.exceptions import NaqError, RecordUnreadable, SchedulerError, StoreError
 from naq.job_accounts import NOBODY_LEADS, START_SCHEDULER, counted, start_worker
 from naq.lifecycle import ServiceManager
-from naq.planning.soundness import flaw_of
-from naq.schedule import Schedule, ScheduleStatus
+from naq.schedules.planning.soundness import flaw_of
+from naq.schedules.record import Schedule, ScheduleStatus
+from naq.schedules.repository import Schedules, Unreadable
 from naq.services.jobs import JobService
 from naq.services.leadership import find_leader
 from naq.store.keys import Namespace

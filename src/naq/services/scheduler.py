@@ -1,4 +1,4 @@
-"""The scheduler service: one candidate for firing all schedules, and the facade of `naq.services.schedules`.
+"""The scheduler service: one candidate for firing all schedules, and the facade of `naq.schedules.service`.
 
 Every instance holds all schedules in memory and stands by; one leads and fires (`naq.engine.partition`). Changes go
 straight to the store by compare-and-set, from any instance.
@@ -16,9 +16,9 @@ from naq.engine.partition import Partition
 from naq.jobs.history_stream import HistoryService
 from naq.lease import Lease
 from naq.lifecycle import ServiceManager
-from naq.schedule import Schedule, ScheduleStatus
+from naq.schedules.record import Schedule, ScheduleStatus
+from naq.schedules.service import ScheduleService
 from naq.services.presence import NatsPresence
-from naq.services.schedules import ScheduleService
 from naq.store.keys import schedule_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService

@@ -22,8 +22,8 @@ from naq.jobs.history import HistorySink
 from naq.jobs.job import JobStatus, QueuedJob
 from naq.jobs.outcome import Unrunnable
 from naq.jobs.records import DeadJob, DeadReason, StoredResult
-from naq.run_end import run_ended
-from naq.schedule import Schedule
+from naq.schedules.record import Schedule
+from naq.schedules.run_end import run_ended
 from naq.services.dependencies import Dependencies
 from naq.services.results import ResultService
 from naq.store.codec import decode, encode

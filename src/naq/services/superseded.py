@@ -16,8 +16,8 @@ from naq.clock import Clock
 from naq.exceptions import RecordUnreadable, StoreError
 from naq.jobs.job import QueuedJob
 from naq.jobs.records import StoredResult
-from naq.run_end import Superseded, superseded
-from naq.schedule import Schedule
+from naq.schedules.record import Schedule
+from naq.schedules.run_end import Superseded, superseded
 from naq.services.held import Held, Stage
 from naq.services.rechecking import is_over
 from naq.services.results import ResultService
@@ -35,7 +35,7 @@ log = logging.getLogger("naq.superseded")
 
 
 def why_superseded(entry: Entry | None, queued: QueuedJob) -> Superseded | None:
-    """`naq.run_end.superseded` of a schedule's record as it was read; ``None`` too if it is gone or unreadable."""
+    """`naq.schedules.run_end.superseded` of a schedule's record as it was read; ``None`` too if it is gone or unreadable."""
     if not queued.tracked or entry is None or entry.value is None:
         return None
     try:

@@ -24,8 +24,8 @@ from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import QueuedJob
 from naq.jobs.records import DeadJob
 from naq.lifecycle import BaseService, ServiceManager
-from naq.planning.soundness import PLANNING_ERRORS, flaw_of, flaw_text
-from naq.schedule import Schedule
+from naq.schedules.planning.soundness import PLANNING_ERRORS, flaw_of, flaw_text
+from naq.schedules.record import Schedule
 from naq.services.leadership import find_leader
 from naq.services.results import ResultService
 from naq.store.codec import decode

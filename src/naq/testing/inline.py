@@ -25,8 +25,8 @@ from naq.jobs.functions import Registry
 from naq.jobs.job import JobStatus, QueuedJob
 from naq.jobs.outcome import Dropped, Outcome, Stopped, Unrunnable, raised
 from naq.jobs.records import DeadReason
-from naq.run_end import run_ended
-from naq.schedule import Schedule
+from naq.schedules.record import Schedule
+from naq.schedules.run_end import run_ended
 from naq.services.superseded import why_superseded
 from naq.store.codec import decode, encode
 from naq.store.keys import deferred_key, job_key, schedule_key

@@ -8,7 +8,7 @@
         assert [str(job.nominal_at) for job in scheduler.fired] == [...]
 
 It is the scheduler itself - leader, mirror, plans, transactions - on a `ManualClock` and a `MemoryStore`, and the facade
-is `naq.services.schedules.ScheduleService`. An hour costs as much as what is due in it.
+is `naq.schedules.service.ScheduleService`. An hour costs as much as what is due in it.
 
 Its methods are plain functions, so that a test is a plain function too: it runs an event loop of its own, and therefore
 cannot be used from a coroutine.
@@ -31,9 +31,9 @@ from naq.jobs.history import HistoryRecord
 from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import Job, QueuedJob
 from naq.parsing import instant_of
-from naq.policy import IfExists
-from naq.services.schedules import ScheduleService
-from naq.specification import Form
+from naq.schedules.forms.specification import Form
+from naq.schedules.policy import IfExists
+from naq.schedules.service import ScheduleService
 from naq.store.codec import decode
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from naq.schedule import Schedule
+from naq.schedules.record import Schedule
 from naq.verify.evidence import Evidence
 
 __all__ = ["Case", "Question"]

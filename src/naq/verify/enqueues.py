@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from datetime import datetime
 
-from naq.schedule import Schedule, ScheduleStatus
+from naq.schedules.record import Schedule, ScheduleStatus
 from naq.verify import remedies
 from naq.verify.case import Case
 from naq.verify.definition import Definition

@@ -14,13 +14,13 @@ from typing import Any
 
 import msgspec
 
-from naq.counters import ERA_ENDED, EraEnded
 from naq.events import Event, EventType
 from naq.jobs.history import HistoryRecord, RunOutcome
 from naq.jobs.job import JobResult, QueuedJob
 from naq.parsing import instant_of
-from naq.planning.decision import NonFireReason
-from naq.policy import Policy
+from naq.schedules.counters import ERA_ENDED, EraEnded
+from naq.schedules.planning.decision import NonFireReason
+from naq.schedules.policy import Policy
 from naq.store.keys import job_id
 from naq.timing.triggers import Trigger
 

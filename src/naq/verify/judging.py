@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from naq.nominal import TICK
-from naq.schedule import Schedule, ScheduleStatus
+from naq.schedules.nominal import TICK
+from naq.schedules.record import Schedule, ScheduleStatus
 from naq.verify import remedies
 from naq.verify.case import Case, Question
 from naq.verify.definition import Definition, definitions

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from naq.nominal import TICK
-from naq.planning.decision import NonFire, NonFireReason
-from naq.schedule import Schedule, ScheduleStatus
+from naq.schedules.nominal import TICK
+from naq.schedules.planning.decision import NonFire, NonFireReason
+from naq.schedules.record import Schedule, ScheduleStatus
 from naq.timing.triggers import FixedDelay
 
 __all__ = ["taken_by_pause"]

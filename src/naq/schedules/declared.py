@@ -28,18 +28,18 @@ from enum import StrEnum
 from typing import Any
 
 from naq.exceptions import InvalidInput, InvalidSchedule, Problem, shown
-from naq.forms import job_form, schedule_form, trigger_form
 from naq.jobs.job import Job, JobSpec
 from naq.parsing import MISSING, Reader
-from naq.policy import Policy
-from naq.schedule import Schedule, ScheduleStatus, new_schedule, updated
-from naq.specification import Form, job_from_mapping, never_fires, parse_job, parse_schedule
+from naq.schedules.forms.exclusions import read_exclusions
+from naq.schedules.forms.facade import job_form, schedule_form, trigger_form
+from naq.schedules.forms.specification import Form, job_from_mapping, never_fires, parse_job, parse_schedule
+from naq.schedules.forms.triggers import read_text
+from naq.schedules.policy import Policy
+from naq.schedules.record import Schedule, ScheduleStatus, new_schedule, updated
 from naq.store.keys import check_schedule_id
 from naq.timing.calendars import Calendar, DayRange, TimeRange
-from naq.timing.exclusion_form import read_exclusions
 from naq.timing.exclusions import ExcludedDates, ExcludedDays, ExcludedTime
 from naq.timing.triggers import Trigger
-from naq.trigger_form import read_text
 
 __all__ = [
     "Change",

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from naq.nominal import TICK, Nominals
-from naq.planning.decision import CATCH_UP_LIMIT, FIRES_AT_ONCE, ON_TIME, NonFire, NonFireReason
-from naq.policy import Coalesce, Policy
-from naq.schedule import Schedule
+from naq.schedules.nominal import TICK, Nominals
+from naq.schedules.planning.decision import CATCH_UP_LIMIT, FIRES_AT_ONCE, ON_TIME, NonFire, NonFireReason
+from naq.schedules.policy import Coalesce, Policy
+from naq.schedules.record import Schedule
 
 __all__ = ["Selection", "Tally", "is_past_deadline", "select"]
 

@@ -6,10 +6,10 @@ so a plan made from an old record is refused and made again.
 
 A plan goes through these steps (``docs/concepts/policies.md`` tells the rules):
 
-1. nominal times that waited for a run's end are released (`naq.planning.overlap`);
-2. of those that are due by now, the ones to fire are chosen (`naq.planning.catch_up`);
+1. nominal times that waited for a run's end are released (`naq.schedules.planning.overlap`);
+2. of those that are due by now, the ones to fire are chosen (`naq.schedules.planning.catch_up`);
 3. the overlap policy says which of them fire now, wait, or are skipped;
-4. a backfill goes on with what room is left (`naq.planning.filling`);
+4. a backfill goes on with what room is left (`naq.schedules.planning.filling`);
 5. the record is aimed at the first nominal time that nothing was decided about.
 
 Nearly all plans are those of a schedule with one nominal time due and no special policy: they take a short way.
@@ -19,9 +19,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from naq.nominal import next_nominal
-from naq.planning.catch_up import Selection, Tally, is_past_deadline, select
-from naq.planning.decision import (
+from naq.schedules.nominal import next_nominal
+from naq.schedules.planning.catch_up import Selection, Tally, is_past_deadline, select
+from naq.schedules.planning.decision import (
     CATCH_UP_LIMIT,
     FIRES_AT_ONCE,
     ON_TIME,
@@ -30,10 +30,10 @@ from naq.planning.decision import (
     NonFireReason,
     Plan,
 )
-from naq.planning.filling import fill
-from naq.planning.overlap import Admission, admit
-from naq.policy import Overlap
-from naq.schedule import Schedule, ScheduleStatus, after_end, aimed, settled
+from naq.schedules.planning.filling import fill
+from naq.schedules.planning.overlap import Admission, admit
+from naq.schedules.policy import Overlap
+from naq.schedules.record import Schedule, ScheduleStatus, after_end, aimed, settled
 from naq.timing.triggers import FixedDelay
 
 __all__ = ["CATCH_UP_LIMIT", "FIRES_AT_ONCE", "ON_TIME", "Fire", "NonFire", "NonFireReason", "Plan", "plan"]

@@ -1,4 +1,4 @@
-"""Records as the facade shows them: plain mappings with epoch seconds, readable by `naq.specification` again."""
+"""Records as the facade shows them: plain mappings with epoch seconds, readable by `naq.schedules.forms.specification` again."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from naq.jobs.job import JobSpec
-from naq.policy import Policy
-from naq.timing.exclusion_form import exclusion_text
+from naq.schedules.forms.exclusions import exclusion_text
+from naq.schedules.policy import Policy
 from naq.timing.exclusions import ExcludedCalendar, ExcludedTime, Exclusion
 from naq.timing.triggers import (
     AnyOf,
@@ -26,7 +26,7 @@ from naq.timing.triggers import (
 )
 
 if TYPE_CHECKING:
-    from naq.schedule import Schedule
+    from naq.schedules.record import Schedule
 
 __all__ = ["epoch", "job_form", "policy_form", "schedule_form", "seconds", "to_dict", "trigger_form"]
 
@@ -47,7 +47,7 @@ def seconds(duration: timedelta | None) -> float | int | None:
 def to_dict(schedule: Schedule) -> dict[str, Any]:
     """The schedule as the facade shows it: times in epoch seconds, ``max_runs`` -1 for no limit.
 
-    ``schedule`` in it can be handed to `naq.specification.parse_schedule` again. Times of actions
+    ``schedule`` in it can be handed to `naq.schedules.forms.specification.parse_schedule` again. Times of actions
     (``paused_at``, ``resumed_at``, ``cancelled_at``, ``completed_at``) are there after the action only.
     """
     limit = schedule.policy.max_runs
@@ -87,7 +87,7 @@ def to_dict(schedule: Schedule) -> dict[str, Any]:
 
 
 def schedule_form(trigger: Trigger, policy: Policy) -> dict[str, Any]:
-    """The mapping that `naq.specification.parse_schedule` reads as this trigger and policy: plain values only."""
+    """The mapping that `naq.schedules.forms.specification.parse_schedule` reads as this trigger and policy: plain values only."""
     form = trigger_form(trigger) | policy_form(policy)
     if policy.exclude:
         zones = {exclusion.tz for exclusion in policy.exclude if not isinstance(exclusion, ExcludedTime)}
@@ -97,7 +97,7 @@ def schedule_form(trigger: Trigger, policy: Policy) -> dict[str, Any]:
 
 
 def trigger_form(trigger: Trigger) -> dict[str, Any]:
-    """The mapping that `naq.specification.parse_schedule` reads as this trigger."""
+    """The mapping that `naq.schedules.forms.specification.parse_schedule` reads as this trigger."""
     form: dict[str, Any]
     match trigger:
         case Once():

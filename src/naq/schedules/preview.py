@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from naq.nominal import TICK
-from naq.planning.decision import NonFireReason
-from naq.schedule import Schedule, ScheduleStatus
+from naq.schedules.nominal import TICK
+from naq.schedules.planning.decision import NonFireReason
+from naq.schedules.record import Schedule, ScheduleStatus
 
 __all__ = ["Upcoming", "preview", "previous_times"]
 

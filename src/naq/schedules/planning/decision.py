@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from naq.jobs.history import HistoryRecord, RunOutcome
-from naq.schedule import Schedule
+from naq.schedules.record import Schedule
 
 __all__ = [
     "CATCH_UP_LIMIT",
@@ -65,7 +65,7 @@ class Fire(msgspec.Struct, frozen=True, gc=False):
     start_by: datetime | None = None
     """A job that no worker has started by then is recorded as missed, not run."""
     tracked: bool = False
-    """Whether the record lists this run as open: its end must be told by `naq.run_end.run_ended`."""
+    """Whether the record lists this run as open: its end must be told by `naq.schedules.run_end.run_ended`."""
     backfill_id: str | None = None
     """The backfill it belongs to; its job's id is then `naq.store.keys.backfill_job_id`."""
     manual: bool = False

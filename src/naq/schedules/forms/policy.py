@@ -10,11 +10,11 @@ import msgspec
 
 from naq.exceptions import InvalidInput
 from naq.parsing import MISSING, Reader
-from naq.policy import Coalesce, Overlap, Policy
+from naq.schedules.forms.exclusions import read_exclusions
+from naq.schedules.forms.triggers import EXAMPLES
+from naq.schedules.policy import Coalesce, Overlap, Policy
 from naq.timing.calendars import Calendar
-from naq.timing.exclusion_form import read_exclusions
 from naq.timing.exclusions import Exclusion
-from naq.trigger_form import EXAMPLES
 
 __all__ = ["POLICY_KEYS", "UNLIMITED", "read_policy"]
 

@@ -11,8 +11,8 @@ from itertools import pairwise
 from typing import Final
 
 from naq.exceptions import InvalidSchedule
-from naq.preview import preview
-from naq.schedule import Schedule, ScheduleStatus
+from naq.schedules.preview import preview
+from naq.schedules.record import Schedule, ScheduleStatus
 from naq.timing.duration import duration_text
 from naq.timing.triggers import FixedDelay, dst_gaps
 from naq.timing.zones import DstGap

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from naq.policy import Policy
+from naq.schedules.policy import Policy
 from naq.store.keys import instant_text
 from naq.timing.exclusions import Exclusion, count_excluded, excluded_by
 from naq.timing.triggers import AnyOf, Trigger

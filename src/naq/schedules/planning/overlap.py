@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
-from naq.policy import Overlap
-from naq.schedule import OpenRun, Schedule
+from naq.schedules.policy import Overlap
+from naq.schedules.record import OpenRun, Schedule
 from naq.store.keys import job_id
 
 __all__ = ["BUFFER_LIMIT", "Admission", "admit"]

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from naq.clock import Clock
-from naq.counters import ERA_ENDED, Counters, EraEnded
 from naq.events import Event, EventType
 from naq.exceptions import (
     InvalidSchedule,
@@ -27,9 +26,10 @@ from naq.exceptions import (
     TransactionTooLarge,
 )
 from naq.jobs.job import QueuedJob
-from naq.manual import trigger_now
-from naq.policy import IfExists, Overlap
-from naq.schedule import Schedule, ScheduleStatus
+from naq.schedules.counters import ERA_ENDED, Counters, EraEnded
+from naq.schedules.planning.manual import trigger_now
+from naq.schedules.policy import IfExists, Overlap
+from naq.schedules.record import Schedule, ScheduleStatus
 from naq.store.codec import decode, encode, plain
 from naq.store.keys import job_key, manual_job_id, schedule_key
 from naq.store.port import Committed, Delete, Entry, EventSink, Outcome, Put, Refused, Store, Unknown

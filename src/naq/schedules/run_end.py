@@ -1,7 +1,7 @@
 """How a run ends as its schedule's record has it. Pure.
 
 `run_ended`: what the end of a run does to the record; it frees the slot that the overlap policy counts. The workers tell
-the ends of tracked runs (`naq.plan.Fire.tracked`), and failures, which are counted for every schedule.
+the ends of tracked runs (`naq.schedules.planning.plan.Fire.tracked`), and failures, which are counted for every schedule.
 
 `superseded`: whether the record says that a run is to end, because a newer one takes its place.
 """
@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from naq.jobs.job import JobStatus, QueuedJob
-from naq.schedule import Schedule, ScheduleStatus, after_end, aimed, settled
+from naq.schedules.record import Schedule, ScheduleStatus, after_end, aimed, settled
 
 __all__ = ["Superseded", "run_ended", "superseded"]
 

@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Final
 
 from naq.exceptions import InvalidSchedule, Problem, shown
-from naq.nominal import TICK
-from naq.planning.decision import Fire, NonFire, NonFireReason, Plan
-from naq.policy import Overlap
-from naq.schedule import Backfill, OpenRun, Schedule, ScheduleStatus, after_end, aimed, settled
+from naq.schedules.nominal import TICK
+from naq.schedules.planning.decision import Fire, NonFire, NonFireReason, Plan
+from naq.schedules.policy import Overlap
+from naq.schedules.record import Backfill, OpenRun, Schedule, ScheduleStatus, after_end, aimed, settled
 from naq.timing.triggers import FixedDelay
 
 __all__ = ["BACKFILL_LIMIT", "backfill", "backfill_stopped", "count_backfill", "trigger_now"]
@@ -87,7 +87,7 @@ def backfill(
     overlap: Overlap = Overlap.ALLOW_ALL,
 ) -> Schedule | None:
     """The schedule with a backfill of the nominal times from ``first`` to ``last``, both included, to be worked off by
-    `naq.plan.plan`, a slice with each plan; ``None`` when it has ended. Excluded nominal times stay excluded.
+    `naq.schedules.planning.plan.plan`, a slice with each plan; ``None`` when it has ended. Excluded nominal times stay excluded.
 
     ``overlap``: ``allow_all``, or ``buffer_all`` for one after the other. A paused schedule goes on with it when it is
     resumed. Asked for again with the same id, nothing changes. Raises `InvalidSchedule` for a range that is empty, too

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from naq.nominal import TICK, Nominals
-from naq.policy import Policy
-from naq.schedule import Schedule, ScheduleStatus
+from naq.schedules.nominal import TICK, Nominals
+from naq.schedules.policy import Policy
+from naq.schedules.record import Schedule, ScheduleStatus
 from naq.timing.triggers import AnyOf, FixedDelay, Trigger
 
 __all__ = ["Era", "Excuse", "RecordWritten", "is_predictable", "read_records"]

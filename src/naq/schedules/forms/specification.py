@@ -14,16 +14,11 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from naq.exceptions import InvalidSchedule, Problem, shown
-from naq.forms import schedule_form
 from naq.jobs.form import job_from_mapping, parse_job
-from naq.nominal import Nominals
 from naq.parsing import MISSING, Reader
-from naq.policy import Policy
-from naq.policy_form import POLICY_KEYS, read_policy
-from naq.schedule import Schedule, unbound
-from naq.timing.calendars import Calendar
-from naq.timing.triggers import Once, Trigger
-from naq.trigger_form import (
+from naq.schedules.forms.facade import schedule_form
+from naq.schedules.forms.policy import POLICY_KEYS, read_policy
+from naq.schedules.forms.triggers import (
     EXAMPLES,
     KIND_OF_KEY,
     TRIGGER_KEYS,
@@ -32,6 +27,11 @@ from naq.trigger_form import (
     read_text,
     read_trigger,
 )
+from naq.schedules.nominal import Nominals
+from naq.schedules.policy import Policy
+from naq.schedules.record import Schedule, unbound
+from naq.timing.calendars import Calendar
+from naq.timing.triggers import Once, Trigger
 
 __all__ = [
     "POLICY_KEYS",

@@ -1,6 +1,6 @@
 """Where a schedule's counters stood when a person changed it. Pure.
 
-`naq.schedule` counts fires, misses and skips over a schedule's whole life. With where they stood at the last change, they
+`naq.schedules.record` counts fires, misses and skips over a schedule's whole life. With where they stood at the last change, they
 say how many nominal times of the present definition were decided, whatever became of the traces: `naq.verify` goes by that.
 """
 
@@ -13,7 +13,7 @@ import msgspec
 from naq.timing.instants import Instant
 
 if TYPE_CHECKING:
-    from naq.schedule import Schedule
+    from naq.schedules.record import Schedule
 
 __all__ = ["ERA_ENDED", "Counters", "EraEnded"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from naq.exceptions import NaqError
-from naq.schedule import Schedule
+from naq.schedules.record import Schedule
 from naq.store.keys import check_queue
 
 __all__ = ["PLANNING_ERRORS", "flaw_of", "flaw_text"]

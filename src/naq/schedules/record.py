@@ -9,7 +9,7 @@
     any  --delete-->  gone
 
 Every change is a function ``Schedule -> Schedule`` here, or ``None`` where it does not apply; who carries it to the
-store does so by compare-and-set on the record's revision. `naq.plan` decides what happens when a schedule is due.
+store does so by compare-and-set on the record's revision. `naq.schedules.planning.plan` decides what happens when a schedule is due.
 
 ``next_nominal_at`` is the first nominal time that nothing was decided about. It only moves forward, whatever the wall
 clock does, so no nominal time is decided twice. ``next_run_at`` is when the schedule has to be looked at; ``None``
@@ -25,12 +25,12 @@ from typing import Any
 
 import msgspec
 
-from naq.counters import Counters
 from naq.exceptions import InvalidSchedule
-from naq.forms import to_dict
 from naq.jobs.job import JobSpec
-from naq.nominal import TICK, Nominals, next_nominal
-from naq.policy import Coalesce, IfExists, Overlap, Policy
+from naq.schedules.counters import Counters
+from naq.schedules.forms.facade import to_dict
+from naq.schedules.nominal import TICK, Nominals, next_nominal
+from naq.schedules.policy import Coalesce, IfExists, Overlap, Policy
 from naq.timing.instants import Instant
 from naq.timing.triggers import FixedDelay, Once, Trigger, unbound
 
@@ -229,7 +229,7 @@ def settled(schedule: Schedule, now: datetime) -> Schedule:
 def _first_after(schedule: Schedule, now: datetime) -> datetime | None:
     """The nominal time a schedule begins with when it is aimed anew ``now``: none that was decided already.
 
-    A `Once` in the past keeps its instant: `naq.plan` judges it by the catch-up window.
+    A `Once` in the past keeps its instant: `naq.schedules.planning.plan` judges it by the catch-up window.
     """
     trigger, decided = schedule.trigger, schedule.decided_until
     if schedule.waits_for_end:
@@ -259,7 +259,7 @@ def new_schedule(
 ) -> Schedule:
     """A fresh active schedule that was created ``now``; its first nominal time is later than ``now``.
 
-    A `Once` in the past keeps its instant as the first nominal time: `naq.plan` judges it by the catch-up window.
+    A `Once` in the past keeps its instant as the first nominal time: `naq.schedules.planning.plan` judges it by the catch-up window.
     """
     schedule = Schedule(
         schedule_id=schedule_id,
@@ -285,7 +285,7 @@ def resumed(schedule: Schedule, now: datetime, catch_up: bool = False) -> Schedu
     """The schedule active again, its next run computed from ``now``; ``None`` when it is not paused.
 
     What was due while it was paused does not fire, and nominal times that waited for a run's end are skipped; with
-    ``catch_up`` both are left to `naq.plan`, which goes by the catch-up window. When nothing is left, it is completed.
+    ``catch_up`` both are left to `naq.schedules.planning.plan`, which goes by the catch-up window. When nothing is left, it is completed.
     """
     if schedule.status is not ScheduleStatus.PAUSED:
         return None

@@ -10,23 +10,22 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from naq.changes import read_changes, read_instant
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
-from naq.declared import Change, ChangeKind, Definition, changed, created, diff
-from naq.engine.schedules import Change as Edit
-from naq.engine.schedules import Changed, Schedules, Unreadable
 from naq.events import EventType
 from naq.exceptions import InvalidSchedule, RecordUnreadable, SchedulerError
 from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import Job
 from naq.lifecycle import BaseService, ServiceManager
-from naq.manual import backfill
-from naq.planning.pausing import taken_by_pause
-from naq.planning.soundness import flaw_of
-from naq.policy import IfExists, Overlap
-from naq.preview import Upcoming, preview, previous_times
-from naq.schedule import (
+from naq.schedules.declared import Change, ChangeKind, Definition, changed, created, diff
+from naq.schedules.forms.changes import read_changes, read_instant
+from naq.schedules.forms.specification import Form, parse_job, parse_schedule
+from naq.schedules.planning.manual import backfill
+from naq.schedules.planning.pausing import taken_by_pause
+from naq.schedules.planning.soundness import flaw_of
+from naq.schedules.policy import IfExists, Overlap
+from naq.schedules.preview import Upcoming, preview, previous_times
+from naq.schedules.record import (
     Schedule,
     ScheduleStatus,
     cancelled,
@@ -37,8 +36,9 @@ from naq.schedule import (
     skip_next,
     to_dict,
 )
-from naq.services.stopping import WorkerStopper
-from naq.specification import Form, parse_job, parse_schedule
+from naq.schedules.repository import Change as Edit
+from naq.schedules.repository import Changed, Schedules, Unreadable
+from naq.schedules.stopping import WorkerStopper
 from naq.store.keys import Namespace, check_schedule_id, new_id
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService

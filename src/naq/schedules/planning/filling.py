@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from naq.nominal import TICK
-from naq.planning.decision import Fire
-from naq.policy import Overlap
-from naq.schedule import Backfill, OpenRun, Schedule
+from naq.schedules.nominal import TICK
+from naq.schedules.planning.decision import Fire
+from naq.schedules.policy import Overlap
+from naq.schedules.record import Backfill, OpenRun, Schedule
 from naq.store.keys import backfill_job_id
 
 __all__ = ["fill"]
