@@ -23,9 +23,9 @@ from benchmarks.world import Row, latency_beside, percentile, services
 from naq.jobs.job import Job
 from naq.jobs.records import StoredResult
 from naq.lifecycle import ServiceManager
+from naq.queue.results import ResultService
+from naq.queue.service import JobService
 from naq.schedules.forms.specification import every
-from naq.services.jobs import JobService
-from naq.services.results import ResultService
 from naq.services.scheduler import SchedulerService
 from naq.store.codec import decode
 

@@ -10,7 +10,7 @@ import pytest
 from naq import Naq, cron, every
 from naq.exceptions import InvalidInput, InvalidJob, InvalidSchedule
 from naq.lifecycle import ServiceManager
-from naq.services.jobs import JobService
+from naq.queue.service import JobService
 from naq.services.scheduler import SchedulerService
 
 

@@ -13,10 +13,10 @@ from naq.jobs.functions import Registry
 from naq.jobs.job import Job
 from naq.lifecycle import ServiceManager
 from naq.observe.memory import stored_alerts
+from naq.queue.service import JobService
 from naq.schedules.forms.specification import Form
 from naq.schedules.policy import IfExists
 from naq.schedules.service import ScheduleService
-from naq.services.jobs import JobService
 from naq.services.verifying import VerifyService
 from naq.store.nats.bucket import KVStoreService
 from naq.verify.verdict import Verdict

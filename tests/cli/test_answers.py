@@ -17,7 +17,7 @@ from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import Job
 from naq.jobs.records import WorkerInfo
 from naq.lifecycle import ServiceManager
-from naq.services.jobs import JobService
+from naq.queue.service import JobService
 from naq.store.codec import encode
 from naq.store.keys import job_id, schedule_key
 from naq.store.nats.bucket import KVStoreService

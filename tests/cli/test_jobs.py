@@ -7,7 +7,7 @@ import pytest
 
 from naq.jobs.job import Job
 from naq.lifecycle import ServiceManager
-from naq.services.jobs import JobService
+from naq.queue.service import JobService
 from tests.cli.conftest import Command, Start
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from naq.jobs.job import Job
 from naq.lifecycle import ServiceManager
-from naq.services.jobs import JobService
+from naq.queue.service import JobService
 from naq.store.nats.bucket import KVStoreService
 from tests.faults.cluster import ClusterFleet, cluster_fleet
 from tests.faults.fleet import now, revive

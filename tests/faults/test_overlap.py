@@ -19,9 +19,9 @@ from naq.jobs.history import HistoryRecord
 from naq.jobs.job import Job, JobStatus
 from naq.jobs.records import JobInfo
 from naq.lifecycle import ServiceManager
+from naq.queue.service import JobService
 from naq.schedules.policy import Overlap
 from naq.schedules.run_end import Superseded
-from naq.services.jobs import JobService
 from tests.faults.fleet import Fleet, fleet, now
 from tests.faults.test_workers import Mark, marks
 from tests.jobs.conftest import until

@@ -17,8 +17,8 @@ from naq.clock import SystemClock
 from naq.jobs.functions import Registry
 from naq.jobs.history_stream import HistoryService
 from naq.lifecycle import ServiceManager
-from naq.services.jobs import JobService
-from naq.services.results import ResultService
+from naq.queue.results import ResultService
+from naq.queue.service import JobService
 from naq.services.scheduler import SchedulerService
 from naq.services.worker import WorkerService
 from naq.store.nats.bucket import KVStoreService

@@ -13,8 +13,8 @@ from naq.exceptions import JobExists, JobFailed
 from naq.jobs.job import Job, JobSpec, JobStatus, QueuedJob
 from naq.jobs.records import DeadReason, StoredResult
 from naq.lifecycle import ServiceManager
-from naq.services.dependencies import Verdict, judge
-from naq.services.jobs import JobService
+from naq.queue.dependencies import Verdict, judge
+from naq.queue.service import JobService
 from naq.services.scheduler import SchedulerService
 from naq.store.codec import encode
 from naq.store.keys import deferred_key

@@ -15,7 +15,7 @@ from naq.jobs.history import RunOutcome
 from naq.jobs.job import Job, JobStatus, QueuedJob
 from naq.jobs.records import DeadReason, StoredResult
 from naq.lifecycle import ServiceManager
-from naq.services.jobs import JobService
+from naq.queue.service import JobService
 from naq.services.scheduler import SchedulerService
 from naq.services.worker import WorkerService
 from naq.store.nats.bucket import KVStoreService

@@ -15,7 +15,7 @@ from naq.jobs.functions import Registry
 from naq.jobs.history import HistoryRecord, RunOutcome
 from naq.jobs.job import Job, JobSpec, QueuedJob
 from naq.jobs.outcome import Returned
-from naq.services.jobs import JobService
+from naq.queue.service import JobService
 from naq.services.scheduler import SchedulerService
 from naq.testing.scheduler import ManualScheduler
 from tests.jobs import functions

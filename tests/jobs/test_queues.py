@@ -11,10 +11,10 @@ from naq.exceptions import InvalidInput, InvalidJob, JobCancelled, JobExists
 from naq.jobs.job import Job, JobStatus
 from naq.jobs.records import QueueLimits
 from naq.lifecycle import ServiceManager
+from naq.queue.limits import Rates
+from naq.queue.service import JobService
 from naq.services.buffer import Buffer
 from naq.services.held import Held
-from naq.services.jobs import JobService
-from naq.services.limits import Rates
 from naq.services.worker import WorkerService
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.event_stream import EventService

@@ -13,7 +13,7 @@ from naq.jobs.job import Job, JobSpec, JobStatus, QueuedJob
 from naq.jobs.outcome import Raised, Stopped, raised
 from naq.jobs.records import DeadReason
 from naq.lifecycle import ServiceManager
-from naq.services.jobs import JobService
+from naq.queue.service import JobService
 from naq.services.scheduler import SchedulerService
 from naq.store.nats.bucket import KVStoreService
 from naq.timing.backoff import Backoff, BackoffKind

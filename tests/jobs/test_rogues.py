@@ -18,7 +18,7 @@ from naq.exceptions import JobFailed
 from naq.jobs.job import Job, JobStatus
 from naq.jobs.records import WorkerInfo
 from naq.lifecycle import ServiceManager
-from naq.services.jobs import JobService
+from naq.queue.service import JobService
 from naq.store.nats.event_stream import EventService
 from tests.faults.world import Process
 from tests.jobs import rogues

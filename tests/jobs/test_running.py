@@ -18,7 +18,7 @@ from naq.jobs.functions import Registry
 from naq.jobs.job import Job, JobSpec, JobStatus
 from naq.jobs.records import DeadReason
 from naq.lifecycle import ServiceManager
-from naq.services.jobs import JobService
+from naq.queue.service import JobService
 from naq.store.nats.bucket import KVStoreService
 from tests.jobs import functions
 from tests.jobs.conftest import StartWorker, stream_is_empty, until

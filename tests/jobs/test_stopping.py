@@ -10,8 +10,8 @@ import pytest
 from naq.exceptions import JobCancelled, JobFailed
 from naq.jobs.job import Job, JobStatus
 from naq.lifecycle import ServiceManager
+from naq.queue.service import JobService
 from naq.services import heartbeat
-from naq.services.jobs import JobService
 from naq.services.scheduler import SchedulerService
 from naq.store.nats.event_stream import EventService
 from tests.jobs import functions

@@ -17,8 +17,8 @@ from naq.exceptions import InvalidInput
 from naq.job_accounts import attempt_text, failure, how_far, span
 from naq.jobs.records import DeadJob, JobInfo, WorkerInfo, plain_form
 from naq.lifecycle import ServiceManager
+from naq.queue.service import JobService
 from naq.services.accounts import AccountService, JobReport
-from naq.services.jobs import JobService
 from naq.store.keys import schedule_id_of
 from naq.timing.duration import parse_duration
 

@@ -1,4 +1,4 @@
-"""What is to be done about an attempt that ended: a decision, made here and carried out by `naq.services.settling`.
+"""What is to be done about an attempt that ended: a decision, made here and carried out by `naq.queue.settle`.
 
 Pure: ``decide(queued, outcome, facts) -> Ending``. No clock, no store.
 """

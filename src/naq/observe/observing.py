@@ -17,7 +17,7 @@ from naq.observe.declarations import Observed
 from naq.observe.delivery import Delivery
 from naq.observe.proofs import Proofs
 from naq.observe.watcher import Watcher
-from naq.services.jobs import JobService
+from naq.queue.service import JobService
 from naq.services.scheduler import SchedulerService
 from naq.store.keys import watch_partition
 from naq.store.nats.bucket import KVStoreService

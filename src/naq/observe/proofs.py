@@ -19,8 +19,8 @@ from naq.engine.mirror import Mirror
 from naq.exceptions import RecordUnreadable
 from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import JobStatus
+from naq.queue.service import JobService
 from naq.schedules.record import ScheduleStatus
-from naq.services.jobs import JobService
 from naq.store.codec import decode
 from naq.store.keys import schedule_key
 

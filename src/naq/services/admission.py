@@ -13,9 +13,9 @@ from naq.config import Settings
 from naq.exceptions import RecordUnreadable, StoreUnavailable
 from naq.jobs.outcome import Dropped, Outcome, Raised, Unrunnable
 from naq.jobs.records import DeadJob, DeadReason
-from naq.services.dependencies import Dependencies, Verdict
+from naq.queue.dependencies import Dependencies, Verdict
+from naq.queue.limits import Slots
 from naq.services.held import Held
-from naq.services.limits import Slots
 from naq.services.starts import Starts
 from naq.services.superseded import why_superseded
 from naq.store.codec import decode

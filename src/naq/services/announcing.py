@@ -14,8 +14,8 @@ from naq.exceptions import RecordUnreadable, StoreError
 from naq.jobs.context import JobContext
 from naq.jobs.job import JobStatus
 from naq.jobs.records import StoredResult
+from naq.queue.results import ResultService
 from naq.services.held import Held, Stage
-from naq.services.results import ResultService
 from naq.store.codec import decode, encode
 from naq.store.port import Committed, Put
 

@@ -16,8 +16,8 @@ from datetime import timedelta
 from naq.clock import Clock
 from naq.exceptions import StoreError
 from naq.jobs.ending import Ending
+from naq.queue.settle import Settlement, Settling
 from naq.services.held import ACK, NAK, Held, Stage, encode_acks
-from naq.services.settling import Settlement, Settling
 from naq.services.starts import Starts
 from naq.store.nats.connection import ConnectionService
 

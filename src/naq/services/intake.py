@@ -15,12 +15,12 @@ from naq.engine.tasks import Tasks
 from naq.exceptions import RecordUnreadable, StoreError
 from naq.jobs.job import JobStatus, QueuedJob
 from naq.jobs.records import DeadJob, DeadReason, QueueLimits, StoredResult
-from naq.services.consumers import ensure_consumer
+from naq.queue.consumers import ensure_consumer
+from naq.queue.limits import queue_key
+from naq.queue.results import ResultService
 from naq.services.held import ACK, Held, encode_acks
-from naq.services.limits import queue_key
 from naq.services.pulling import Pull
 from naq.services.rechecking import Rechecker
-from naq.services.results import ResultService
 from naq.store.codec import decode, encode
 from naq.store.keys import Namespace, dead_key, parse_job_key
 from naq.store.nats.bucket import KVStoreService

@@ -15,12 +15,12 @@ from naq.events import Event, EventType
 from naq.exceptions import StoreError
 from naq.jobs.ending import Facts, decide
 from naq.jobs.outcome import Dropped, HandedBack, Outcome
+from naq.queue.limits import Rates, Slots
 from naq.services.admission import Admission, Admit, Decision, Forget, Later, Refuse, needs_thought
 from naq.services.buffer import Buffer
 from naq.services.finishing import Finisher
 from naq.services.held import Held, Stage
 from naq.services.intake import Load
-from naq.services.limits import Rates, Slots
 from naq.store.port import EventSink
 
 __all__ = ["JobFlow"]

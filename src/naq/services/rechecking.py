@@ -18,8 +18,8 @@ from naq.exceptions import RecordUnreadable, StoreError
 from naq.jobs.control import Control, Question
 from naq.jobs.job import QueuedJob
 from naq.jobs.records import StoredResult
+from naq.queue.results import ResultService
 from naq.services.held import Held, Stage
-from naq.services.results import ResultService
 from naq.store.codec import decode
 from naq.store.keys import deferred_key, job_key
 from naq.store.nats.bucket import KVStoreService

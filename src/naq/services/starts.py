@@ -21,8 +21,8 @@ from naq.jobs.ending import Facts, abandoned
 from naq.jobs.history import HistorySink
 from naq.jobs.job import JobStatus, QueuedJob
 from naq.jobs.records import StoredResult
+from naq.queue.results import ResultService
 from naq.services.held import Held
-from naq.services.results import ResultService
 from naq.store.codec import decode, encode
 from naq.store.port import Committed, Delete, Entry, EventSink, Put, Write
 

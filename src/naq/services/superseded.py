@@ -16,11 +16,11 @@ from naq.clock import Clock
 from naq.exceptions import RecordUnreadable, StoreError
 from naq.jobs.job import QueuedJob
 from naq.jobs.records import StoredResult
+from naq.queue.results import ResultService
 from naq.schedules.record import Schedule
 from naq.schedules.run_end import Superseded, superseded
 from naq.services.held import Held, Stage
 from naq.services.rechecking import is_over
-from naq.services.results import ResultService
 from naq.store.codec import decode
 from naq.store.keys import schedule_key
 from naq.store.nats.bucket import KVStoreService

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from naq.clock import Clock
 from naq.exceptions import StoreError
-from naq.services.consumers import find_consumer
+from naq.queue.consumers import find_consumer
 from naq.store.keys import Namespace
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.protocol import header_field, status_code

@@ -33,19 +33,19 @@ from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import QueuedJob
 from naq.jobs.records import WorkerInfo
 from naq.lifecycle import BaseService, ServiceManager
+from naq.queue.dependencies import Dependencies
+from naq.queue.limits import Rates, Slots
+from naq.queue.results import ResultService
+from naq.queue.settle import Settling
 from naq.services.admission import Admission
 from naq.services.announcing import Announcer
 from naq.services.buffer import Buffer
-from naq.services.dependencies import Dependencies
 from naq.services.finishing import Finisher
 from naq.services.heartbeat import Heartbeat
 from naq.services.held import Held, Stage
 from naq.services.intake import Burial, Intake
 from naq.services.job_flow import JobFlow
-from naq.services.limits import Rates, Slots
 from naq.services.rechecking import Rechecker
-from naq.services.results import ResultService
-from naq.services.settling import Settling
 from naq.services.starts import Starts
 from naq.services.superseded import SupersededRuns
 from naq.services.trimming import Trimmer

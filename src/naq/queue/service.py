@@ -23,15 +23,15 @@ from naq.jobs.records import DeadJob, DeadReason, JobInfo, QueueLimits, StoredRe
 from naq.jobs.target import pickle_arguments
 from naq.lifecycle import BaseService, ServiceManager
 from naq.parsing import instant_of
+from naq.queue.dead_letters import DeadLetters
+from naq.queue.dependencies import Dependencies
+from naq.queue.enqueue import Enqueuer
+from naq.queue.find import Finder, Query
+from naq.queue.queues import QueueInfo, Queues
+from naq.queue.results import ResultService
+from naq.queue.settle import Settlement, Settling
 from naq.schedules.forms.specification import parse_job
-from naq.services.dead_letters import DeadLetters
-from naq.services.dependencies import Dependencies
-from naq.services.enqueuing import Enqueuer
-from naq.services.finding import Finder, Query
-from naq.services.queues import QueueInfo, Queues
 from naq.services.rechecking import is_over
-from naq.services.results import ResultService
-from naq.services.settling import Settlement, Settling
 from naq.store.keys import Namespace, check_job_id, check_queue, check_schedule_id, new_id
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService

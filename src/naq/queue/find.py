@@ -12,9 +12,9 @@ import msgspec
 from naq.exceptions import RecordUnreadable
 from naq.jobs.job import JobStatus, QueuedJob
 from naq.jobs.records import DeadJob, JobInfo, StoredResult, dead_info, entry_info, result_info
-from naq.services.enqueuing import attempt_patterns
+from naq.queue.enqueue import attempt_patterns
+from naq.queue.results import ResultService
 from naq.services.rechecking import is_over
-from naq.services.results import ResultService
 from naq.store.codec import decode
 from naq.store.nats.bucket import KVStoreService
 from naq.store.port import Entry

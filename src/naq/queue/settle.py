@@ -22,10 +22,10 @@ from naq.jobs.history import HistorySink
 from naq.jobs.job import JobStatus, QueuedJob
 from naq.jobs.outcome import Unrunnable
 from naq.jobs.records import DeadJob, DeadReason, StoredResult
+from naq.queue.dependencies import Dependencies
+from naq.queue.results import ResultService
 from naq.schedules.record import Schedule
 from naq.schedules.run_end import run_ended
-from naq.services.dependencies import Dependencies
-from naq.services.results import ResultService
 from naq.store.codec import decode, encode
 from naq.store.keys import dead_key, deferred_key, job_key, schedule_key
 from naq.store.nats.bucket import KVStoreService

@@ -14,11 +14,11 @@ from naq.jobs.ending import Facts, decide
 from naq.jobs.job import QueuedJob
 from naq.jobs.outcome import Dropped
 from naq.jobs.records import QueueLimits, WorkerInfo
-from naq.services.consumers import ensure_consumer, find_consumer
-from naq.services.limits import queue_key
+from naq.queue.consumers import ensure_consumer, find_consumer
+from naq.queue.limits import queue_key
+from naq.queue.results import ResultService
+from naq.queue.settle import Settlement, Settling
 from naq.services.rechecking import is_over
-from naq.services.results import ResultService
-from naq.services.settling import Settlement, Settling
 from naq.store.codec import decode, encode
 from naq.store.keys import Namespace, check_queue
 from naq.store.nats.bucket import KVStoreService

@@ -13,7 +13,7 @@ from naq.events import Event, EventType
 from naq.exceptions import RecordUnreadable
 from naq.jobs.job import QueuedJob
 from naq.jobs.records import DeadJob, DeadReason
-from naq.services.results import ResultService
+from naq.queue.results import ResultService
 from naq.store.codec import decode, encode
 from naq.store.keys import check_job_id, dead_key, job_key
 from naq.store.nats.bucket import KVStoreService

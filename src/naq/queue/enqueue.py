@@ -11,9 +11,9 @@ from naq.config import Settings
 from naq.events import Event, EventType
 from naq.exceptions import InvalidJob, JobExists, Problem, RecordUnreadable, StoreUnavailable, TransactionTooLarge
 from naq.jobs.job import JobSpec, QueuedJob
-from naq.services.dependencies import Dependencies
-from naq.services.results import ResultService
-from naq.services.settling import Settling
+from naq.queue.dependencies import Dependencies
+from naq.queue.results import ResultService
+from naq.queue.settle import Settling
 from naq.store.codec import decode, encode
 from naq.store.keys import deferred_key, job_key
 from naq.store.nats.bucket import KVStoreService

@@ -25,7 +25,7 @@ from naq.clock import Clock
 from naq.exceptions import RecordUnreadable
 from naq.jobs.job import JobStatus, QueuedJob
 from naq.jobs.records import StoredResult, WaitingFor
-from naq.services.results import ResultService
+from naq.queue.results import ResultService
 from naq.store.codec import decode, encode
 from naq.store.keys import deferred_key, job_key
 from naq.store.nats.bucket import KVStoreService
