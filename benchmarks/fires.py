@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from benchmarks.limit import bare_creations_per_second, bare_fires_per_second, bare_latencies
 from benchmarks.world import Row, beside, fires, latency_beside, percentile, services
 from naq.jobs.job import Job
+from naq.scheduler.service import SchedulerService
 from naq.schedules.forms.specification import every, once
-from naq.services.scheduler import SchedulerService
 from naq.store.nats.event_stream import EventService
 
 JOB = Job(func="reports:send", args=["eu"])

@@ -21,9 +21,9 @@ from benchmarks.world import Row, beside, cpu_seconds, fires, services
 from naq.engine.memory import resident_bytes
 from naq.jobs.job import Job
 from naq.lifecycle import ServiceManager
+from naq.scheduler.service import SchedulerService
 from naq.schedules.forms.specification import cron, once
 from naq.schedules.service import ScheduleService
-from naq.services.scheduler import SchedulerService
 from naq.store.nats.bucket import KVStoreService
 
 JOB = Job(func="reports:send", args=["eu"])

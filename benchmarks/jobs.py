@@ -25,8 +25,8 @@ from naq.jobs.records import StoredResult
 from naq.lifecycle import ServiceManager
 from naq.queue.results import ResultService
 from naq.queue.service import JobService
+from naq.scheduler.service import SchedulerService
 from naq.schedules.forms.specification import every
-from naq.services.scheduler import SchedulerService
 from naq.store.codec import decode
 
 CONCURRENCY = 100

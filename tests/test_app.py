@@ -11,7 +11,7 @@ from naq import Naq, cron, every
 from naq.exceptions import InvalidInput, InvalidJob, InvalidSchedule
 from naq.lifecycle import ServiceManager
 from naq.queue.service import JobService
-from naq.services.scheduler import SchedulerService
+from naq.scheduler.service import SchedulerService
 
 
 async def send(region: str) -> str:

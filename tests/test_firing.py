@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from naq.engine import firing
-from naq.engine.firing import MESSAGES_AT_ONCE, MISSING_AGAIN, MISSING_LIMIT, Firing
-from naq.engine.mirror import Mirror
 from naq.jobs.job import JobSpec
-from naq.lease import Term
+from naq.scheduler import firing
+from naq.scheduler.firing import MESSAGES_AT_ONCE, MISSING_AGAIN, MISSING_LIMIT, Firing
+from naq.scheduler.lease import Term
+from naq.scheduler.mirror import Mirror
 from naq.schedules.planning.plan import FIRES_AT_ONCE, Plan, plan
 from naq.schedules.policy import Coalesce, Policy
 from naq.schedules.record import new_schedule

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from naq.lease import Decision, Lease, LeaseSeen, Term, decide
+from naq.scheduler.lease import Decision, Lease, LeaseSeen, Term, decide
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TTL = 5.0

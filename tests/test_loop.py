@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from naq.engine.elector import ElectorSettings
-from naq.engine.partition import Partition
 from naq.exceptions import StoreUnavailable
 from naq.jobs.job import JobSpec
+from naq.scheduler.elector import ElectorSettings
+from naq.scheduler.partition import Partition
 from naq.schedules.policy import Policy
 from naq.schedules.record import new_schedule
 from naq.store.codec import encode

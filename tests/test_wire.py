@@ -8,7 +8,7 @@ import pytest
 
 from naq.exceptions import RecordUnreadable
 from naq.jobs.job import QueuedJob
-from naq.lease import Lease
+from naq.scheduler.lease import Lease
 from naq.schedules.policy import Policy
 from naq.schedules.record import Schedule, ScheduleStatus
 from naq.store.codec import decode, encode

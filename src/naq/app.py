@@ -37,10 +37,10 @@ from naq.observe.declarations import Observed, To
 from naq.observe.observing import Observing
 from naq.observe.sinks import Sink
 from naq.portal import SyncFace
+from naq.scheduler.service import SchedulerService
 from naq.schedules.declared import Change, ChangeKind, Definition, define
 from naq.schedules.forms.specification import Form, parse_job
 from naq.schedules.service import ScheduleService
-from naq.services.scheduler import SchedulerService
 from naq.services.worker import WorkerService
 from naq.store.codec import function_name
 from naq.store.keys import check_schedule_id

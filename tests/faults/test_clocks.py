@@ -12,7 +12,7 @@ import pytest
 
 from naq.clock import SystemClock
 from naq.lifecycle import ServiceManager
-from naq.services.scheduler import SchedulerService
+from naq.scheduler.service import SchedulerService
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.event_stream import EventService

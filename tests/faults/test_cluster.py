@@ -12,8 +12,8 @@ import pytest
 
 from naq.jobs.job import Job
 from naq.lifecycle import ServiceManager
+from naq.scheduler.service import SchedulerService
 from naq.schedules.forms.specification import once
-from naq.services.scheduler import SchedulerService
 from naq.store.nats.event_stream import EventService
 from naq.testing.server import NatsCluster, NatsServer
 from tests.faults.cluster import ClusterFleet, cluster_fleet

@@ -12,8 +12,8 @@ from naq import cli
 from naq.events import EventType
 from naq.jobs.job import Job
 from naq.lifecycle import ServiceManager
+from naq.scheduler.service import SchedulerService
 from naq.schedules.record import Schedule, resumed
-from naq.services.scheduler import SchedulerService
 from tests.faults.report import Reports
 from tests.faults.world import Verdict, recording
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from naq.exceptions import RecordUnreadable
 from naq.jobs.job import Job, QueuedJob
-from naq.lease import Lease
 from naq.lifecycle import ServiceManager
+from naq.scheduler.lease import Lease
 from naq.schedules.service import ScheduleService
 from naq.store.codec import decode
 from naq.store.keys import job_id

@@ -19,7 +19,7 @@ from naq.jobs.history_stream import HistoryService
 from naq.lifecycle import ServiceManager
 from naq.queue.results import ResultService
 from naq.queue.service import JobService
-from naq.services.scheduler import SchedulerService
+from naq.scheduler.service import SchedulerService
 from naq.services.worker import WorkerService
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService

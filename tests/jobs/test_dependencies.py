@@ -15,7 +15,7 @@ from naq.jobs.records import DeadReason, StoredResult
 from naq.lifecycle import ServiceManager
 from naq.queue.dependencies import Verdict, judge
 from naq.queue.service import JobService
-from naq.services.scheduler import SchedulerService
+from naq.scheduler.service import SchedulerService
 from naq.store.codec import encode
 from naq.store.keys import deferred_key
 from naq.store.nats.bucket import KVStoreService

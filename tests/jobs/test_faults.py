@@ -16,7 +16,7 @@ from naq.jobs.job import Job, JobStatus, QueuedJob
 from naq.jobs.records import DeadReason, StoredResult
 from naq.lifecycle import ServiceManager
 from naq.queue.service import JobService
-from naq.services.scheduler import SchedulerService
+from naq.scheduler.service import SchedulerService
 from naq.services.worker import WorkerService
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService

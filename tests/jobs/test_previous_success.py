@@ -16,7 +16,7 @@ from naq.jobs.history import HistoryRecord, RunOutcome
 from naq.jobs.job import Job, JobSpec, QueuedJob
 from naq.jobs.outcome import Returned
 from naq.queue.service import JobService
-from naq.services.scheduler import SchedulerService
+from naq.scheduler.service import SchedulerService
 from naq.testing.scheduler import ManualScheduler
 from tests.jobs import functions
 from tests.jobs.conftest import HANG, StartWorker

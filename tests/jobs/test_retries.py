@@ -14,7 +14,7 @@ from naq.jobs.outcome import Raised, Stopped, raised
 from naq.jobs.records import DeadReason
 from naq.lifecycle import ServiceManager
 from naq.queue.service import JobService
-from naq.services.scheduler import SchedulerService
+from naq.scheduler.service import SchedulerService
 from naq.store.nats.bucket import KVStoreService
 from naq.timing.backoff import Backoff, BackoffKind
 from tests.jobs import functions

@@ -11,8 +11,8 @@ from naq.exceptions import JobCancelled, JobFailed
 from naq.jobs.job import Job, JobStatus
 from naq.lifecycle import ServiceManager
 from naq.queue.service import JobService
+from naq.scheduler.service import SchedulerService
 from naq.services import heartbeat
-from naq.services.scheduler import SchedulerService
 from naq.store.nats.event_stream import EventService
 from tests.jobs import functions
 from tests.jobs.conftest import StartWorker, until

@@ -15,12 +15,12 @@ from naq.jobs.records import StoredResult
 from naq.lifecycle import ServiceManager
 from naq.queue.results import ResultService
 from naq.queue.service import JobService
+from naq.scheduler.service import SchedulerService
 from naq.schedules.record import Schedule
 from naq.schedules.run_end import Superseded, run_ended
 from naq.schedules.stopping import WorkerStopper
 from naq.services import superseded
 from naq.services.held import Held
-from naq.services.scheduler import SchedulerService
 from naq.services.superseded import SupersededRuns
 from naq.services.worker import WorkerService
 from naq.store.codec import decode, encode

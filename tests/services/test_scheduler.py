@@ -13,8 +13,8 @@ from naq.events import Event
 from naq.exceptions import InvalidInput, InvalidJob, InvalidSchedule, ScheduleExists, SchedulerError
 from naq.jobs.job import Job, QueuedJob
 from naq.lifecycle import ServiceManager
+from naq.scheduler.service import SchedulerService
 from naq.schedules.service import ScheduleService
-from naq.services.scheduler import SchedulerService
 from naq.store.codec import decode
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.event_stream import EventService

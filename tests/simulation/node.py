@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from naq.engine.elector import ElectorSettings
-from naq.engine.partition import Partition
 from naq.events import Event
 from naq.exceptions import StoreError
-from naq.lease import MARGIN
+from naq.scheduler.elector import ElectorSettings
+from naq.scheduler.lease import MARGIN
+from naq.scheduler.partition import Partition
 from naq.schedules.repository import Schedules
 from naq.store.port import Check, Write
 from naq.testing.clock import ManualClock

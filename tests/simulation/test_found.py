@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from naq.engine.mirror import Mirror
 from naq.jobs.job import JobSpec
+from naq.scheduler.mirror import Mirror
 from naq.schedules.policy import Policy
 from naq.schedules.record import new_schedule
 from naq.store.codec import encode

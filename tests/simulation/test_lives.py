@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from naq.engine.elector import ElectorSettings
-from naq.engine.partition import Partition
 from naq.jobs.job import JobSpec
+from naq.scheduler.elector import ElectorSettings
+from naq.scheduler.partition import Partition
 from naq.schedules.policy import Coalesce, Policy
 from naq.schedules.record import Schedule, new_schedule
 from naq.store.codec import encode

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from naq.timing.due_queue import DueQueue
+from naq.scheduler.due_queue import DueQueue
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 

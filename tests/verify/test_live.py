@@ -16,9 +16,9 @@ from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import JobSpec, QueuedJob
 from naq.lifecycle import ServiceManager
 from naq.queue.results import ResultService
+from naq.scheduler.service import SchedulerService
 from naq.schedules.record import Schedule
 from naq.services import verifying
-from naq.services.scheduler import SchedulerService
 from naq.services.verifying import VerifyService
 from naq.services.worker import WorkerService
 from naq.store.codec import decode, encode

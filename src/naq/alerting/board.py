@@ -18,7 +18,7 @@ from naq.alerting.alert import Alert, AlertRecord, judge, over
 from naq.alerting.rules import Rule
 from naq.alerting.standing import Standing
 from naq.events import Event
-from naq.timing.due_queue import DueQueue
+from naq.scheduler.due_queue import DueQueue
 
 __all__ = ["Board", "Changes", "Key", "Watched", "WatchedRule"]
 

@@ -26,9 +26,9 @@ from naq.cli.demo_view import View
 from naq.clock import SystemClock
 from naq.lifecycle import ServiceManager
 from naq.queue.service import JobService
+from naq.scheduler.service import SchedulerService
 from naq.schedules.forms.specification import cron, every, once
 from naq.schedules.record import Schedule
-from naq.services.scheduler import SchedulerService
 from naq.services.verifying import VerifyService
 from naq.timing.duration import parse_duration
 

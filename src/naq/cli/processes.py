@@ -10,7 +10,7 @@ from naq.app import Naq
 from naq.cli import render
 from naq.cli.context import FAILED, JsonOption, Options, examples, load_app, options_of, run, start_logging, until_told
 from naq.lifecycle import ServiceManager
-from naq.services.scheduler import SchedulerService
+from naq.scheduler.service import SchedulerService
 from naq.store.embedded.server import EmbeddedServer, describe, stop
 
 __all__ = ["run_both", "scheduler", "server", "worker"]

@@ -18,7 +18,7 @@ from naq.observe.delivery import Delivery
 from naq.observe.proofs import Proofs
 from naq.observe.watcher import Watcher
 from naq.queue.service import JobService
-from naq.services.scheduler import SchedulerService
+from naq.scheduler.service import SchedulerService
 from naq.store.keys import watch_partition
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.event_stream import EventService

@@ -15,11 +15,11 @@ from naq.alerting.alert import AlertRecord
 from naq.alerting.board import Watched
 from naq.alerting.rules import NotRunSince, Rule, RunningLongerThan
 from naq.alerting.standing import Standing
-from naq.engine.mirror import Mirror
 from naq.exceptions import RecordUnreadable
 from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import JobStatus
 from naq.queue.service import JobService
+from naq.scheduler.mirror import Mirror
 from naq.schedules.record import ScheduleStatus
 from naq.store.codec import decode
 from naq.store.keys import schedule_key

@@ -19,16 +19,16 @@ from naq.alerting.board import Board, Changes, Key
 from naq.alerting.rules import NotRunSince
 from naq.alerting.standing import Standing
 from naq.clock import Clock
-from naq.engine.elector import Elector, ElectorSettings
 from naq.engine.tasks import Tasks
 from naq.events import Event, EventType
 from naq.exceptions import NaqError, StoreError
-from naq.lease import Term
 from naq.observe.declarations import Observed
 from naq.observe.memory import Memory, Position
 from naq.observe.proofs import Proofs
 from naq.observe.telling import Telling
-from naq.services.presence import NatsPresence
+from naq.scheduler.elector import Elector, ElectorSettings
+from naq.scheduler.lease import Term
+from naq.scheduler.presence import NatsPresence
 from naq.store.keys import epoch_key, watch_partition
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.event_stream import EventService

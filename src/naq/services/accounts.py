@@ -22,11 +22,11 @@ from naq.parsing import nearest
 from naq.queue.limits import slots_taken
 from naq.queue.service import JobService
 from naq.schedule_accounts import MOST_OPEN, OpenJob, accounts_of_quarantined, accounts_of_schedule
+from naq.scheduler.leader import find_leader
 from naq.schedules.occurrences import Occurrence, occurrences
 from naq.schedules.preview import Upcoming, preview
 from naq.schedules.record import Schedule
 from naq.schedules.service import ScheduleService
-from naq.services.leadership import find_leader
 from naq.store.keys import check_schedule_id, schedule_id_of, schedule_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService

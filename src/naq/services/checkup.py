@@ -14,10 +14,10 @@ from naq.exceptions import NaqError, RecordUnreadable, SchedulerError, StoreErro
 from naq.job_accounts import NOBODY_LEADS, START_SCHEDULER, counted, start_worker
 from naq.lifecycle import ServiceManager
 from naq.queue.service import JobService
+from naq.scheduler.leader import find_leader
 from naq.schedules.planning.soundness import flaw_of
 from naq.schedules.record import Schedule, ScheduleStatus
 from naq.schedules.repository import Schedules, Unreadable
-from naq.services.leadership import find_leader
 from naq.store.keys import Namespace
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService

@@ -25,9 +25,9 @@ from naq.jobs.job import QueuedJob
 from naq.jobs.records import DeadJob
 from naq.lifecycle import BaseService, ServiceManager
 from naq.queue.results import ResultService
+from naq.scheduler.leader import find_leader
 from naq.schedules.planning.soundness import PLANNING_ERRORS, flaw_of, flaw_text
 from naq.schedules.record import Schedule
-from naq.services.leadership import find_leader
 from naq.store.codec import decode
 from naq.store.keys import check_schedule_id, schedule_key
 from naq.store.nats.bucket import KVStoreService

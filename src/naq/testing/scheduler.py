@@ -23,14 +23,14 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from naq.config import Settings
-from naq.engine.elector import ElectorSettings
-from naq.engine.partition import Partition
 from naq.events import Event
 from naq.jobs.functions import Registry
 from naq.jobs.history import HistoryRecord
 from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import Job, QueuedJob
 from naq.parsing import instant_of
+from naq.scheduler.elector import ElectorSettings
+from naq.scheduler.partition import Partition
 from naq.schedules.forms.specification import Form
 from naq.schedules.policy import IfExists
 from naq.schedules.service import ScheduleService

@@ -1,7 +1,7 @@
 """What is decided when a schedule is due: ``plan(schedule, now) -> Plan``. Pure: no clock, no store.
 
 The plan is a value: the advanced record, the fires to enqueue, the nominal times that do not fire with their reason,
-and the jobs to end. `naq.engine.firing` carries it out in one transaction that is conditional on the record's revision,
+and the jobs to end. `naq.scheduler.firing` carries it out in one transaction that is conditional on the record's revision,
 so a plan made from an old record is refused and made again.
 
 A plan goes through these steps (``docs/concepts/policies.md`` tells the rules):

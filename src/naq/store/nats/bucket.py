@@ -24,8 +24,8 @@ from naq.exceptions import (
     StoreUnsuitable,
     TransactionTooLarge,
 )
-from naq.lease import Lease
 from naq.lifecycle import BaseService
+from naq.scheduler.lease import Lease
 from naq.store.codec import decode
 from naq.store.keys import FENCE, Namespace, lease_key
 from naq.store.nats.batches import Batch, Batches, new_batch

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from naq.lease import Lease
-from naq.services.presence import NatsPresence
+from naq.scheduler.lease import Lease
+from naq.scheduler.presence import NatsPresence
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.store.port import Answer

@@ -11,7 +11,7 @@ value, and each has one answer:
 - unknown: the same reading tells whether it was done. It is never guessed;
 - too large, or with a name that makes no key: halved; a single intent that is so is quarantined;
 - forbidden: halved, for it may concern one queue only; a single intent waits for its next try;
-- rejected, or nobody answers: the store takes nothing now, so everything waits (`naq.engine.rest`).
+- rejected, or nobody answers: the store takes nothing now, so everything waits (`naq.scheduler.retries`).
 """
 
 from __future__ import annotations
@@ -26,8 +26,6 @@ from typing import Any
 import msgspec
 
 from naq.clock import Clock
-from naq.engine.mirror import Head, Mirror
-from naq.engine.rest import Rest
 from naq.events import Event, EventType
 from naq.exceptions import (
     InvalidInput,
@@ -40,7 +38,9 @@ from naq.exceptions import (
 )
 from naq.jobs.history import HistoryRecord, HistorySink
 from naq.jobs.job import QueuedJob
-from naq.lease import Term
+from naq.scheduler.lease import Term
+from naq.scheduler.mirror import Head, Mirror
+from naq.scheduler.retries import Rest
 from naq.schedules.planning.plan import Fire, Plan, plan
 from naq.schedules.planning.soundness import PLANNING_ERRORS, flaw_text
 from naq.schedules.record import Schedule, ScheduleStatus

@@ -1,6 +1,6 @@
 """The scheduler service: one candidate for firing all schedules, and the facade of `naq.schedules.service`.
 
-Every instance holds all schedules in memory and stands by; one leads and fires (`naq.engine.partition`). Changes go
+Every instance holds all schedules in memory and stands by; one leads and fires (`naq.scheduler.partition`). Changes go
 straight to the store by compare-and-set, from any instance.
 """
 
@@ -11,14 +11,14 @@ from typing import Any
 
 from naq.clock import Clock
 from naq.config import Settings
-from naq.engine.elector import ElectorSettings
-from naq.engine.partition import Partition
 from naq.jobs.history_stream import HistoryService
-from naq.lease import Lease
 from naq.lifecycle import ServiceManager
+from naq.scheduler.elector import ElectorSettings
+from naq.scheduler.lease import Lease
+from naq.scheduler.partition import Partition
+from naq.scheduler.presence import NatsPresence
 from naq.schedules.record import Schedule, ScheduleStatus
 from naq.schedules.service import ScheduleService
-from naq.services.presence import NatsPresence
 from naq.store.keys import schedule_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService

@@ -13,10 +13,10 @@ from datetime import timedelta
 from typing import cast
 
 from naq.clock import Clock
-from naq.engine.elector import Elector
-from naq.engine.firing import Firing, Intent
-from naq.engine.mirror import Mirror
-from naq.lease import Term
+from naq.scheduler.elector import Elector
+from naq.scheduler.firing import Firing, Intent
+from naq.scheduler.lease import Term
+from naq.scheduler.mirror import Mirror
 from naq.store.keys import LANES
 
 __all__ = ["FireLoop"]

@@ -6,13 +6,13 @@ import logging
 from functools import partial
 
 from naq.clock import Clock
-from naq.engine.elector import Elector, ElectorSettings
-from naq.engine.firing import Firing
-from naq.engine.loop import FireLoop
-from naq.engine.mirror import PATTERNS, Mirror
 from naq.engine.tasks import Tasks
 from naq.exceptions import StoreError
 from naq.jobs.history import HistorySink
+from naq.scheduler.elector import Elector, ElectorSettings
+from naq.scheduler.firing import Firing
+from naq.scheduler.loop import FireLoop
+from naq.scheduler.mirror import PATTERNS, Mirror
 from naq.store.outage import Trouble
 from naq.store.port import EventSink, JobStopper, Presence, Store
 

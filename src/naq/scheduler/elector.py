@@ -1,8 +1,8 @@
-"""The elector: carries out what `naq.lease` decides. One of many instances leads; the others stand by, loaded.
+"""The elector: carries out what `naq.scheduler.lease` decides. One of many instances leads; the others stand by, loaded.
 
 Leadership is a term that is trusted for a while. The elector renews it, steps down when it cannot, notices that a leader
 is gone (NATS says "nobody listens" as soon as its process is), hands over to a higher priority, and resigns when asked,
-so that a deploy costs milliseconds. It can be wrong about who leads without harm: see `naq.lease`.
+so that a deploy costs milliseconds. It can be wrong about who leads without harm: see `naq.scheduler.lease`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from naq.clock import Clock
 from naq.events import Event, EventType
 from naq.exceptions import RecordUnreadable, StoreError
-from naq.lease import Decision, Lease, LeaseSeen, Term, decide
+from naq.scheduler.lease import Decision, Lease, LeaseSeen, Term, decide
 from naq.store.codec import decode, encode
 from naq.store.keys import LANES, epoch_key, lease_key
 from naq.store.outage import Trouble

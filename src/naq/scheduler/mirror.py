@@ -1,6 +1,6 @@
 """The mirror: every schedule and deferred job of a partition in memory, kept up by a watch, and the queue of what is due.
 
-The bytes of a record are kept, not the record: a million schedules fit (`naq.timing.due_queue`), and a record is decoded
+The bytes of a record are kept, not the record: a million schedules fit (`naq.scheduler.due_queue`), and a record is decoded
 when it is due. The mirror is a cache and may be behind. Nothing depends on its being right: a fire planned from an old
 record is refused by the store. It does depend on being *woken*: so besides the watch there is a periodic look at the
 store's last revision, which brings in whatever a silently dead watch missed, and has the watch made anew.
@@ -18,12 +18,12 @@ import msgspec
 from naq.clock import Clock
 from naq.events import Event, EventType
 from naq.exceptions import RecordUnreadable, StoreError
+from naq.scheduler.due_queue import DueQueue
 from naq.schedules.record import ScheduleStatus
 from naq.store.codec import decode
 from naq.store.keys import schedule_key
 from naq.store.outage import Trouble
 from naq.store.port import Entry, EventSink, Store
-from naq.timing.due_queue import DueQueue
 from naq.timing.instants import Instant
 
 __all__ = ["PATTERNS", "Head", "Mirror"]
