@@ -14,11 +14,11 @@ from naq.schedules.planning.plan import Fire, Plan, plan
 from naq.schedules.policy import Coalesce, Overlap, Policy
 from naq.schedules.record import Schedule, cancelled, new_schedule, paused, resumed, updated
 from naq.schedules.run_end import Superseded, run_ended, superseded
-from naq.services.superseded import why_superseded
 from naq.store.codec import encode
 from naq.store.keys import job_id
 from naq.store.port import Entry
 from naq.timing.triggers import Interval
+from naq.worker.superseded import why_superseded
 from tests.timing.strategies import quickly
 
 T = datetime(2026, 11, 24, 11, tzinfo=UTC)

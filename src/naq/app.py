@@ -41,10 +41,10 @@ from naq.scheduler.service import SchedulerService
 from naq.schedules.declared import Change, ChangeKind, Definition, define
 from naq.schedules.forms.specification import Form, parse_job
 from naq.schedules.service import ScheduleService
-from naq.services.worker import WorkerService
 from naq.store.codec import function_name
 from naq.store.keys import check_schedule_id
 from naq.store.nats.event_stream import EventService
+from naq.worker.service import WorkerService
 
 __all__ = ["Declared", "Naq"]
 

@@ -20,10 +20,10 @@ from naq.lifecycle import ServiceManager
 from naq.queue.results import ResultService
 from naq.queue.service import JobService
 from naq.scheduler.service import SchedulerService
-from naq.services.worker import WorkerService
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.event_stream import EventService
+from naq.worker.service import WorkerService
 from tests.jobs import functions
 
 ROOT = Path(__file__).parents[2]

@@ -17,11 +17,11 @@ from naq.jobs.records import DeadReason, StoredResult
 from naq.lifecycle import ServiceManager
 from naq.queue.service import JobService
 from naq.scheduler.service import SchedulerService
-from naq.services.worker import WorkerService
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.event_stream import EventService
 from naq.testing.server import NatsServer
+from naq.worker.service import WorkerService
 from tests.jobs import functions
 from tests.jobs.conftest import FUNCTIONS, StartProcess, StartWorker, WorkerProcess, stream_is_empty, until
 

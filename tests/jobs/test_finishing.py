@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from naq.jobs.job import JobSpec, QueuedJob
-from naq.services.finishing import ENOUGH, Finisher
-from naq.services.held import Held
 from naq.testing.clock import ManualClock, manual_time
+from naq.worker.claimed import Held
+from naq.worker.finish import ENOUGH, Finisher
 
 WRITE = 0.01
 """Seconds that a write takes."""

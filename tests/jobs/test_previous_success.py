@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import pytest
 
 from naq.clock import SystemClock
-from naq.engine.execute import Runner
 from naq.exceptions import JobFailed, StoreUnavailable
 from naq.jobs.context import JobContext
 from naq.jobs.functions import Registry
@@ -18,6 +17,7 @@ from naq.jobs.outcome import Returned
 from naq.queue.service import JobService
 from naq.scheduler.service import SchedulerService
 from naq.testing.scheduler import ManualScheduler
+from naq.worker.execution.run import Runner
 from tests.jobs import functions
 from tests.jobs.conftest import HANG, StartWorker
 

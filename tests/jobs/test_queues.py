@@ -13,11 +13,11 @@ from naq.jobs.records import QueueLimits
 from naq.lifecycle import ServiceManager
 from naq.queue.limits import Rates
 from naq.queue.service import JobService
-from naq.services.buffer import Buffer
-from naq.services.held import Held
-from naq.services.worker import WorkerService
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.event_stream import EventService
+from naq.worker.buffer import Buffer
+from naq.worker.claimed import Held
+from naq.worker.service import WorkerService
 from tests.jobs import functions
 from tests.jobs.conftest import StartWorker, until
 

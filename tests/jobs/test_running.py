@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from naq.engine.execute import Middleware
 from naq.exceptions import InvalidJob, JobFailed, JobTimeout, UnknownFunction
 from naq.jobs.context import JobContext, current_job
 from naq.jobs.functions import Registry
@@ -20,6 +19,7 @@ from naq.jobs.records import DeadReason
 from naq.lifecycle import ServiceManager
 from naq.queue.service import JobService
 from naq.store.nats.bucket import KVStoreService
+from naq.worker.execution.run import Middleware
 from tests.jobs import functions
 from tests.jobs.conftest import StartWorker, stream_is_empty, until
 

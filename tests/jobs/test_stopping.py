@@ -12,8 +12,8 @@ from naq.jobs.job import Job, JobStatus
 from naq.lifecycle import ServiceManager
 from naq.queue.service import JobService
 from naq.scheduler.service import SchedulerService
-from naq.services import heartbeat
 from naq.store.nats.event_stream import EventService
+from naq.worker import heartbeat
 from tests.jobs import functions
 from tests.jobs.conftest import StartWorker, until
 

@@ -19,14 +19,14 @@ from naq.scheduler.service import SchedulerService
 from naq.schedules.record import Schedule
 from naq.schedules.run_end import Superseded, run_ended
 from naq.schedules.stopping import WorkerStopper
-from naq.services import superseded
-from naq.services.held import Held
-from naq.services.superseded import SupersededRuns
-from naq.services.worker import WorkerService
 from naq.store.codec import decode, encode
 from naq.store.keys import schedule_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.port import Entry
+from naq.worker import superseded
+from naq.worker.claimed import Held
+from naq.worker.service import WorkerService
+from naq.worker.superseded import SupersededRuns
 from tests.jobs import functions
 from tests.jobs.conftest import HANG, StartWorker, until
 

@@ -8,7 +8,7 @@ import signal
 import sys
 
 from naq.lifecycle import ServiceManager
-from naq.services.worker import WorkerService
+from naq.worker.service import WorkerService
 
 
 async def main() -> None:

@@ -20,7 +20,6 @@ from naq.scheduler.service import SchedulerService
 from naq.schedules.record import Schedule
 from naq.services import verifying
 from naq.services.verifying import VerifyService
-from naq.services.worker import WorkerService
 from naq.store.codec import decode, encode
 from naq.store.keys import job_id, job_key, schedule_key
 from naq.store.nats.bucket import KVStoreService
@@ -29,6 +28,7 @@ from naq.store.nats.event_stream import EventService
 from naq.store.port import Delete, Put
 from naq.timing.triggers import Cron, Interval
 from naq.verify.verdict import Kind, Verdict
+from naq.worker.service import WorkerService
 from tests.jobs.conftest import FUNCTIONS, until
 
 FIRES = 10

@@ -16,10 +16,10 @@ from typing import Any, Protocol, runtime_checkable
 import msgspec
 
 from naq.alerting.alert import Alert, AlertKind
-from naq.engine.threads import Threads
 from naq.events import Event, EventType
 from naq.exceptions import InvalidInput, SinkError
 from naq.store.codec import plain
+from naq.worker.execution.threads import Threads
 
 __all__ = ["FunctionSink", "LogSink", "Sink", "Told", "as_sink", "as_sinks", "told_form"]
 

@@ -18,12 +18,12 @@ from naq.queue.consumers import ensure_consumer, find_consumer
 from naq.queue.limits import queue_key
 from naq.queue.results import ResultService
 from naq.queue.settle import Settlement, Settling
-from naq.services.rechecking import is_over
 from naq.store.codec import decode, encode
 from naq.store.keys import Namespace, check_queue
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.store.port import Committed, Delete, Entry
+from naq.worker.recheck import is_over
 
 __all__ = ["QueueInfo", "Queues"]
 

@@ -31,12 +31,12 @@ from naq.queue.queues import QueueInfo, Queues
 from naq.queue.results import ResultService
 from naq.queue.settle import Settlement, Settling
 from naq.schedules.forms.specification import parse_job
-from naq.services.rechecking import is_over
 from naq.store.keys import Namespace, check_job_id, check_queue, check_schedule_id, new_id
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.event_stream import EventService
 from naq.timing.duration import parse_duration
+from naq.worker.recheck import is_over
 
 __all__ = ["JobService"]
 

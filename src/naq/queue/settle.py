@@ -2,7 +2,7 @@
 
 First the dead letters and next attempts, then the results, then the ends in the schedules' records, then whoever waited for the
 job; only when all that is durable may the attempt be acknowledged. After a crash in between, the attempt comes again,
-what was written is found (`naq.services.admission`), and the rest is done. Every step can be repeated.
+what was written is found (`naq.worker.admission`), and the rest is done. Every step can be repeated.
 """
 
 from __future__ import annotations

@@ -282,7 +282,7 @@ class Firing:
 
     def _follow_up(self, decided: Plan) -> None:
         """What a committed plan asks for besides writes. What is lost with this process can be spared: the workers see for
-        themselves what the record says of their runs (`naq.services.superseded`)."""
+        themselves what the record says of their runs (`naq.worker.superseded`)."""
         now = self._clock.now()
         schedule_id = decided.schedule.schedule_id
         self._history.record(non_fire.record(schedule_id, now) for non_fire in decided.non_fires)

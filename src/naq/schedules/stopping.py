@@ -37,4 +37,4 @@ class WorkerStopper:
         try:
             await self._control.ask(Question(cancel=job_id, reason=reason), workers=1, until=lambda reply: reply.has)
         except StoreError:
-            return  # the worker sees it in the schedule's record: `naq.services.superseded`
+            return  # the worker sees it in the schedule's record: `naq.worker.superseded`

@@ -17,7 +17,6 @@ from typing import Any
 import msgspec
 
 from naq.clock import Clock
-from naq.engine.execute import returned
 from naq.exceptions import InvalidJob, UnknownFunction
 from naq.jobs.context import JobContext, bind_context
 from naq.jobs.ending import Ending, Facts, decide
@@ -27,11 +26,12 @@ from naq.jobs.outcome import Dropped, Outcome, Stopped, Unrunnable, raised
 from naq.jobs.records import DeadReason
 from naq.schedules.record import Schedule
 from naq.schedules.run_end import run_ended
-from naq.services.superseded import why_superseded
 from naq.store.codec import decode, encode
 from naq.store.keys import deferred_key, job_key, schedule_key
 from naq.store.port import Put
 from naq.testing.store import MemoryStore
+from naq.worker.execution.run import returned
+from naq.worker.superseded import why_superseded
 
 __all__ = ["InlineWorker", "Ran"]
 

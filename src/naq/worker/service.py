@@ -22,8 +22,6 @@ from typing import Any
 
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
-from naq.engine.execute import GRACE, Middleware, Runner
-from naq.engine.memory import resident_bytes
 from naq.engine.tasks import Tasks
 from naq.events import Event, EventType
 from naq.exceptions import StoreError
@@ -37,22 +35,24 @@ from naq.queue.dependencies import Dependencies
 from naq.queue.limits import Rates, Slots
 from naq.queue.results import ResultService
 from naq.queue.settle import Settling
-from naq.services.admission import Admission
-from naq.services.announcing import Announcer
-from naq.services.buffer import Buffer
-from naq.services.finishing import Finisher
-from naq.services.heartbeat import Heartbeat
-from naq.services.held import Held, Stage
-from naq.services.intake import Burial, Intake
-from naq.services.job_flow import JobFlow
-from naq.services.rechecking import Rechecker
-from naq.services.starts import Starts
-from naq.services.superseded import SupersededRuns
-from naq.services.trimming import Trimmer
 from naq.store.keys import Namespace
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.event_stream import EventService
+from naq.worker.admission import Admission
+from naq.worker.buffer import Buffer
+from naq.worker.claimed import Held, Stage
+from naq.worker.execution.memory import resident_bytes
+from naq.worker.execution.run import GRACE, Middleware, Runner
+from naq.worker.finish import Finisher
+from naq.worker.flow import JobFlow
+from naq.worker.heartbeat import Heartbeat
+from naq.worker.intake import Burial, Intake
+from naq.worker.progress import Announcer
+from naq.worker.recheck import Rechecker
+from naq.worker.starts import Starts
+from naq.worker.superseded import SupersededRuns
+from naq.worker.trim import Trimmer
 
 __all__ = ["WorkerService"]
 

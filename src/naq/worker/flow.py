@@ -10,18 +10,18 @@ from datetime import datetime
 from typing import Any
 
 from naq.clock import Clock
-from naq.engine.execute import Attempt, Runner
 from naq.events import Event, EventType
 from naq.exceptions import StoreError
 from naq.jobs.ending import Facts, decide
 from naq.jobs.outcome import Dropped, HandedBack, Outcome
 from naq.queue.limits import Rates, Slots
-from naq.services.admission import Admission, Admit, Decision, Forget, Later, Refuse, needs_thought
-from naq.services.buffer import Buffer
-from naq.services.finishing import Finisher
-from naq.services.held import Held, Stage
-from naq.services.intake import Load
 from naq.store.port import EventSink
+from naq.worker.admission import Admission, Admit, Decision, Forget, Later, Refuse, needs_thought
+from naq.worker.buffer import Buffer
+from naq.worker.claimed import Held, Stage
+from naq.worker.execution.run import Attempt, Runner
+from naq.worker.finish import Finisher
+from naq.worker.intake import Load
 
 __all__ = ["JobFlow"]
 

@@ -18,15 +18,15 @@ from naq.jobs.records import DeadJob, DeadReason, QueueLimits, StoredResult
 from naq.queue.consumers import ensure_consumer
 from naq.queue.limits import queue_key
 from naq.queue.results import ResultService
-from naq.services.held import ACK, Held, encode_acks
-from naq.services.pulling import Pull
-from naq.services.rechecking import Rechecker
 from naq.store.codec import decode, encode
 from naq.store.keys import Namespace, dead_key, parse_job_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService, ConnectionState
 from naq.store.nats.direct_get import entry_value
 from naq.store.nats.protocol import parse_delivery
+from naq.worker.claimed import ACK, Held, encode_acks
+from naq.worker.pulling import Pull
+from naq.worker.recheck import Rechecker
 
 __all__ = ["Burial", "Intake", "Load"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 
-from naq.services.held import Held
+from naq.worker.claimed import Held
 
 __all__ = ["Buffer"]
 

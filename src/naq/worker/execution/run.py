@@ -19,8 +19,6 @@ from typing import Any
 import msgspec
 
 from naq.clock import Clock
-from naq.engine.processes import Child, Processes
-from naq.engine.threads import SyncCall, Threads
 from naq.exceptions import InvalidJob, JobCancelled, JobTimeout, StoreError, UnknownFunction
 from naq.jobs.context import JobContext, bind_context
 from naq.jobs.functions import Registry
@@ -31,6 +29,8 @@ from naq.jobs.records import DeadReason
 from naq.jobs.target import Target
 from naq.store.codec import encode_json
 from naq.store.outage import wait_after
+from naq.worker.execution.processes import Child, Processes
+from naq.worker.execution.threads import SyncCall, Threads
 
 __all__ = ["Attempt", "Middleware", "Runner", "returned"]
 

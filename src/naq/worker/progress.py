@@ -15,9 +15,9 @@ from naq.jobs.context import JobContext
 from naq.jobs.job import JobStatus
 from naq.jobs.records import StoredResult
 from naq.queue.results import ResultService
-from naq.services.held import Held, Stage
 from naq.store.codec import decode, encode
 from naq.store.port import Committed, Put
+from naq.worker.claimed import Held, Stage
 
 __all__ = ["Announcer"]
 

@@ -17,9 +17,9 @@ from naq.clock import Clock
 from naq.exceptions import StoreError
 from naq.jobs.ending import Ending
 from naq.queue.settle import Settlement, Settling
-from naq.services.held import ACK, NAK, Held, Stage, encode_acks
-from naq.services.starts import Starts
 from naq.store.nats.connection import ConnectionService
+from naq.worker.claimed import ACK, NAK, Held, Stage, encode_acks
+from naq.worker.starts import Starts
 
 __all__ = ["Finisher"]
 

@@ -1,4 +1,4 @@
-"""The program of a worker's process child: ``python -m naq.engine.child FD``. It takes orders from a socket.
+"""The program of a worker's process child: ``python -m naq.worker.execution.child FD``. It takes orders from a socket.
 
 The main thread runs the jobs, so that a signal can raise an exception in them; another one reads the socket, and ends
 the process at once when the worker has gone.
@@ -20,7 +20,6 @@ from typing import Any
 
 import msgspec
 
-from naq.engine.child_frames import Answer, Order, Said
 from naq.exceptions import InvalidJob, JobCancelled, JobTimeout
 from naq.jobs.context import JobContext, bind_context
 from naq.jobs.functions import import_function
@@ -28,6 +27,7 @@ from naq.jobs.outcome import raised
 from naq.jobs.records import Progress
 from naq.jobs.target import make_target
 from naq.store.codec import encode_json
+from naq.worker.execution.frames import Answer, Order, Said
 
 __all__ = ["main"]
 

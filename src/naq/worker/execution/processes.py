@@ -20,12 +20,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from naq.engine.child_frames import Answer, Order, Said
-from naq.engine.memory import resident_bytes
 from naq.jobs.context import JobContext
 from naq.jobs.job import QueuedJob
 from naq.jobs.outcome import Raised, Returned, Unrunnable
 from naq.jobs.records import DeadReason
+from naq.worker.execution.frames import Answer, Order, Said
+from naq.worker.execution.memory import resident_bytes
 
 __all__ = ["Child", "Processes"]
 
@@ -228,7 +228,7 @@ async def _spawn() -> Child:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "naq.engine.child",
+                "naq.worker.execution.child",
                 str(theirs.fileno()),
                 pass_fds=(theirs.fileno(),),
                 stdin=asyncio.subprocess.DEVNULL,

@@ -22,9 +22,9 @@ from naq.jobs.history import HistorySink
 from naq.jobs.job import JobStatus, QueuedJob
 from naq.jobs.records import StoredResult
 from naq.queue.results import ResultService
-from naq.services.held import Held
 from naq.store.codec import decode, encode
 from naq.store.port import Committed, Delete, Entry, EventSink, Put, Write
+from naq.worker.claimed import Held
 
 __all__ = ["Starts"]
 

@@ -18,17 +18,17 @@ from collections.abc import Callable, Mapping
 
 from naq.clock import Clock
 from naq.config import Settings
-from naq.engine.memory import resident_bytes
 from naq.events import Event, EventType
 from naq.exceptions import NaqError, StoreError
 from naq.jobs.records import WorkerInfo
-from naq.services.held import PROGRESS, Held, Stage, encode_acks
 from naq.store.codec import encode
 from naq.store.keys import Namespace
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.event_stream import group_of
 from naq.store.nats.outbox import Outbox
+from naq.worker.claimed import PROGRESS, Held, Stage, encode_acks
+from naq.worker.execution.memory import resident_bytes
 
 __all__ = ["Heartbeat", "worker_key"]
 

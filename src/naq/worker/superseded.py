@@ -19,12 +19,12 @@ from naq.jobs.records import StoredResult
 from naq.queue.results import ResultService
 from naq.schedules.record import Schedule
 from naq.schedules.run_end import Superseded, superseded
-from naq.services.held import Held, Stage
-from naq.services.rechecking import is_over
 from naq.store.codec import decode
 from naq.store.keys import schedule_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.port import Entry
+from naq.worker.claimed import Held, Stage
+from naq.worker.recheck import is_over
 
 __all__ = ["SupersededRuns", "why_superseded"]
 

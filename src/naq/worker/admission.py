@@ -1,6 +1,6 @@
 """Whether a job that was handed to this worker is to be run here and now. Asked only of those that need a thought.
 
-Others (`naq.services.rechecking`) have seen to it that it has not ended before. One that came, and was started too often
+Others (`naq.worker.recheck`) have seen to it that it has not ended before. One that came, and was started too often
 without an end, is taken for a killer of workers.
 """
 
@@ -15,13 +15,13 @@ from naq.jobs.outcome import Dropped, Outcome, Raised, Unrunnable
 from naq.jobs.records import DeadJob, DeadReason
 from naq.queue.dependencies import Dependencies, Verdict
 from naq.queue.limits import Slots
-from naq.services.held import Held
-from naq.services.starts import Starts
-from naq.services.superseded import why_superseded
 from naq.store.codec import decode
 from naq.store.keys import dead_key, schedule_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.port import Unknown
+from naq.worker.claimed import Held
+from naq.worker.starts import Starts
+from naq.worker.superseded import why_superseded
 
 __all__ = ["Admission", "Admit", "Forget", "Later", "Refuse", "needs_thought"]
 

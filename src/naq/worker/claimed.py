@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from naq.engine.execute import Attempt
 from naq.jobs.job import QueuedJob
+from naq.worker.execution.run import Attempt
 
 __all__ = ["ACK", "NAK", "PROGRESS", "Held", "Stage", "encode_acks"]
 

@@ -19,10 +19,10 @@ from naq.jobs.control import Control, Question
 from naq.jobs.job import QueuedJob
 from naq.jobs.records import StoredResult
 from naq.queue.results import ResultService
-from naq.services.held import Held, Stage
 from naq.store.codec import decode
 from naq.store.keys import deferred_key, job_key
 from naq.store.nats.bucket import KVStoreService
+from naq.worker.claimed import Held, Stage
 
 __all__ = ["Rechecker", "is_over"]
 
