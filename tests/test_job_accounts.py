@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from naq.job_accounts import Account, Around, account_of_job
 from naq.jobs.job import JobStatus
 from naq.jobs.records import JobInfo, Progress, QueueLimits, WorkerInfo
+from naq.observe.diagnosis.jobs import Account, Around, account_of_job
 
 T = datetime(2030, 1, 1, 12, tzinfo=UTC)
 START = "start a worker: naq worker MODULE:APP --queue mail"

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from naq.job_accounts import Account
 from naq.jobs.history import HistoryRecord, RunOutcome
 from naq.jobs.job import JobSpec, JobStatus
 from naq.jobs.records import JobInfo
-from naq.schedule_accounts import OpenJob, accounts_of_schedule
+from naq.observe.diagnosis.jobs import Account
+from naq.observe.diagnosis.schedules import OpenJob, accounts_of_schedule
 from naq.schedules.occurrences import Occurrence
 from naq.schedules.planning.decision import NonFireReason
 from naq.schedules.policy import Overlap, Policy

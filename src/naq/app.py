@@ -25,7 +25,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
-from naq.alerting.rules import Pattern, Rule
 from naq.client import Client, JobOptions
 from naq.config import Settings, load_settings
 from naq.events import Event, EventType
@@ -33,9 +32,10 @@ from naq.exceptions import InvalidInput, InvalidSchedule
 from naq.jobs.functions import Registry
 from naq.jobs.job import Job
 from naq.lifecycle import ServiceManager
-from naq.observe.declarations import Observed, To
-from naq.observe.observing import Observing
-from naq.observe.sinks import Sink
+from naq.observe.alerts.declarations import Observed, To
+from naq.observe.alerts.observing import Observing
+from naq.observe.alerts.rules import Pattern, Rule
+from naq.observe.alerts.sinks import Sink
 from naq.portal import SyncFace
 from naq.scheduler.service import SchedulerService
 from naq.schedules.declared import Change, ChangeKind, Definition, define

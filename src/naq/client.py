@@ -7,19 +7,19 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
-from naq.alerting.alert import AlertRecord
 from naq.config import Settings
 from naq.jobs.functions import Registry
 from naq.jobs.job import Job
 from naq.lifecycle import ServiceManager
-from naq.observe.memory import stored_alerts
+from naq.observe.alerts.alert import AlertRecord
+from naq.observe.alerts.memory import stored_alerts
+from naq.observe.verify.service import VerifyService
+from naq.observe.verify.verdict import Verdict
 from naq.queue.service import JobService
 from naq.schedules.forms.specification import Form
 from naq.schedules.policy import IfExists
 from naq.schedules.service import ScheduleService
-from naq.services.verifying import VerifyService
 from naq.store.nats.bucket import KVStoreService
-from naq.verify.verdict import Verdict
 
 __all__ = ["Client", "JobOptions"]
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from naq.alerting.alert import Alert, AlertKind, AlertRecord
-from naq.alerting.board import Board, Key, Watched, WatchedRule
-from naq.alerting.rules import FailedTimes, Missed, NotRunSince, Rule, RunningLongerThan
-from naq.alerting.standing import Standing
 from naq.events import Event, EventType
 from naq.exceptions import InvalidInput
+from naq.observe.alerts.alert import Alert, AlertKind, AlertRecord
+from naq.observe.alerts.board import Board, Key, Watched, WatchedRule
+from naq.observe.alerts.rules import FailedTimes, Missed, NotRunSince, Rule, RunningLongerThan
+from naq.observe.alerts.standing import Standing
 from naq.schedules.planning.decision import NonFireReason
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)

@@ -6,8 +6,8 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
-from naq.alerting.alert import Alert, AlertKind, AlertRecord
 from naq.lifecycle import ServiceManager
+from naq.observe.alerts.alert import Alert, AlertKind, AlertRecord
 from naq.store.codec import encode
 from naq.store.keys import alert_key
 from naq.store.nats.bucket import KVStoreService

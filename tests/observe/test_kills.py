@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from naq.alerting.board import Board, WatchedRule
-from naq.alerting.rules import FailedTimes, Missed
 from naq.clock import SystemClock
 from naq.lifecycle import ServiceManager
+from naq.observe.alerts.board import Board, WatchedRule
+from naq.observe.alerts.rules import FailedTimes, Missed
 from naq.schedules.service import ScheduleService
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.event_stream import EventService

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from naq import FailedTimes, Missed, NotRunSince
-from naq.alerting.board import Board, Watched, WatchedRule
 from naq.events import Event, EventType
 from naq.exceptions import StoreUnavailable
-from naq.observe import memory
-from naq.observe.memory import Memory, Position, stored_alerts
+from naq.observe.alerts import memory
+from naq.observe.alerts.board import Board, Watched, WatchedRule
+from naq.observe.alerts.memory import Memory, Position, stored_alerts
 from naq.store.keys import epoch_key
 from naq.store.port import Check, Committed, Put, Store
 from naq.testing.store import MemoryStore

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from naq import Alert, FailedTimes, Job, LogSink, Naq, Webhook, every
-from naq.alerting.alert import AlertKind
 from naq.clock import SystemClock
 from naq.events import Event, EventType
 from naq.exceptions import InvalidInput, SinkError
-from naq.observe import sinks
-from naq.observe.delivery import Delivery
-from naq.observe.sinks import FunctionSink, Told, as_sink
-from naq.observe.webhook import signature
+from naq.observe.alerts import sinks
+from naq.observe.alerts.alert import AlertKind
+from naq.observe.alerts.delivery import Delivery
+from naq.observe.alerts.sinks import FunctionSink, Told, as_sink
+from naq.observe.alerts.webhook import signature
 from naq.timing.backoff import Backoff
 from tests.observe import functions
 from tests.observe.conftest import HANG, Hook, Run

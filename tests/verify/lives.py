@@ -21,17 +21,17 @@ from naq.events import Event, EventType
 from naq.exceptions import InvalidInput, ScheduleExists
 from naq.jobs.history import HistoryRecord
 from naq.jobs.job import Job, QueuedJob
+from naq.observe.verify.case import Case, Question
+from naq.observe.verify.definition import Definition, definitions
+from naq.observe.verify.evidence import Evidence, Gathered
+from naq.observe.verify.judging import judge
+from naq.observe.verify.verdict import Judged, Kind
 from naq.schedules.counters import ERA_ENDED, Counters
 from naq.schedules.forms.specification import parse_schedule
 from naq.schedules.record import Schedule
 from naq.store.codec import decode
 from naq.store.keys import job_id, job_key, schedule_key
 from naq.testing.scheduler import ManualScheduler
-from naq.verify.case import Case, Question
-from naq.verify.definition import Definition, definitions
-from naq.verify.evidence import Evidence, Gathered
-from naq.verify.judging import judge
-from naq.verify.verdict import Judged, Kind
 
 __all__ = ["PLAIN", "Life", "live", "wrongs"]
 

@@ -13,6 +13,13 @@ import pytest
 from naq.events import Event, EventType
 from naq.jobs.history import HistoryRecord, RunOutcome
 from naq.jobs.job import JobSpec, QueuedJob
+from naq.observe.verify import judging
+from naq.observe.verify.case import Case, Question
+from naq.observe.verify.enqueues import outruns
+from naq.observe.verify.evidence import Gathered, NonFires
+from naq.observe.verify.judging import judge
+from naq.observe.verify.reasons import explained
+from naq.observe.verify.verdict import Figures, Judged, Kind, Tally
 from naq.schedules.counters import ERA_ENDED, Counters, EraEnded
 from naq.schedules.policy import Policy
 from naq.schedules.record import Schedule, cancelled, new_schedule, paused
@@ -20,13 +27,6 @@ from naq.store.codec import plain
 from naq.store.keys import job_id, job_key
 from naq.timing.exclusions import ExcludedTime
 from naq.timing.triggers import AnyOf, FixedDelay, Interval, Once
-from naq.verify import judging
-from naq.verify.case import Case, Question
-from naq.verify.enqueues import outruns
-from naq.verify.evidence import Gathered, NonFires
-from naq.verify.judging import judge
-from naq.verify.reasons import explained
-from naq.verify.verdict import Figures, Judged, Kind, Tally
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 SPEC = JobSpec(func="reports:send")

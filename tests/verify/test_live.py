@@ -15,11 +15,12 @@ from naq.jobs.functions import Registry
 from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import JobSpec, QueuedJob
 from naq.lifecycle import ServiceManager
+from naq.observe.verify import service as verifying
+from naq.observe.verify.service import VerifyService
+from naq.observe.verify.verdict import Kind, Verdict
 from naq.queue.results import ResultService
 from naq.scheduler.service import SchedulerService
 from naq.schedules.record import Schedule
-from naq.services import verifying
-from naq.services.verifying import VerifyService
 from naq.store.codec import decode, encode
 from naq.store.keys import job_id, job_key, schedule_key
 from naq.store.nats.bucket import KVStoreService
@@ -27,7 +28,6 @@ from naq.store.nats.connection import ConnectionService
 from naq.store.nats.event_stream import EventService
 from naq.store.port import Delete, Put
 from naq.timing.triggers import Cron, Interval
-from naq.verify.verdict import Kind, Verdict
 from naq.worker.service import WorkerService
 from tests.jobs.conftest import FUNCTIONS, until
 

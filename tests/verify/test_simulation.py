@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 
 from naq.jobs.job import QueuedJob
+from naq.observe.verify.case import Case, Question
+from naq.observe.verify.evidence import Gathered
+from naq.observe.verify.judging import judge
+from naq.observe.verify.verdict import Kind
 from naq.schedules.record import Schedule
 from naq.store.codec import decode
-from naq.verify.case import Case, Question
-from naq.verify.evidence import Gathered
-from naq.verify.judging import judge
-from naq.verify.verdict import Kind
 from tests.simulation.history import draw
 from tests.simulation.world import START, World, live
 

@@ -25,11 +25,11 @@ from naq.cli.demo_check import Watch, problems
 from naq.cli.demo_view import View
 from naq.clock import SystemClock
 from naq.lifecycle import ServiceManager
+from naq.observe.verify.service import VerifyService
 from naq.queue.service import JobService
 from naq.scheduler.service import SchedulerService
 from naq.schedules.forms.specification import cron, every, once
 from naq.schedules.record import Schedule
-from naq.services.verifying import VerifyService
 from naq.timing.duration import parse_duration
 
 __all__ = ["Demo", "demo"]

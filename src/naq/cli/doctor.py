@@ -15,8 +15,8 @@ from naq.cli.context import FAILED, JsonOption, Options, options_of, run, servic
 from naq.clock import SystemClock
 from naq.events import Event
 from naq.lifecycle import ServiceManager
+from naq.observe.doctor import Finding, Level, check_up
 from naq.scheduler.leader import find_leader
-from naq.services.checkup import Finding, Level, check_up
 from naq.store.codec import plain
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.event_stream import EventService

@@ -1,1 +1,1 @@
-"""Listeners to events, on top of the services: the watcher of an application's alerts, and the sinks that are told."""
+"""Listeners to what happens: alerts, the verifier, the diagnosis of a schedule or job, and the doctor."""

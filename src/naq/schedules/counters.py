@@ -1,7 +1,7 @@
 """Where a schedule's counters stood when a person changed it. Pure.
 
 `naq.schedules.record` counts fires, misses and skips over a schedule's whole life. With where they stood at the last change, they
-say how many nominal times of the present definition were decided, whatever became of the traces: `naq.verify` goes by that.
+say how many nominal times of the present definition were decided, whatever became of the traces: `naq.observe.verify` goes by that.
 """
 
 from __future__ import annotations

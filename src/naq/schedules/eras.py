@@ -1,7 +1,7 @@
 """Eras: what a schedule should have fired, read from its records. Pure.
 
 A schedule's life is cut into *eras*, each with one definition and one status. An era's targets are the nominal times
-that follow from its definition, whoever led and whatever broke. `naq.verify` holds them against what was stored.
+that follow from its definition, whoever led and whatever broke. `naq.observe.verify` holds them against what was stored.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from naq.verify.evidence import NonFires
+from naq.observe.verify.evidence import NonFires
 
 __all__ = ["explained"]
 

@@ -22,9 +22,9 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from naq.alerting.standing import Failure, Standing, shortened, standing_of
 from naq.events import Event, EventType
 from naq.exceptions import InvalidInput
+from naq.observe.alerts.standing import Failure, Standing, shortened, standing_of
 from naq.schedules.planning.decision import NonFireReason
 from naq.store.codec import function_name
 from naq.timing.duration import duration_text, parse_duration

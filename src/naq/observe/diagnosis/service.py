@@ -1,6 +1,6 @@
 """Did it run, when will it, and if not, why not: everything that is known of a schedule or a job, put together.
 
-The sentences are made in `naq.job_accounts` and `naq.schedule_accounts`; this asks the store for what they go by.
+The sentences are made in `naq.observe.diagnosis.jobs` and `naq.observe.diagnosis.schedules`; this asks the store for what they go by.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Any
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.exceptions import RecordUnreadable
-from naq.job_accounts import Account, Around, account_of_job
 from naq.jobs.history import HistoryRecord
 from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import JobStatus
 from naq.jobs.records import JobInfo, WorkerInfo
 from naq.lifecycle import BaseService, ServiceManager
+from naq.observe.diagnosis.jobs import Account, Around, account_of_job
+from naq.observe.diagnosis.schedules import MOST_OPEN, OpenJob, accounts_of_quarantined, accounts_of_schedule
 from naq.parsing import nearest
 from naq.queue.limits import slots_taken
 from naq.queue.service import JobService
-from naq.schedule_accounts import MOST_OPEN, OpenJob, accounts_of_quarantined, accounts_of_schedule
 from naq.scheduler.leader import find_leader
 from naq.schedules.occurrences import Occurrence, occurrences
 from naq.schedules.preview import Upcoming, preview

@@ -11,13 +11,13 @@ from datetime import datetime
 
 import msgspec
 
-from naq.alerting.alert import AlertRecord
-from naq.alerting.board import Watched
-from naq.alerting.rules import NotRunSince, Rule, RunningLongerThan
-from naq.alerting.standing import Standing
 from naq.exceptions import RecordUnreadable
 from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import JobStatus
+from naq.observe.alerts.alert import AlertRecord
+from naq.observe.alerts.board import Watched
+from naq.observe.alerts.rules import NotRunSince, Rule, RunningLongerThan
+from naq.observe.alerts.standing import Standing
 from naq.queue.service import JobService
 from naq.scheduler.mirror import Mirror
 from naq.schedules.record import ScheduleStatus

@@ -1,4 +1,4 @@
-"""The verifier: reads what is left of a live system's fires, and has `naq.verify.judging` say what became of each.
+"""The verifier: reads what is left of a live system's fires, and has `naq.observe.verify.judging` say what became of each.
 
 The schedules are read and judged in batches, so many nominal times in each; for every batch all that may hold a trace is gone
 over once. So the memory that it takes is bounded, however many schedules there are: their ids, a batch, and what there is
@@ -24,6 +24,12 @@ from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import QueuedJob
 from naq.jobs.records import DeadJob
 from naq.lifecycle import BaseService, ServiceManager
+from naq.observe.verify.case import Case, Question
+from naq.observe.verify.enqueues import outruns
+from naq.observe.verify.evidence import Gathered
+from naq.observe.verify.judging import expected, judge, quarantined
+from naq.observe.verify.verdict import Judged, Tally, Verdict
+from naq.observe.verify.window import read_since
 from naq.queue.results import ResultService
 from naq.scheduler.leader import find_leader
 from naq.schedules.planning.soundness import PLANNING_ERRORS, flaw_of, flaw_text
@@ -34,12 +40,6 @@ from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.event_stream import EventService
 from naq.timing.duration import parse_duration
-from naq.verify.case import Case, Question
-from naq.verify.enqueues import outruns
-from naq.verify.evidence import Gathered
-from naq.verify.judging import expected, judge, quarantined
-from naq.verify.verdict import Judged, Tally, Verdict
-from naq.verify.window import read_since
 
 __all__ = ["VerifyService"]
 

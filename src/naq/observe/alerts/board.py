@@ -14,10 +14,10 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from naq.alerting.alert import Alert, AlertRecord, judge, over
-from naq.alerting.rules import Rule
-from naq.alerting.standing import Standing
 from naq.events import Event
+from naq.observe.alerts.alert import Alert, AlertRecord, judge, over
+from naq.observe.alerts.rules import Rule
+from naq.observe.alerts.standing import Standing
 from naq.scheduler.due_queue import DueQueue
 
 __all__ = ["Board", "Changes", "Key", "Watched", "WatchedRule"]

@@ -16,7 +16,7 @@ from datetime import timedelta
 
 from naq.clock import Clock
 from naq.exceptions import SinkError
-from naq.observe.sinks import Sink, Told
+from naq.observe.alerts.sinks import Sink, Told
 from naq.timing.backoff import Backoff
 
 __all__ = ["Delivery"]

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from naq.alerting.rules import Rule
-from naq.alerting.standing import Standing
+from naq.observe.alerts.rules import Rule
+from naq.observe.alerts.standing import Standing
 
 __all__ = ["Alert", "AlertKind", "AlertRecord", "judge", "over"]
 

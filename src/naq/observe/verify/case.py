@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from naq.observe.verify.evidence import Evidence
 from naq.schedules.record import Schedule
-from naq.verify.evidence import Evidence
 
 __all__ = ["Case", "Question"]
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from naq.job_accounts import NOBODY_LEADS, PATIENCE, START_SCHEDULER, Account, counted, failure, span
 from naq.jobs.history import HistoryRecord, RunOutcome
 from naq.jobs.job import JobStatus
 from naq.jobs.records import JobInfo
+from naq.observe.diagnosis.jobs import NOBODY_LEADS, PATIENCE, START_SCHEDULER, Account, counted, failure, span
 from naq.schedules.occurrences import Occurrence
 from naq.schedules.planning.decision import NonFireReason
 from naq.schedules.record import Schedule, ScheduleStatus

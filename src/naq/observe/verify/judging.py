@@ -13,15 +13,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from naq.observe.verify import remedies
+from naq.observe.verify.case import Case, Question
+from naq.observe.verify.definition import Definition, definitions
+from naq.observe.verify.enqueues import duplicates, unexplained
+from naq.observe.verify.evidence import Evidence
+from naq.observe.verify.reasons import explained
+from naq.observe.verify.verdict import Figures, Judged, Kind, Matter, Shortened, instant_shown
 from naq.schedules.nominal import TICK
 from naq.schedules.record import Schedule, ScheduleStatus
-from naq.verify import remedies
-from naq.verify.case import Case, Question
-from naq.verify.definition import Definition, definitions
-from naq.verify.enqueues import duplicates, unexplained
-from naq.verify.evidence import Evidence
-from naq.verify.reasons import explained
-from naq.verify.verdict import Figures, Judged, Kind, Matter, Shortened, instant_shown
 
 __all__ = ["MOST_JUDGED", "expected", "judge", "quarantined"]
 

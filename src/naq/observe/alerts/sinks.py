@@ -1,6 +1,6 @@
 """Sinks: where alerts and events are told. A user's function, a log; a webhook has a room of its own.
 
-A sink raises `SinkError` when it did not take what it was told; `naq.observe.delivery` tries again, each sink in a queue
+A sink raises `SinkError` when it did not take what it was told; `naq.observe.alerts.delivery` tries again, each sink in a queue
 of its own.
 """
 
@@ -15,9 +15,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
-from naq.alerting.alert import Alert, AlertKind
 from naq.events import Event, EventType
 from naq.exceptions import InvalidInput, SinkError
+from naq.observe.alerts.alert import Alert, AlertKind
 from naq.store.codec import plain
 from naq.worker.execution.threads import Threads
 

@@ -11,8 +11,8 @@ from typing import Any
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.exceptions import NaqError, RecordUnreadable, SchedulerError, StoreError
-from naq.job_accounts import NOBODY_LEADS, START_SCHEDULER, counted, start_worker
 from naq.lifecycle import ServiceManager
+from naq.observe.diagnosis.jobs import NOBODY_LEADS, START_SCHEDULER, counted, start_worker
 from naq.queue.service import JobService
 from naq.scheduler.leader import find_leader
 from naq.schedules.planning.soundness import flaw_of

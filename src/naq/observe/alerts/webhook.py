@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from naq.alerting.alert import Alert
 from naq.clock import Clock, SystemClock
 from naq.exceptions import InvalidInput, Problem, SinkError
-from naq.observe.sinks import Told, told_form
+from naq.observe.alerts.alert import Alert
+from naq.observe.alerts.sinks import Told, told_form
 from naq.timing.duration import parse_duration
 
 if TYPE_CHECKING:

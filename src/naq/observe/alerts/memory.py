@@ -12,10 +12,10 @@ from datetime import datetime
 
 import msgspec
 
-from naq.alerting.alert import AlertRecord
-from naq.alerting.board import Board, Changes, Key, WatchedRule
-from naq.alerting.standing import Standing
 from naq.exceptions import RecordUnreadable, StoreUnavailable
+from naq.observe.alerts.alert import AlertRecord
+from naq.observe.alerts.board import Board, Changes, Key, WatchedRule
+from naq.observe.alerts.standing import Standing
 from naq.store.codec import decode, encode
 from naq.store.keys import ALERTS, alert_key, key_part, watch_key
 from naq.store.port import Check, Committed, Delete, Put, Store, Write

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from naq.alerting.board import WatchedRule
-from naq.alerting.rules import Pattern, Rule
 from naq.events import Event, EventType
 from naq.exceptions import InvalidInput
-from naq.observe.sinks import Sink, as_sink, as_sinks
+from naq.observe.alerts.board import WatchedRule
+from naq.observe.alerts.rules import Pattern, Rule
+from naq.observe.alerts.sinks import Sink, as_sink, as_sinks
 from naq.store.keys import check_schedule_id
 from naq.timing.duration import parse_duration
 

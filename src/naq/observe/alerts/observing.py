@@ -13,10 +13,10 @@ from naq.clock import Clock, SystemClock
 from naq.events import Event
 from naq.jobs.history_stream import HistoryService
 from naq.lifecycle import ServiceManager
-from naq.observe.declarations import Observed
-from naq.observe.delivery import Delivery
-from naq.observe.proofs import Proofs
-from naq.observe.watcher import Watcher
+from naq.observe.alerts.confirm import Proofs
+from naq.observe.alerts.declarations import Observed
+from naq.observe.alerts.delivery import Delivery
+from naq.observe.alerts.watcher import Watcher
 from naq.queue.service import JobService
 from naq.scheduler.service import SchedulerService
 from naq.store.keys import watch_partition

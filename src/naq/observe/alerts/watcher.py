@@ -2,7 +2,7 @@
 
 Each process that runs the application's scheduler has one; they elect who watches with a lease of their own, for whoever
 leads the schedules may be the process of another application, which knows nothing of these alerts. What the watcher
-knows is in the store, written in transactions that only the one who holds the lease can commit (`naq.observe.memory`).
+knows is in the store, written in transactions that only the one who holds the lease can commit (`naq.observe.alerts.memory`).
 So a successor goes on where the last one was: no alert is lost and none fires twice. An alert is told *after* it is
 stored, and stays marked as untold until its sinks have taken it: a sink may hear it twice, and hears it at least once.
 """
@@ -14,18 +14,18 @@ import contextlib
 import logging
 from collections.abc import Sequence
 
-from naq.alerting.alert import Alert, AlertKind
-from naq.alerting.board import Board, Changes, Key
-from naq.alerting.rules import NotRunSince
-from naq.alerting.standing import Standing
 from naq.clock import Clock
 from naq.engine.tasks import Tasks
 from naq.events import Event, EventType
 from naq.exceptions import NaqError, StoreError
-from naq.observe.declarations import Observed
-from naq.observe.memory import Memory, Position
-from naq.observe.proofs import Proofs
-from naq.observe.telling import Telling
+from naq.observe.alerts.alert import Alert, AlertKind
+from naq.observe.alerts.board import Board, Changes, Key
+from naq.observe.alerts.confirm import Proofs
+from naq.observe.alerts.declarations import Observed
+from naq.observe.alerts.memory import Memory, Position
+from naq.observe.alerts.notify import Telling
+from naq.observe.alerts.rules import NotRunSince
+from naq.observe.alerts.standing import Standing
 from naq.scheduler.elector import Elector, ElectorSettings
 from naq.scheduler.lease import Term
 from naq.scheduler.presence import NatsPresence

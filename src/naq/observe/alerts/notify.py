@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from naq.alerting.alert import Alert, AlertRecord
-from naq.alerting.board import Key
 from naq.clock import Clock
 from naq.events import Event
-from naq.observe.declarations import Observed
-from naq.observe.delivery import Delivery
-from naq.observe.memory import Position
-from naq.observe.sinks import Sink
+from naq.observe.alerts.alert import Alert, AlertRecord
+from naq.observe.alerts.board import Key
+from naq.observe.alerts.declarations import Observed
+from naq.observe.alerts.delivery import Delivery
+from naq.observe.alerts.memory import Position
+from naq.observe.alerts.sinks import Sink
 
 __all__ = ["Telling"]
 

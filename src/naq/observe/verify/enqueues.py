@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from datetime import datetime
 
+from naq.observe.verify import remedies
+from naq.observe.verify.case import Case
+from naq.observe.verify.definition import Definition
+from naq.observe.verify.verdict import Kind, Matter, instant_shown
 from naq.schedules.record import Schedule, ScheduleStatus
-from naq.verify import remedies
-from naq.verify.case import Case
-from naq.verify.definition import Definition
-from naq.verify.verdict import Kind, Matter, instant_shown
 
 __all__ = ["duplicates", "outruns", "unexplained"]
 

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from naq.observe.verify.evidence import Change
 from naq.schedules.counters import Counters
 from naq.schedules.eras import is_predictable
 from naq.schedules.nominal import TICK, Nominals, next_nominal
 from naq.schedules.record import Schedule, ScheduleStatus
 from naq.timing.triggers import MOST_WALKED, AnyOf, Once
-from naq.verify.evidence import Change
 
 __all__ = ["Definition", "definitions"]
 
