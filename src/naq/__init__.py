@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from naq.app import Naq
+from naq.app.application import Naq
 from naq.exceptions import NaqError, Retry
 from naq.jobs.job import Job, JobStatus
 from naq.observe.alerts.alert import Alert

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 
-from naq.app import Naq
+from naq.app.application import Naq
 from naq.cli import demo_jobs
 from naq.cli.context import FAILED, run, until_told
 from naq.cli.demo_check import Watch, problems

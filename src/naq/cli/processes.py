@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from naq.app import Naq
+from naq.app.application import Naq
 from naq.cli import render
 from naq.cli.context import FAILED, JsonOption, Options, examples, load_app, options_of, run, start_logging, until_told
 from naq.lifecycle import ServiceManager

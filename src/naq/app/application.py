@@ -25,7 +25,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
-from naq.client import Client, JobOptions
+from naq.app.client import Client, JobOptions
+from naq.app.sync import SyncFace
 from naq.config import Settings, load_settings
 from naq.events import Event, EventType
 from naq.exceptions import InvalidInput, InvalidSchedule
@@ -36,7 +37,6 @@ from naq.observe.alerts.declarations import Observed, To
 from naq.observe.alerts.observing import Observing
 from naq.observe.alerts.rules import Pattern, Rule
 from naq.observe.alerts.sinks import Sink
-from naq.portal import SyncFace
 from naq.scheduler.service import SchedulerService
 from naq.schedules.declared import Change, ChangeKind, Definition, define
 from naq.schedules.forms.specification import Form, parse_job
