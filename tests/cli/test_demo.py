@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from naq.cli.demo_check import Watch, problems
-from naq.cli.demo_view import View
+from naq.cli.demo.check import Watch, problems
+from naq.cli.demo.view import View
 from naq.events import Event, EventType
 from naq.jobs.job import Job
 from naq.schedules.forms.specification import parse_job, parse_schedule

@@ -19,10 +19,10 @@ from rich.live import Live
 from rich.markup import escape
 
 from naq.app.application import Naq
-from naq.cli import demo_jobs
 from naq.cli.context import FAILED, run, until_told
-from naq.cli.demo_check import Watch, problems
-from naq.cli.demo_view import View
+from naq.cli.demo import jobs as demo_jobs
+from naq.cli.demo.check import Watch, problems
+from naq.cli.demo.view import View
 from naq.clock import SystemClock
 from naq.lifecycle import ServiceManager
 from naq.observe.verify.service import VerifyService

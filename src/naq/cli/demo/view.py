@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from naq.cli import render
-from naq.cli.demo_check import Watch, lateness
+from naq.cli.demo.check import Watch, lateness
 from naq.schedules.record import Schedule, ScheduleStatus
 from naq.timing.duration import duration_text
 
