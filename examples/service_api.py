@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from naq.services.base import ServiceManager
-
 from naq.job import Job
+from naq.services.base import ServiceManager
 from naq.services.scheduler import SchedulerService
 
 

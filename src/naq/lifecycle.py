@@ -13,18 +13,25 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar
 
+from naq.clock import Clock
 from naq.config import Settings, load_settings
 from naq.exceptions import ServiceError
 
-__all__ = ["BaseService", "ServiceError", "ServiceManager"]
+__all__ = ["BaseService", "ServiceError", "ServiceManager", "Tasks"]
 
 S = TypeVar("S", bound="BaseService")
+
+RESTART_AFTER = 1.0
+"""Seconds before a task that failed is started again."""
+
+log = logging.getLogger("naq.tasks")
 
 
 class BaseService(ABC):
@@ -195,3 +202,31 @@ def _without_none(hint: Any) -> Any:
     """``X`` for ``X | None``: an optional service is injected all the same."""
     parts = [part for part in typing.get_args(hint) if part is not type(None)]
     return parts[0] if len(parts) == 1 and type(None) in typing.get_args(hint) else hint
+
+
+class Tasks:
+    """Long-running tasks of one owner. A task that fails is logged with its traceback and started again."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run ``work()`` until `stop`; it is called anew after a failure or an end."""
+        self._tasks.append(asyncio.create_task(self._keep_up(name, work), name=name))
+
+    async def stop(self) -> None:
+        """Cancel all and wait until they are through; the last started first. Idempotent."""
+        while self._tasks:
+            task = self._tasks.pop()
+            while not task.done():
+                task.cancel()
+                await asyncio.wait((task,), timeout=1.0)
+
+    async def _keep_up(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            try:
+                await work()
+            except Exception:
+                log.exception("%s failed; it is started again in %s s", name, RESTART_AFTER)
+            await self._clock.sleep(RESTART_AFTER)

@@ -22,7 +22,7 @@ from naq.store.codec import encode
 from naq.store.keys import job_id, schedule_key
 from naq.store.nats.bucket import KVStoreService
 from tests.cli.conftest import Command, Outcome, Start
-from tests.jobs.conftest import until
+from tests.worker.conftest import until
 
 YESTERDAY = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
 Do = Callable[[Callable[[ServiceManager], Awaitable[Any]]], Any]

@@ -18,7 +18,7 @@ from tests.faults.cluster import ClusterFleet, cluster_fleet
 from tests.faults.fleet import now, revive
 from tests.faults.report import Reports
 from tests.faults.test_workers import Mark, marks
-from tests.jobs.conftest import stream_is_empty, until
+from tests.worker.conftest import stream_is_empty, until
 
 ACK_WAIT = 3.0
 WORKERS = ("w1", "w2", "w3")

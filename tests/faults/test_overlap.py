@@ -24,7 +24,7 @@ from naq.schedules.policy import Overlap
 from naq.schedules.run_end import Superseded
 from tests.faults.fleet import Fleet, fleet, now
 from tests.faults.test_workers import Mark, marks
-from tests.jobs.conftest import until
+from tests.worker.conftest import until
 
 TIMES = 12
 """Nominal times of each schedule, a second apart."""

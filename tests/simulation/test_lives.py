@@ -44,7 +44,7 @@ class House:
         return task.result()
 
     async def scheduler(self, name: str) -> tuple[Partition, MemoryClient]:
-        client = self.store.client(name)
+        client = MemoryClient(self.store, name)
         settings = ElectorSettings(name, 1, check_interval=1.0, heartbeat_interval=1.0, ttl=5.0)
         presence = MemoryPresence(self.board, client)
         partition = Partition(client, presence, self.clock, Silence(), settings, batch=100, resync_interval=10.0)

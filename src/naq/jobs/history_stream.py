@@ -18,11 +18,10 @@ from naq.jobs.history import HistoryRecord, RunOutcome
 from naq.lifecycle import BaseService, ServiceManager
 from naq.store.codec import decode, encode
 from naq.store.keys import Namespace, check_schedule_id
-from naq.store.nats.connection import ConnectionService
+from naq.store.nats.connection import ConnectionService, StreamService
 from naq.store.nats.direct_get import DirectReader
 from naq.store.nats.outbox import DUPLICATE_WINDOW, Outbox
 from naq.store.nats.protocol import Message
-from naq.store.nats.streams import StreamService
 from naq.store.port import Entry
 
 __all__ = ["HistoryService"]

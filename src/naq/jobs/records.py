@@ -13,6 +13,7 @@ from naq.jobs.job import JobResult, JobStatus, QueuedJob
 from naq.timing.instants import Instant
 
 __all__ = [
+    "PRESENCE_TTL",
     "DeadJob",
     "DeadReason",
     "JobInfo",
@@ -23,9 +24,13 @@ __all__ = [
     "WorkerInfo",
     "dead_info",
     "entry_info",
+    "is_over",
     "plain_form",
     "result_info",
 ]
+
+PRESENCE_TTL = 30
+"""Seconds for which a worker's record, and a slot that it holds, stay without a new heartbeat."""
 
 
 class DeadReason(StrEnum):
@@ -251,3 +256,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     return value
+
+
+def is_over(queued: QueuedJob, result: StoredResult | None) -> bool:
+    """Whether this attempt ended, as its result says. A result of an earlier job with the same id does not count."""
+    return (
+        result is not None
+        and result.status.ended
+        and result.attempt >= queued.attempt
+        and (result.enqueued_at is None or result.enqueued_at >= queued.enqueued_at)
+    )

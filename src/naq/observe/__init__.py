@@ -1,1 +1,4 @@
-"""Listeners to what happens: alerts, the verifier, the diagnosis of a schedule or job, and the doctor."""
+"""What reads and judges a running system: alerts, the verifier, the diagnosis of a schedule or job, and the doctor.
+
+Order: `alerts`, `diagnosis`, `verify`, `doctor`.
+"""

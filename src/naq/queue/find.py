@@ -11,13 +11,12 @@ import msgspec
 
 from naq.exceptions import RecordUnreadable
 from naq.jobs.job import JobStatus, QueuedJob
-from naq.jobs.records import DeadJob, JobInfo, StoredResult, dead_info, entry_info, result_info
+from naq.jobs.records import DeadJob, JobInfo, StoredResult, dead_info, entry_info, is_over, result_info
 from naq.queue.enqueue import attempt_patterns
 from naq.queue.results import ResultService
 from naq.store.codec import decode
 from naq.store.nats.bucket import KVStoreService
 from naq.store.port import Entry
-from naq.worker.recheck import is_over
 
 __all__ = ["Finder", "Query"]
 

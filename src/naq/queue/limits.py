@@ -17,11 +17,10 @@ from collections.abc import Collection
 
 from naq.clock import Clock
 from naq.exceptions import RecordUnreadable
-from naq.jobs.records import QueueLimits, WorkerInfo
+from naq.jobs.records import PRESENCE_TTL, QueueLimits, WorkerInfo
 from naq.store.codec import decode
 from naq.store.nats.bucket import KVStoreService
 from naq.store.port import Committed, Delete, Entry, Put
-from naq.worker.heartbeat import PRESENCE_TTL
 
 __all__ = ["Rates", "Slots", "queue_key", "slots_taken"]
 

@@ -13,7 +13,7 @@ from naq.jobs.control import Control, Question
 from naq.jobs.ending import Facts, decide
 from naq.jobs.job import QueuedJob
 from naq.jobs.outcome import Dropped
-from naq.jobs.records import QueueLimits, WorkerInfo
+from naq.jobs.records import QueueLimits, WorkerInfo, is_over
 from naq.queue.consumers import ensure_consumer, find_consumer
 from naq.queue.limits import queue_key
 from naq.queue.results import ResultService
@@ -23,7 +23,6 @@ from naq.store.keys import Namespace, check_queue
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.store.port import Committed, Delete, Entry
-from naq.worker.recheck import is_over
 
 __all__ = ["QueueInfo", "Queues"]
 

@@ -19,7 +19,7 @@ from naq.jobs.ending import Facts, decide
 from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import Job, JobSpec, JobStatus
 from naq.jobs.outcome import Dropped
-from naq.jobs.records import DeadJob, DeadReason, JobInfo, QueueLimits, StoredResult, WorkerInfo
+from naq.jobs.records import DeadJob, DeadReason, JobInfo, QueueLimits, StoredResult, WorkerInfo, is_over
 from naq.jobs.target import pickle_arguments
 from naq.lifecycle import BaseService, ServiceManager
 from naq.parsing import instant_of
@@ -36,7 +36,6 @@ from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.event_stream import EventService
 from naq.timing.duration import parse_duration
-from naq.worker.recheck import is_over
 
 __all__ = ["JobService"]
 

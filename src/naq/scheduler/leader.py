@@ -10,11 +10,20 @@ from datetime import datetime, timedelta
 
 from naq.scheduler.lease import Lease
 from naq.scheduler.presence import NatsPresence
+from naq.store.codec import decode
+from naq.store.keys import lease_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
-from naq.store.port import Answer
+from naq.store.port import Answer, Store
 
-__all__ = ["find_leader"]
+__all__ = ["find_leader", "read_lease"]
+
+
+async def read_lease(store: Store, partition: int | str = 0) -> Lease | None:
+    """The lease of a partition as it is stored; ``None`` when there is none. Raises `RecordUnreadable`."""
+    key = lease_key(partition)
+    entry = await store.get(key)
+    return None if entry is None or entry.value is None else decode(Lease, key, entry.value)
 
 
 async def find_leader(store: KVStoreService, connection: ConnectionService, now: datetime) -> Lease | None:
@@ -22,7 +31,7 @@ async def find_leader(store: KVStoreService, connection: ConnectionService, now:
 
     Raises `RecordUnreadable` for a lease that is rubbish, `StoreError` when the store cannot be asked.
     """
-    lease = await store.read_lease()
+    lease = await read_lease(store)
     if lease is None or not lease.held:
         return None
     answer = await NatsPresence(connection, store.names).ask(lease.term)

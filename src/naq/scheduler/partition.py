@@ -6,9 +6,9 @@ import logging
 from functools import partial
 
 from naq.clock import Clock
-from naq.engine.tasks import Tasks
 from naq.exceptions import StoreError
 from naq.jobs.history import HistorySink
+from naq.lifecycle import Tasks
 from naq.scheduler.elector import Elector, ElectorSettings
 from naq.scheduler.firing import Firing
 from naq.scheduler.loop import FireLoop

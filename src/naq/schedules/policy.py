@@ -1,4 +1,4 @@
-"""The rules around a trigger: windows, limits, catching up, jitter, overlap. Frozen values; `naq.schedules.planning.plan` applies them."""
+"""The rules around a trigger: windows, limits, catch-up, jitter, overlap. Frozen; `naq.schedules.planning` applies them."""
 
 from __future__ import annotations
 

@@ -9,7 +9,8 @@
     any  --delete-->  gone
 
 Every change is a function ``Schedule -> Schedule`` here, or ``None`` where it does not apply; who carries it to the
-store does so by compare-and-set on the record's revision. `naq.schedules.planning.plan` decides what happens when a schedule is due.
+store does so by compare-and-set on the record's revision. `naq.schedules.planning.plan` decides what happens when a
+schedule is due.
 
 ``next_nominal_at`` is the first nominal time that nothing was decided about. It only moves forward, whatever the wall
 clock does, so no nominal time is decided twice. ``next_run_at`` is when the schedule has to be looked at; ``None``
@@ -28,7 +29,6 @@ import msgspec
 from naq.exceptions import InvalidSchedule
 from naq.jobs.job import JobSpec
 from naq.schedules.counters import Counters
-from naq.schedules.forms.facade import to_dict
 from naq.schedules.nominal import TICK, Nominals, next_nominal
 from naq.schedules.policy import Coalesce, IfExists, Overlap, Policy
 from naq.timing.instants import Instant
@@ -53,7 +53,6 @@ __all__ = [
     "resumed",
     "settled",
     "skip_next",
-    "to_dict",
     "unbound",
     "updated",
 ]
@@ -259,7 +258,7 @@ def new_schedule(
 ) -> Schedule:
     """A fresh active schedule that was created ``now``; its first nominal time is later than ``now``.
 
-    A `Once` in the past keeps its instant as the first nominal time: `naq.schedules.planning.plan` judges it by the catch-up window.
+    A `Once` in the past keeps its instant as the first nominal time: the plan judges it by the catch-up window.
     """
     schedule = Schedule(
         schedule_id=schedule_id,
@@ -285,7 +284,7 @@ def resumed(schedule: Schedule, now: datetime, catch_up: bool = False) -> Schedu
     """The schedule active again, its next run computed from ``now``; ``None`` when it is not paused.
 
     What was due while it was paused does not fire, and nominal times that waited for a run's end are skipped; with
-    ``catch_up`` both are left to `naq.schedules.planning.plan`, which goes by the catch-up window. When nothing is left, it is completed.
+    ``catch_up`` both are left to the plan, which goes by the catch-up window. When nothing is left, it is completed.
     """
     if schedule.status is not ScheduleStatus.PAUSED:
         return None

@@ -41,6 +41,7 @@ from naq.store.nats.event_stream import EventService
 from naq.store.port import Entry
 from naq.testing.clock import START, ManualClock, ManualLoop
 from naq.testing.inline import InlineWorker, Ran
+from naq.testing.link import MemoryClient
 from naq.testing.presence import MemoryPresence, Switchboard
 from naq.testing.store import MemoryStore
 from naq.timing.duration import parse_duration
@@ -210,7 +211,7 @@ class ManualScheduler:
 
     def _made_partition(self) -> Partition:
         settings = ElectorSettings(NAME, priority=1, check_interval=NEVER, heartbeat_interval=NEVER, ttl=4 * NEVER)
-        presence = MemoryPresence(Switchboard(), self.store.client(NAME))
+        presence = MemoryPresence(Switchboard(), MemoryClient(self.store, NAME))
         sink = _Recorder(self.events, self.history)
         return Partition(
             self.store,

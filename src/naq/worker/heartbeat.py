@@ -20,7 +20,7 @@ from naq.clock import Clock
 from naq.config import Settings
 from naq.events import Event, EventType
 from naq.exceptions import NaqError, StoreError
-from naq.jobs.records import WorkerInfo
+from naq.jobs.records import PRESENCE_TTL, WorkerInfo
 from naq.store.codec import encode
 from naq.store.keys import Namespace
 from naq.store.nats.bucket import KVStoreService
@@ -34,8 +34,6 @@ __all__ = ["Heartbeat", "worker_key"]
 
 PRESENCE_EVERY = 10.0
 """Seconds between two records of a worker that is alive."""
-PRESENCE_TTL = 30
-"""Seconds after which a worker that says nothing is not listed any more."""
 TICK = 0.5
 BLOCKED_AFTER = 2.0
 """Seconds for which the event loop must answer nothing to count as blocked."""

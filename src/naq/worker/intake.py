@@ -11,10 +11,10 @@ from typing import Any
 
 from naq.clock import Clock
 from naq.config import Settings
-from naq.engine.tasks import Tasks
 from naq.exceptions import RecordUnreadable, StoreError
 from naq.jobs.job import JobStatus, QueuedJob
 from naq.jobs.records import DeadJob, DeadReason, QueueLimits, StoredResult
+from naq.lifecycle import Tasks
 from naq.queue.consumers import ensure_consumer
 from naq.queue.limits import queue_key
 from naq.queue.results import ResultService

@@ -17,14 +17,14 @@ from naq.clock import Clock
 from naq.exceptions import RecordUnreadable, StoreError
 from naq.jobs.control import Control, Question
 from naq.jobs.job import QueuedJob
-from naq.jobs.records import StoredResult
+from naq.jobs.records import StoredResult, is_over
 from naq.queue.results import ResultService
 from naq.store.codec import decode
 from naq.store.keys import deferred_key, job_key
 from naq.store.nats.bucket import KVStoreService
 from naq.worker.claimed import Held, Stage
 
-__all__ = ["Rechecker", "is_over"]
+__all__ = ["Rechecker"]
 
 GROUP = 400
 RETRY_AFTER = 0.3
@@ -33,16 +33,6 @@ ASK_FOR = 5.0
 come again."""
 
 log = logging.getLogger("naq.rechecking")
-
-
-def is_over(queued: QueuedJob, result: StoredResult | None) -> bool:
-    """Whether this attempt ended, as its result says. A result of an earlier job with the same id does not count."""
-    return (
-        result is not None
-        and result.status.ended
-        and result.attempt >= queued.attempt
-        and (result.enqueued_at is None or result.enqueued_at >= queued.enqueued_at)
-    )
 
 
 class Rechecker:

@@ -22,7 +22,6 @@ from typing import Any
 
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
-from naq.engine.tasks import Tasks
 from naq.events import Event, EventType
 from naq.exceptions import StoreError
 from naq.jobs.control import Control, Question, Reply
@@ -30,7 +29,7 @@ from naq.jobs.functions import Registry
 from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import QueuedJob
 from naq.jobs.records import WorkerInfo
-from naq.lifecycle import BaseService, ServiceManager
+from naq.lifecycle import BaseService, ServiceManager, Tasks
 from naq.queue.dependencies import Dependencies
 from naq.queue.limits import Rates, Slots
 from naq.queue.results import ResultService

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from naq.clock import Clock
 from naq.exceptions import RecordUnreadable, StoreError
 from naq.jobs.job import QueuedJob
-from naq.jobs.records import StoredResult
+from naq.jobs.records import StoredResult, is_over
 from naq.queue.results import ResultService
 from naq.schedules.record import Schedule
 from naq.schedules.run_end import Superseded, superseded
@@ -24,7 +24,6 @@ from naq.store.keys import schedule_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.port import Entry
 from naq.worker.claimed import Held, Stage
-from naq.worker.recheck import is_over
 
 __all__ = ["SupersededRuns", "why_superseded"]
 

@@ -1,1 +1,5 @@
-"""alerts."""
+"""alerts.
+
+Order: `standing`, `rules`, `alert`, `board`, `sinks`, `confirm`, `declarations`, `delivery`, `memory`, `webhook`,
+`notify`, `watcher`, `observing`.
+"""

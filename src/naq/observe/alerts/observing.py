@@ -18,6 +18,7 @@ from naq.observe.alerts.declarations import Observed
 from naq.observe.alerts.delivery import Delivery
 from naq.observe.alerts.watcher import Watcher
 from naq.queue.service import JobService
+from naq.scheduler.leader import read_lease
 from naq.scheduler.service import SchedulerService
 from naq.store.keys import watch_partition
 from naq.store.nats.bucket import KVStoreService
@@ -89,7 +90,7 @@ class Observing:
 
     async def _look_for_watcher(self, store: KVStoreService, application: str) -> None:
         """A worker alone does not watch, and who only runs workers would wait for alerts for ever."""
-        lease = await store.read_lease(watch_partition(application))
+        lease = await read_lease(store, watch_partition(application))
         if lease is None or not lease.held:
             log.warning(
                 "nobody watches the alerts of %s yet: a process that runs its scheduler does (naq run MODULE:APP, or "

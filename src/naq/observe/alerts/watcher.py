@@ -15,9 +15,9 @@ import logging
 from collections.abc import Sequence
 
 from naq.clock import Clock
-from naq.engine.tasks import Tasks
 from naq.events import Event, EventType
 from naq.exceptions import NaqError, StoreError
+from naq.lifecycle import Tasks
 from naq.observe.alerts.alert import Alert, AlertKind
 from naq.observe.alerts.board import Board, Changes, Key
 from naq.observe.alerts.confirm import Proofs

@@ -1,6 +1,6 @@
 """Did it run, when will it, and if not, why not: everything that is known of a schedule or a job, put together.
 
-The sentences are made in `naq.observe.diagnosis.jobs` and `naq.observe.diagnosis.schedules`; this asks the store for what they go by.
+The sentences are made in `naq.observe.diagnosis.jobs` and `.schedules`; this module reads what they need from the store.
 """
 
 from __future__ import annotations

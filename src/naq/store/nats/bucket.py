@@ -25,9 +25,7 @@ from naq.exceptions import (
     TransactionTooLarge,
 )
 from naq.lifecycle import BaseService
-from naq.scheduler.lease import Lease
-from naq.store.codec import decode
-from naq.store.keys import FENCE, Namespace, lease_key
+from naq.store.keys import FENCE, Namespace
 from naq.store.nats.batches import Batch, Batches, new_batch
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.direct_get import DirectReader, Stored
@@ -261,12 +259,6 @@ class KVStoreService(BaseService):
             raise TransactionTooLarge(f"a record is larger than {self.names.stream} takes (max_msg_size): {text}")
         remedy = REMEDIES.get(code, "").format(stream=self.names.stream)
         raise StoreRejected(f"the bucket {self.settings.namespace!r} refused to write: {text}{remedy}", code)
-
-    async def read_lease(self, partition: int | str = 0) -> Lease | None:
-        """Who leads a partition, as the store says; ``None`` when there is no lease. Raises `RecordUnreadable`."""
-        key = lease_key(partition)
-        entry = await self.get(key)
-        return None if entry is None or entry.value is None else decode(Lease, key, entry.value)
 
     # --- the usual verbs
 

@@ -12,38 +12,32 @@ import json
 import logging
 import random
 import re
-import ssl
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from math import inf
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import nats.errors
 from nats.aio.client import Server
 
-from naq.config import FIELDS, Settings
+from naq.config import Settings
 from naq.exceptions import (
-    ConfigError,
     EmbeddedServerError,
-    Problem,
-    StoreError,
-    StoreForbidden,
     StoreRejected,
     StoreUnavailable,
     StoreUnsuitable,
-    shown,
 )
 from naq.lifecycle import BaseService
 from naq.store.embedded.server import EmbeddedServer, ServerAddress
-from naq.store.nats.client import RawClient, RawSubscription
+from naq.store.nats.answers import Answers
+from naq.store.nats.authentication import authentication
+from naq.store.nats.client import RawClient
 
-if TYPE_CHECKING:
-    from naq.store.nats.streams import StreamService
+__all__ = ["ConnectionService", "ConnectionState", "StreamService"]
 
-__all__ = ["ConnectionService", "ConnectionState"]
+STREAM_NOT_FOUND = 10059
+STREAM_NAME_IN_USE = 10058
 
 OLDEST_SERVER = (2, 12, 1)
 LONGEST_BACKOFF = 2.0
@@ -80,11 +74,8 @@ class ConnectionService(BaseService):
         self._address: ServerAddress | None = None
         self._streams: StreamService | None = None
         self._listeners: list[Callable[[ConnectionState], None]] = []
-        self._answers: dict[str, _Asked] = {}
+        self._answers = Answers()
         self._forbidden: dict[str, float] = {}
-        self._answer_prefix = ""
-        self._answer_subscription: RawSubscription | None = None
-        self._answer_count = 0
         self._attempts = 0
         self._last_error: Exception | None = None
 
@@ -103,8 +94,6 @@ class ConnectionService(BaseService):
     @property
     def stream_service(self) -> StreamService:
         """The streams over this connection."""
-        from naq.store.nats.streams import StreamService
-
         if self._streams is None:
             self._streams = StreamService(self.settings, self)
         return self._streams
@@ -171,25 +160,15 @@ class ConnectionService(BaseService):
         return headers, data
 
     def expect_answer(self, subjects: Sequence[str] = ()) -> tuple[str, asyncio.Future[tuple[bytes, bytes]]]:
-        """A fresh reply subject and the future of its answer: header block and payload.
-
-        When the connection is lost first, the future gets `StoreUnavailable`; when the server says that the user may not
-        publish to one of ``subjects``, on which the question is sent, `StoreForbidden`. Whoever asked calls `forget_answer`.
-        """
-        self._answer_count += 1
-        token = str(self._answer_count)
-        future: asyncio.Future[tuple[bytes, bytes]] = asyncio.get_running_loop().create_future()
-        self._answers[token] = _Asked(future, subjects)
-        return self._answer_prefix + token, future
+        """A fresh reply subject, and the future of its answer; see `Answers.expect`."""
+        return self._answers.expect(subjects)
 
     def forget_answer(self, reply: str) -> None:
-        """Nobody waits for this answer any more."""
-        asked = self._answers.pop(reply[len(self._answer_prefix) :], None)
-        if asked is not None and not asked.answer.done():
-            asked.answer.cancel()
+        """The answer is no longer waited for."""
+        self._answers.forget(reply)
 
     async def _do_initialize(self) -> None:
-        options = self._authentication()
+        options = authentication(self.settings)
         servers = [url if "://" in url else f"nats://{url}" for url in self.settings.nats_url]
         if self.settings.embedded:
             self._embedded = EmbeddedServer(self.settings.data_dir)
@@ -205,8 +184,7 @@ class ConnectionService(BaseService):
                 f"the NATS server at {self.where} is {version.major}.{version.minor}.{version.patch}, and naq needs "
                 "2.12.1 or newer (atomic batches): upgrade it, or leave out nats_url to use the embedded server"
             )
-        self._answer_prefix = client.new_inbox() + "."
-        self._answer_subscription = await client.subscribe_raw(self._answer_prefix + "*", self._on_answer)
+        await self._answers.listen(client)
 
     async def _connect(self, servers: list[str], options: dict[str, Any]) -> None:
         client = RawClient()
@@ -245,43 +223,10 @@ class ConnectionService(BaseService):
             ):  # a peer that is gone, or does not let go, must not keep the process from ending
                 async with asyncio.timeout(CLOSE_PATIENCE):
                     await client.close()
-        self._lose_answers("the connection is closed")
+        self._answers.lose("the connection is closed")
         embedded, self._embedded = self._embedded, None
         if embedded is not None:
             await embedded.leave()
-
-    def _authentication(self) -> dict[str, Any]:
-        settings = self.settings
-        options: dict[str, Any] = {}
-        for name, file in (("nats_creds", settings.nats_creds), ("nats_nkey", settings.nats_nkey)):
-            if file is not None and not Path(file).is_file():
-                raise ConfigError(
-                    Problem(name, shown(file), "there is no such file", shown(FIELDS[name].metadata["example"]))
-                )
-        if settings.nats_creds is not None:
-            options["user_credentials"] = settings.nats_creds
-        if settings.nats_nkey is not None:
-            options["nkeys_seed"] = settings.nats_nkey
-        if settings.nats_token is not None:
-            options["token"] = settings.nats_token
-        if settings.nats_user is not None:
-            options |= {"user": settings.nats_user, "password": settings.nats_password}
-        if settings.tls_ca or settings.tls_cert:
-            options["tls"] = self._tls()
-        return options
-
-    def _tls(self) -> ssl.SSLContext:
-        settings = self.settings
-        try:
-            context = ssl.create_default_context(cafile=settings.tls_ca)
-            if settings.tls_cert and settings.tls_key:
-                context.load_cert_chain(settings.tls_cert, settings.tls_key)
-        except (OSError, ssl.SSLError) as error:
-            files = [settings.tls_ca, settings.tls_cert, settings.tls_key]
-            raise ConfigError(
-                Problem("tls_ca / tls_cert / tls_key", shown(files), f"cannot be loaded ({error})", "'/etc/naq/ca.pem'")
-            ) from None
-        return context
 
     def _next_server(self, servers: list[Server], info: dict[str, Any]) -> tuple[Server, float]:
         """nats-py asks which server to try next, and after how many seconds: exponential with full jitter."""
@@ -305,15 +250,13 @@ class ConnectionService(BaseService):
         if now - self._forbidden.get(family, -inf) >= SAY_AGAIN_AFTER:
             self._forbidden[family] = now
             log.error("%s", reason)
-        for asked in self._answers.values():
-            if not asked.answer.done() and subject in map(str.lower, asked.subjects):
-                asked.fail(StoreForbidden(reason))
+        self._answers.forbid(subject, reason)
 
     async def _on_lost(self) -> None:
         if self._client is None:
             return
         log.warning("the connection to NATS at %s is lost; it is being restored", self.where)
-        self._lose_answers("the connection broke before the answer came")
+        self._answers.lose("the connection broke before the answer came")
         self._tell(ConnectionState.LOST)
         if self._embedded is not None:
             await self._find_embedded(self._embedded, self._client)
@@ -345,29 +288,80 @@ class ConnectionService(BaseService):
         for listener in tuple(self._listeners):
             listener(state)
 
-    def _on_answer(self, subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
-        asked = self._answers.pop(subject[len(self._answer_prefix) :].decode(), None)
-        if asked is not None and not asked.answer.done():
-            asked.answer.set_result((headers, data))
 
-    def _lose_answers(self, reason: str) -> None:
-        answers, self._answers = self._answers, {}
-        for asked in answers.values():
-            if not asked.answer.done():
-                asked.fail(StoreUnavailable(reason))
+class StreamService(BaseService):
+    """What naq asks JetStream about streams."""
 
+    def __init__(self, config: Mapping[str, Any] | Settings, connection_service: ConnectionService) -> None:
+        super().__init__(config)
+        self.connection = connection_service
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A question that waits for its answer, and the subjects on which it was sent."""
+    async def _do_initialize(self) -> None:
+        await self.connection.initialize()
 
-    answer: asyncio.Future[tuple[bytes, bytes]]
-    subjects: Sequence[str]
+    async def _do_cleanup(self) -> None:
+        """Nothing is held."""
 
-    def fail(self, error: StoreError) -> None:
-        """There will be no answer."""
-        self.answer.set_exception(error)
-        self.answer.exception()  # marked as seen: whoever asked may have gone
+    async def info(self, name: str) -> dict[str, Any] | None:
+        """JetStream's information on a stream (``config``, ``state``, ...); ``None`` when there is no such stream."""
+        try:
+            return await self.connection.api(f"STREAM.INFO.{name}")
+        except StoreRejected as error:
+            if error.code == STREAM_NOT_FOUND:
+                return None
+            raise
+
+    async def ensure(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The stream's information; it is created with ``config`` when it does not exist, and left alone when it does.
+
+        Two processes may do it at the same time.
+        """
+        name = config["name"]
+        found = await self.info(name)
+        if found is not None:
+            return found
+        try:
+            return await self.connection.api(f"STREAM.CREATE.{name}", config)
+        except StoreRejected as error:
+            if error.code != STREAM_NAME_IN_USE:
+                raise
+            return await self.connection.api(f"STREAM.INFO.{name}")
+
+    async def subjects(self, name: str, pattern: str) -> list[str]:
+        """The subjects under a pattern that hold a message, in no order."""
+        found: list[str] = []
+        while True:
+            request = {"subjects_filter": pattern, "offset": len(found)}
+            info = await self.connection.api(f"STREAM.INFO.{name}", request)
+            page = info["state"].get("subjects") or {}
+            found += page
+            if not page or len(found) >= int(info.get("total", 0)):
+                return found
+
+    async def update(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Change a stream's configuration to ``config``, which is whole; its information then."""
+        return await self.connection.api(f"STREAM.UPDATE.{config['name']}", config)
+
+    async def delete(self, name: str) -> bool:
+        """Delete a stream with all it holds; ``False`` when there is no such stream."""
+        try:
+            await self.connection.api(f"STREAM.DELETE.{name}")
+        except StoreRejected as error:
+            if error.code == STREAM_NOT_FOUND:
+                return False
+            raise
+        return True
+
+    async def purge(self, name: str, subject: str | None = None, before_seq: int | None = None) -> int:
+        """Remove messages: those on ``subject`` (may hold wildcards), those with a sequence below ``before_seq``. Returns
+        how many."""
+        request: dict[str, Any] = {}
+        if subject is not None:
+            request["filter"] = subject
+        if before_seq is not None:
+            request["seq"] = before_seq
+        answer = await self.connection.api(f"STREAM.PURGE.{name}", request)
+        return int(answer.get("purged", 0))
 
 
 def _without_secrets(url: str) -> str:

@@ -23,12 +23,11 @@ from naq.events import Event, EventType
 from naq.exceptions import InvalidInput, Problem, StoreUnavailable, shown
 from naq.lifecycle import BaseService
 from naq.store.keys import Namespace
-from naq.store.nats.connection import ConnectionService, ConnectionState
+from naq.store.nats.connection import ConnectionService, ConnectionState, StreamService
 from naq.store.nats.follow import follow
 from naq.store.nats.incarnation import Lives, first_revision
 from naq.store.nats.outbox import DUPLICATE_WINDOW, Outbox
 from naq.store.nats.protocol import Message, header_field, status_code
-from naq.store.nats.streams import StreamService
 
 __all__ = ["EventService", "group_of"]
 

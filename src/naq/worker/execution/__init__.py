@@ -1,1 +1,4 @@
-"""execution."""
+"""Running one attempt of a job: in the event loop, in a thread, or in a process.
+
+Order: `frames`, `memory`, `threads`, `child`, `processes`, `run`.
+"""
