@@ -63,7 +63,6 @@ def trigger_now(
         schedule.next_nominal_at,
         start_by=None if deadline is None else now + deadline,
         tracked=tracked,
-        manual=True,
     )
     return Plan(after, (fire,), terminate_jobs=terminated)
 
