@@ -10,7 +10,8 @@ import pytest
 
 from naq.jobs.job import JobSpec, QueuedJob
 from naq.schedules.policy import Coalesce, Policy
-from naq.schedules.record import Schedule, cancelled, new_schedule, paused, resumed, updated
+from naq.schedules.record import Schedule
+from naq.schedules.transitions import cancelled, new_schedule, paused, resumed, updated
 from naq.store.codec import encode
 from naq.store.keys import backfill_job_id, job_id, job_key
 from naq.timing.exclusions import ExcludedTime

@@ -15,7 +15,7 @@ from naq.scheduler.listeners import Listeners
 from naq.scheduler.mirror import Mirror
 from naq.schedules.planning.plan import FIRES_AT_ONCE, Plan, plan
 from naq.schedules.policy import Coalesce, Policy
-from naq.schedules.record import new_schedule
+from naq.schedules.transitions import new_schedule
 from naq.store.codec import encode
 from naq.store.port import Entry, Outcome, Put, Refused, Write
 from naq.testing.clock import ManualClock, manual_time

@@ -12,7 +12,7 @@ from naq.scheduler.elector import ElectorSettings
 from naq.scheduler.listeners import Listeners
 from naq.scheduler.partition import Partition, PartitionSettings
 from naq.schedules.policy import Policy
-from naq.schedules.record import new_schedule
+from naq.schedules.transitions import new_schedule
 from naq.store.codec import encode
 from naq.store.port import Outcome, Put, Unknown, Write
 from naq.testing.clock import ManualClock, manual_time

@@ -12,8 +12,9 @@ from naq.jobs.job import JobSpec, JobStatus, QueuedJob
 from naq.schedules.planning.manual import trigger_now
 from naq.schedules.planning.plan import Fire, Plan, plan
 from naq.schedules.policy import Coalesce, Overlap, Policy
-from naq.schedules.record import Schedule, cancelled, new_schedule, paused, resumed, updated
+from naq.schedules.record import Schedule
 from naq.schedules.run_end import Superseded, run_ended, superseded
+from naq.schedules.transitions import cancelled, new_schedule, paused, resumed, updated
 from naq.store.codec import encode
 from naq.store.keys import job_id
 from naq.store.port import Entry

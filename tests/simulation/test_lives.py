@@ -15,7 +15,8 @@ from naq.scheduler.firing import Fired
 from naq.scheduler.listeners import Listeners
 from naq.scheduler.partition import Partition, PartitionSettings
 from naq.schedules.policy import Coalesce, Policy
-from naq.schedules.record import Schedule, new_schedule
+from naq.schedules.record import Schedule
+from naq.schedules.transitions import new_schedule
 from naq.store.codec import encode
 from naq.store.port import Entry, Put
 from naq.testing.clock import ManualClock, manual_time

@@ -35,7 +35,8 @@ from naq.schedules.forms.facade import job_form, schedule_form, trigger_form
 from naq.schedules.forms.specification import Form, job_from_mapping, never_fires, parse_job, parse_schedule
 from naq.schedules.forms.triggers import read_text
 from naq.schedules.policy import Policy
-from naq.schedules.record import Schedule, ScheduleStatus, new_schedule, updated
+from naq.schedules.record import Schedule, ScheduleStatus
+from naq.schedules.transitions import new_schedule, updated
 from naq.store.keys import check_schedule_id
 from naq.timing.calendars import Calendar, DayRange, TimeRange
 from naq.timing.exclusions import ExcludedDates, ExcludedDays, ExcludedTime

@@ -26,19 +26,11 @@ from naq.schedules.planning.pausing import taken_by_pause
 from naq.schedules.planning.soundness import flaw_of
 from naq.schedules.policy import IfExists, Overlap
 from naq.schedules.preview import Upcoming, preview, previous_times
-from naq.schedules.record import (
-    Schedule,
-    ScheduleStatus,
-    cancelled,
-    new_schedule,
-    paused,
-    replaced,
-    resumed,
-    skip_next,
-)
+from naq.schedules.record import Schedule, ScheduleStatus
 from naq.schedules.repository import Change as Edit
 from naq.schedules.repository import Changed, Schedules, Unreadable
 from naq.schedules.stopping import WorkerStopper
+from naq.schedules.transitions import cancelled, new_schedule, paused, replaced, resumed, skip_next
 from naq.store.keys import Namespace, check_schedule_id, new_id
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService

@@ -12,8 +12,9 @@ from naq.schedules.planning.manual import trigger_now
 from naq.schedules.planning.overlap import BUFFER_LIMIT
 from naq.schedules.planning.plan import NonFire, NonFireReason, Plan, plan
 from naq.schedules.policy import Coalesce, Overlap, Policy
-from naq.schedules.record import Schedule, ScheduleStatus, cancelled, new_schedule, paused, resumed, updated
+from naq.schedules.record import Schedule, ScheduleStatus
 from naq.schedules.run_end import run_ended
+from naq.schedules.transitions import cancelled, new_schedule, paused, resumed, updated
 from naq.store.keys import job_id
 from naq.timing.triggers import FixedDelay, Interval, Trigger
 

@@ -29,9 +29,9 @@ from naq.schedules.forms.triggers import (
 )
 from naq.schedules.nominal import Nominals
 from naq.schedules.policy import Policy
-from naq.schedules.record import Schedule, unbound
+from naq.schedules.record import Schedule
 from naq.timing.calendars import Calendar
-from naq.timing.triggers import Once, Trigger
+from naq.timing.triggers import Once, Trigger, unbound
 
 __all__ = [
     "POLICY_KEYS",
