@@ -10,7 +10,7 @@ import pytest
 
 from naq.exceptions import InvalidSchedule
 from naq.jobs.job import JobSpec, JobStatus
-from naq.schedules.forms.facade import to_dict
+from naq.schedules.forms.entry import to_dict
 from naq.schedules.planning.manual import BACKFILL_LIMIT, backfill, backfill_stopped, count_backfill
 from naq.schedules.planning.plan import FIRES_AT_ONCE, NonFireReason, plan
 from naq.schedules.policy import Coalesce, Overlap, Policy

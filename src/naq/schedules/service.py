@@ -19,7 +19,7 @@ from naq.jobs.job import Job
 from naq.lifecycle import BaseService, ServiceManager
 from naq.schedules.declared import Change, ChangeKind, Definition, changed, created, diff
 from naq.schedules.forms.changes import read_changes, read_instant
-from naq.schedules.forms.facade import to_dict
+from naq.schedules.forms.entry import to_dict
 from naq.schedules.forms.specification import Form, parse_job, parse_schedule
 from naq.schedules.planning.manual import backfill
 from naq.schedules.planning.pausing import taken_by_pause
