@@ -182,7 +182,7 @@ def check_the_record_says_of_each_run_what_the_plans_said(
         schedule = planned.schedule if planned.schedule is not before else schedule
         told |= {*planned.cancel_jobs, *planned.terminate_jobs}
         for fire in planned.fires:
-            identity = f"s/manual-{number}" if fire.manual else job_id("s", fire.nominal_at)
+            identity = f"s/manual-{number}" if str(move).startswith("by hand") else job_id("s", fire.nominal_at)
             running[identity] = queued(before, fire, identity, revision)
             assert superseded(before, revision, running[identity]) is None, "it is not listed yet"
         revision += 1

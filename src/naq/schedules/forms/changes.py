@@ -1,4 +1,4 @@
-"""Changes of a schedule as people ask for them, read into what `naq.schedules.transitions.updated` takes. All complaints at once."""
+"""Changes to a schedule as users write them, read into arguments of `naq.schedules.transitions.updated`."""
 
 from __future__ import annotations
 
