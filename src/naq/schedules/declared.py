@@ -31,6 +31,7 @@ from naq.exceptions import InvalidInput, InvalidSchedule, Problem, shown
 from naq.jobs.form import job_form, job_from_mapping, parse_job
 from naq.jobs.job import Job, JobSpec
 from naq.parsing import MISSING, Reader
+from naq.schedules.binding import Bound, rebind
 from naq.schedules.forms.exclusions import read_exclusions
 from naq.schedules.forms.specification import Form, never_fires, parse_schedule, schedule_form
 from naq.schedules.forms.triggers import read_text, trigger_form
@@ -41,6 +42,7 @@ from naq.store.keys import check_schedule_id
 from naq.timing.calendars import Calendar, DayRange, TimeRange
 from naq.timing.exclusions import ExcludedDates, ExcludedDays, ExcludedTime
 from naq.timing.triggers import Trigger
+from naq.timing.zones import check_zone
 
 __all__ = [
     "Change",
@@ -172,7 +174,8 @@ def read_definitions(form: Mapping[str, Any]) -> tuple[Definition, ...]:
     problems: list[Problem] = []
     reader = Reader(form, "", problems, EXAMPLES)
     defaults = _mapping(reader, "defaults")
-    calendars = _calendars(_mapping(reader, "calendars"), problems)
+    calendars = _mapping(reader, "calendars")
+    _calendars(calendars, "UTC", problems)
     entries = _mapping(reader, "schedules", required=True)
     reader.finish(FILE_KEYS)
     default_reader = Reader(defaults, "defaults", problems, EXAMPLES)
@@ -191,7 +194,7 @@ def _entry(
     entry: object,
     default_job: Mapping[str, Any],
     default_schedule: Mapping[str, Any],
-    calendars: Mapping[str, Calendar],
+    calendars: Mapping[str, Any],
     problems: list[Problem],
 ) -> Definition | None:
     path = f"schedules.{schedule_id}"
@@ -208,7 +211,9 @@ def _entry(
         named = {"func": job} if isinstance(job, str) else job
         made = job_from_mapping({**default_job, **named} if isinstance(named, Mapping) else named, f"{path}.job")
         form = _with_defaults(schedule, default_schedule)
-        return define(schedule_id, made, form, labels=labels, note=note, path=path, calendars=calendars)
+        zone = form.get("timezone") if isinstance(form, Mapping) else None
+        named_days = _calendars(calendars, zone if isinstance(zone, str) and not check_zone(zone, "") else "UTC", [])
+        return define(schedule_id, made, form, labels=labels, note=note, path=path, calendars=named_days)
     except InvalidInput as error:
         problems.extend(error.problems)
         return None
@@ -219,7 +224,8 @@ def _with_defaults(schedule: Any, defaults: Mapping[str, Any]) -> Any:
     if not defaults:
         return schedule
     if isinstance(schedule, str):
-        trigger = read_text(schedule, "", [])
+        zone = defaults.get("timezone")
+        trigger = read_text(schedule, "", [], zone if isinstance(zone, str) and not check_zone(zone, "") else None)
         if trigger is None:
             return schedule
         schedule = {key: value for key, value in trigger_form(trigger).items() if key != "timezone"}
@@ -246,19 +252,20 @@ def _labels(reader: Reader) -> dict[str, str]:
     return {}
 
 
-def _calendars(form: Mapping[str, Any], problems: list[Problem]) -> dict[str, Calendar]:
+def _calendars(form: Mapping[str, Any], zone: str, problems: list[Problem]) -> dict[str, Calendar]:
+    """The file's calendars for a schedule in ``zone``: times without an offset are on its clock, as days are."""
     calendars = {}
     for name, days in form.items():
         try:
-            calendars[str(name)] = _calendar(str(name), days)
+            calendars[str(name)] = _calendar(str(name), days, zone)
         except InvalidInput as error:
             problems.extend(error.problems)
     return calendars
 
 
-def _calendar(name: str, days: object) -> Calendar:
+def _calendar(name: str, days: object, zone: str) -> Calendar:
     path = f"calendars.{name}"
-    found = read_exclusions(days, path)
+    found = read_exclusions(days, path, zone)
     odd = [str(each) for each in found if not isinstance(each, ExcludedDates | ExcludedDays | ExcludedTime)]
     if odd:
         raise InvalidSchedule.of(path, odd, "a calendar holds dates, ranges of dates and times", ["2030-12-24"])
@@ -304,12 +311,12 @@ def _change(definition: Definition, schedule: Schedule | None, set_name: str, no
     if schedule.status is ScheduleStatus.CANCELLED:
         reason = "it was cancelled, which is final; delete it to have it created again"
         return Change(ChangeKind.REFUSE, name, definition, reason=reason)
-    fields = _differences(schedule, definition)
+    fields = _differences(schedule, definition, now)
     return Change(ChangeKind.UPDATE if fields else ChangeKind.KEEP, name, definition, fields)
 
 
-def _differences(schedule: Schedule, definition: Definition) -> tuple[FieldChange, ...]:
-    bound = definition.trigger.bound(schedule.created_at)
+def _differences(schedule: Schedule, definition: Definition, now: datetime) -> tuple[FieldChange, ...]:
+    bound = rebind(Bound(schedule.trigger, schedule.filled), definition.trigger, now).trigger
     before = _flat(schedule.job, schedule.trigger, schedule.policy, schedule.labels, schedule.note)
     after = _flat(definition.job, bound, definition.policy, definition.labels, definition.note)
     return tuple(

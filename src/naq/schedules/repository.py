@@ -27,6 +27,8 @@ from naq.exceptions import (
 )
 from naq.jobs.job import QueuedJob
 from naq.schedules.counters import ERA_ENDED, Counters, EraEnded
+from naq.schedules.overdue import Overdue
+from naq.schedules.planning.before_edit import is_same, needs_decision
 from naq.schedules.planning.decision import Fire, Plan
 from naq.schedules.planning.manual import trigger_now
 from naq.schedules.policy import IfExists, Overlap
@@ -75,6 +77,8 @@ class Schedules:
         self._instance_id = instance_id
         self.on_written: Callable[[Entry], None] = lambda entry: None
         """Called with what was committed, so that a mirror beside it need not wait for its watch."""
+        self.overdue = Overdue(store, clock, sink, instance_id)
+        """Decides about what is due before an edit."""
         self.on_given_up: Callable[[Sequence[str], str], None] = lambda job_ids, reason: None
         """Called with the runs that were given up for one by hand, and why: `naq.store.port.JobStopper.stop`."""
 
@@ -180,10 +184,12 @@ class Schedules:
     ) -> Changed | None:
         """Apply a change; ``None`` when there is no such schedule or the change does not apply.
 
-        Raises `RecordUnreadable` when the record cannot be read, and whatever ``change`` raises.
+        A change that leaves the record as it is writes nothing. What is due by now is decided first, by the definition
+        that stood until now. Raises `RecordUnreadable` when the record cannot be read, and whatever ``change`` raises.
         """
         change_id = _new_change_id()
         before: Schedule | None = None
+        decided = False
         for _ in range(ATTEMPTS):
             entry = await self._entry(schedule_id)
             if entry is None:
@@ -196,6 +202,13 @@ class Schedules:
             after = change(before)
             if after is None:
                 return None
+            if is_same(before, after):
+                return Changed(before, before, entry.revision)
+            if not decided and needs_decision(before, after, self._clock.now()):
+                decided = True  # once: what comes due meanwhile came due after the edit was asked for
+                with _asking(f"change schedule {schedule_id!r}"):
+                    await self.overdue.decide(entry)
+                continue
             after = after.evolve(change_id=change_id, updated_at=self._clock.now(), counted_from=Counters.of(after))
             with _asking(f"change schedule {schedule_id!r}"):
                 value = encode(after)
@@ -306,6 +319,7 @@ class Schedules:
 
     def _tell(self, kind: EventType, changed: Changed, actor: str | None, reason: str | None) -> None:
         before, after = changed.before, changed.after
+        self.overdue.record_left(before, after)
         details = {**_difference(before, after), ERA_ENDED: plain(EraEnded.of(before, after))}
         self._emit(kind, after.schedule_id, actor, reason, details)
 

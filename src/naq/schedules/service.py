@@ -20,9 +20,8 @@ from naq.lifecycle import BaseService, ServiceManager
 from naq.schedules.declared import Change, ChangeKind, Definition, changed, created, diff
 from naq.schedules.forms.changes import read_changes, read_instant
 from naq.schedules.forms.entry import to_dict
-from naq.schedules.forms.specification import Form, parse_job, parse_schedule
+from naq.schedules.forms.specification import Form, never_fires, parse_job, parse_schedule, zone_of
 from naq.schedules.planning.manual import backfill
-from naq.schedules.planning.pausing import taken_by_pause
 from naq.schedules.planning.soundness import flaw_of
 from naq.schedules.policy import IfExists, Overlap
 from naq.schedules.preview import Upcoming, preview, previous_times
@@ -58,7 +57,8 @@ class ScheduleService(BaseService):
         self.schedules = Schedules(kv_service, self.clock, event_service, self.settings.instance_id)
         """The typed way to the same schedules."""
         self._stopper = WorkerStopper(connection_service, Namespace(self.settings.namespace))
-        self.schedules.on_given_up = self._stopper.stop
+        self.schedules.on_given_up = self.schedules.overdue.on_given_up = self._stopper.stop
+        self.schedules.overdue.history = history_service
         self._connection = connection_service
         self._kv = kv_service
         self._events = event_service
@@ -98,12 +98,18 @@ class ScheduleService(BaseService):
         identity = new_id() if schedule_id is None else _schedule_id(schedule_id)
         now = self.clock.now()
         spec = parse_job(job)
-        trigger, policy = parse_schedule(schedule, now)
+        trigger, policy = parse_schedule(schedule, None)
         created = new_schedule(identity, spec, trigger, policy, now, labels=dict(labels or {}), note=note)
+        problems = never_fires(trigger, policy, now)
 
         def replace(existing: Schedule) -> Schedule | None:
-            return replaced(existing, created, self.clock.now())
+            after = replaced(existing, created, self.clock.now())
+            if problems and after is not None and after.trigger != existing.trigger:
+                raise InvalidSchedule(*problems)
+            return after
 
+        if problems and (choice is IfExists.RAISE or await self.schedules.get(identity) is None):
+            raise InvalidSchedule(*problems)
         await self.schedules.create(created, choice, replace, actor)
         return identity
 
@@ -127,9 +133,11 @@ class ScheduleService(BaseService):
     async def update_schedule(self, schedule_id: str, *, actor: str | None = None, **changes: Any) -> bool:
         """Change a schedule in place; ``False`` when there is none, or it is cancelled. History and counters stay.
 
-        ``changes``: ``job`` (as for `schedule_job`), ``schedule`` (a form, with any policy in it), any policy key of a form
-        (``max_runs``, ``jitter``, ``overlap``, ...), ``next_run_at`` (the next run only), ``labels``, ``note``. The next run
-        is computed anew only if the timing changed. Raises `InvalidSchedule` or `InvalidJob` before anything is written.
+        ``changes``: ``job`` (as for `schedule_job`); any key of a form (``cron``, ``interval``, ``timezone``, ``max_runs``,
+        ``overlap``, ...), which leaves zone and policy as they are where it does not name them; ``schedule``, a whole form
+        that replaces trigger and policy; ``next_run_at`` (the next run only), ``labels``, ``note``. Times without an offset
+        are read in the schedule's zone. The next run is computed from now only if the timing changed; what is due by now
+        is decided first, by the old definition. Raises `InvalidSchedule` or `InvalidJob` before anything is written.
         """
         read = read_changes(changes, self.clock.now())
 
@@ -157,14 +165,17 @@ class ScheduleService(BaseService):
     ) -> str | None:
         """Enqueue the nominal times of a past range, both ends included; the backfill's id, ``None`` without a schedule.
 
-        The leader works it off in slices, and another leader goes on where it ended. Asked for again with the same
+        Times without an offset are in the schedule's zone. The leader works it off in slices, and another leader goes on
+        where it ended. Asked for again with the same
         ``backfill_id`` nothing changes. Raises `InvalidSchedule` for a range that is empty, too long, or not in the past.
         """
         identity = check_schedule_id(backfill_id or new_id(), "backfill_id")
-        begin, end = read_instant(first, "first"), read_instant(last, "last")
+        read_instant(first, "first"), read_instant(last, "last")
         policy = _overlap(overlap)
 
         def change(schedule: Schedule) -> Schedule | None:
+            zone = zone_of(schedule.trigger, schedule.policy)
+            begin, end = read_instant(first, "first", zone), read_instant(last, "last", zone)
             return backfill(schedule, identity, begin, end, self.clock.now(), policy)
 
         done = await self._change(schedule_id, change, EventType.SCHEDULE_UPDATED, actor, "backfill")
@@ -211,15 +222,7 @@ class ScheduleService(BaseService):
         The history says what the pause took.
         """
         now = self.clock.now()
-        done = await self._changed(
-            schedule_id, lambda it: resumed(it, now, catch_up), EventType.SCHEDULE_RESUMED, actor
-        )
-        if done is None:
-            return False
-        taken = taken_by_pause(done.before, done.after, now)
-        if taken is not None and self._history is not None:
-            self._history.record([taken.record(schedule_id, now)])
-        return True
+        return await self._change(schedule_id, lambda it: resumed(it, now, catch_up), EventType.SCHEDULE_RESUMED, actor)
 
     async def delete_schedule(self, schedule_id: str, *, actor: str | None = None) -> bool:
         """Remove a schedule and its record, also one that is quarantined; ``False`` when there is none."""

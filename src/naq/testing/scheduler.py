@@ -233,7 +233,7 @@ class ManualScheduler:
             cast(HistoryService, sink),
             clock=self.clock,
         )
-        service.schedules.on_given_up = self._worker.stop
+        service.schedules.on_given_up = service.schedules.overdue.on_given_up = self._worker.stop
         return service
 
     def _seen(self, entries: Sequence[Entry]) -> None:
