@@ -10,7 +10,7 @@ import pytest
 
 from naq import cron, every
 from naq.exceptions import InvalidSchedule
-from naq.schedules.declared import read_definitions
+from naq.schedules.declared_file import read_definitions
 from naq.testing import ManualScheduler
 from naq.timing.exclusions import ExcludedDates
 

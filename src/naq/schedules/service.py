@@ -17,7 +17,7 @@ from naq.exceptions import InvalidSchedule, RecordUnreadable, SchedulerError
 from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import Job
 from naq.lifecycle import BaseService, ServiceManager
-from naq.schedules.declared import Change, ChangeKind, Definition, changed, created, diff
+from naq.schedules.declared import Change, Definition
 from naq.schedules.forms.changes import read_changes, read_instant
 from naq.schedules.forms.entry import to_dict
 from naq.schedules.forms.specification import Form, never_fires, parse_job, parse_schedule, zone_of
@@ -29,6 +29,7 @@ from naq.schedules.record import Schedule, ScheduleStatus
 from naq.schedules.repository import Change as Edit
 from naq.schedules.repository import Changed, Schedules, Unreadable
 from naq.schedules.stopping import WorkerStopper
+from naq.schedules.sync import SetSync, SyncOptions
 from naq.schedules.transitions import cancelled, new_schedule, paused, replaced, resumed, skip_next
 from naq.store.keys import Namespace, check_schedule_id, new_id
 from naq.store.nats.bucket import KVStoreService
@@ -59,6 +60,7 @@ class ScheduleService(BaseService):
         self._stopper = WorkerStopper(connection_service, Namespace(self.settings.namespace))
         self.schedules.on_given_up = self.schedules.overdue.on_given_up = self._stopper.stop
         self.schedules.overdue.history = history_service
+        self._sets = SetSync(self.schedules, kv_service, self.clock, self.settings.instance_id)
         self._connection = connection_service
         self._kv = kv_service
         self._events = event_service
@@ -259,37 +261,32 @@ class ScheduleService(BaseService):
         set_name: str,
         *,
         dry_run: bool = False,
-        prune: bool = True,
+        prune: bool = False,
+        adopt: Iterable[str] = (),
+        release: int | None = None,
+        origin: str | None = None,
+        at_start: bool = False,
         actor: str | None = None,
     ) -> tuple[Change, ...]:
         """Bring a declared set into the store, and return what was (or, as a dry run, would be) done about each schedule.
 
-        Creates, changes in place, and with ``prune`` removes what is in the set and declared no more. Schedules of other
-        sets, and those made by hand, are never touched. Raises `InvalidSchedule` for an id that is declared twice.
+        Creates and changes in place. What is in the set and not declared any more is kept and named in a warning; with
+        ``prune`` it is removed. Schedules of other sets are never touched, but for those of the sets in ``adopt``, which
+        are taken over where they are declared here. Schedules made by hand are never touched.
+
+        ``at_start``: an application declares its set when it starts. Then an older release changes nothing: one with a
+        smaller ``release`` (a number that grows with each release), or with definitions that newer ones replaced. And
+        `SetConflict` is raised when another application (another ``origin``, ``module:variable``) declares the set, or
+        another set owns one of the ids. Otherwise a user asked for it, and it is the newest generation.
+
+        Raises `InvalidSchedule` for an id that is declared twice.
         """
-        existing: list[Schedule] = []
-        async for page in self.schedules.pages():
-            existing += [each for each in page if not isinstance(each, Unreadable)]
-        changes = diff(definitions, existing, set_name, self.clock.now(), prune)
-        if not dry_run:
-            for change in changes:
-                await self._carry_out(change, set_name, actor)
-        return changes
+        options = SyncOptions(dry_run, prune, tuple(adopt), release, origin, at_start, actor)
+        return await self._sets.sync(tuple(definitions), set_name, options)
 
-    async def _carry_out(self, change: Change, set_name: str, actor: str | None) -> None:
-        definition = change.definition
-        match change.kind:
-            case ChangeKind.CREATE if definition is not None:
-                fresh = created(definition, set_name, self.clock.now())
-                await self.schedules.create(fresh, IfExists.KEEP, lambda it: it, actor)
-            case ChangeKind.UPDATE if definition is not None:
-
-                def update(schedule: Schedule) -> Schedule | None:
-                    return changed(schedule, definition, self.clock.now())
-
-                await self._change(change.schedule_id, update, EventType.SCHEDULE_UPDATED, actor)
-            case ChangeKind.REMOVE:
-                await self.schedules.delete(change.schedule_id, actor)
+    async def rename_set(self, old: str, new: str, *, actor: str | None = None) -> int:
+        """Make the schedules of one declared set those of another, e.g. when a module was renamed; how many there were."""
+        return await self._sets.rename(old, new, actor)
 
     async def _change(
         self, schedule_id: str, change: Edit, kind: EventType, actor: str | None, reason: str | None = None
