@@ -7,7 +7,6 @@ import secrets
 
 from naq.services.base import ServiceManager
 from naq.services.kv_stores import KVStoreService
-
 from naq.store.port import Committed, Refused
 
 

@@ -2,7 +2,7 @@
 
 Each is loaded when it is asked for: a test that steps a clock does not load what starts a server.
 
-Order: `clock`, `server`, `store`, `inline`, `replica`, `link`, `presence`, `scheduler`.
+Order: `clock`, `server`, `cluster`, `store`, `inline`, `replica`, `link`, `presence`, `scheduler`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from naq.testing.clock import ManualClock, manual_time
+    from naq.testing.cluster import NatsCluster
     from naq.testing.link import Link
     from naq.testing.presence import MemoryPresence, Switchboard
     from naq.testing.scheduler import ManualScheduler, Ran
-    from naq.testing.server import NatsCluster, NatsServer
+    from naq.testing.server import NatsServer
     from naq.testing.store import MemoryStore
 
 __all__ = [
@@ -37,7 +38,7 @@ _ROOMS = {
     "ManualScheduler": "scheduler",
     "MemoryPresence": "presence",
     "MemoryStore": "store",
-    "NatsCluster": "server",
+    "NatsCluster": "cluster",
     "NatsServer": "server",
     "Ran": "scheduler",
     "Switchboard": "presence",

@@ -19,7 +19,7 @@ from naq.events import Event
 from naq.exceptions import NaqError, StoreError
 from naq.jobs.records import PRESENCE_TTL
 from naq.store.codec import encode
-from naq.store.keys import Namespace
+from naq.store.keys import Namespace, worker_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.event_stream import group_of
@@ -28,7 +28,7 @@ from naq.worker.claimed import PROGRESS, Claims, Stage, encode_acks
 from naq.worker.report import Report
 from naq.worker.watchdog import LoopWatch, MemoryWatch
 
-__all__ = ["Heartbeat", "worker_key"]
+__all__ = ["Heartbeat"]
 
 PRESENCE_EVERY = 10.0
 """Seconds between two writes of the worker's record."""
@@ -38,11 +38,6 @@ EVENTS_LIMIT = 100
 """Events that may wait for the server."""
 
 log = logging.getLogger("naq.heartbeat")
-
-
-def worker_key(worker_id: str) -> str:
-    """Where a worker's presence record is."""
-    return f"worker.{worker_id}"
 
 
 class Heartbeat:

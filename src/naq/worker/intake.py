@@ -11,9 +11,8 @@ from naq.exceptions import StoreError
 from naq.jobs.records import QueueLimits
 from naq.lifecycle import Tasks
 from naq.queue.consumers import ensure_consumer
-from naq.queue.limits import queue_key
 from naq.store.codec import decode
-from naq.store.keys import Namespace
+from naq.store.keys import Namespace, queue_key
 from naq.store.nats.connection import ConnectionService, ConnectionState
 from naq.store.port import Store
 from naq.worker.demand import Demand

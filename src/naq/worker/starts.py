@@ -22,6 +22,7 @@ from naq.jobs.history import HistorySink
 from naq.jobs.job import JobStatus, QueuedJob
 from naq.jobs.records import StoredResult
 from naq.store.codec import decode, encode
+from naq.store.keys import starts_key
 from naq.store.port import Committed, Delete, Entry, EventSink, Put, Store, Write
 from naq.worker.claimed import Ended
 
@@ -119,7 +120,7 @@ class Starts:
 
 
 def _key(queued: QueuedJob) -> str:
-    return f"starts.{queued.job_id}.{queued.attempt}"
+    return starts_key(queued.job_id, queued.attempt)
 
 
 def _is_of(queued: QueuedJob, running: StoredResult) -> bool:

@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -52,6 +53,8 @@ class RunOptions:
     allow_pickle: bool = False
     grace: float = GRACE
     """Seconds that an attempt has to end after it was stopped."""
+    on_start: Callable[[QueuedJob, datetime], None] | None = None
+    """Called with each attempt that starts."""
 
 
 class Runner:
@@ -85,6 +88,8 @@ class Runner:
         if queued.spec.timeout is not None:
             attempt.later(queued.spec.timeout.total_seconds(), lambda: self.stop(attempt, "timeout"))
         attempt.task = asyncio.create_task(self._run(attempt), name=f"job {queued.job_id}")
+        if self._options.on_start is not None:
+            self._options.on_start(queued, now)
         return attempt
 
     def stop(self, attempt: Attempt, reason: str) -> None:
