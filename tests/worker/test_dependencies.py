@@ -13,7 +13,7 @@ from naq.exceptions import JobExists, JobFailed
 from naq.jobs.job import Job, JobSpec, JobStatus, QueuedJob
 from naq.jobs.records import DeadReason, StoredResult
 from naq.lifecycle import ServiceManager
-from naq.queue.dependencies import Verdict, judge
+from naq.queue.dependencies import Dependencies, Verdict, judge
 from naq.queue.service import JobService
 from naq.scheduler.service import SchedulerService
 from naq.store.codec import encode
@@ -158,13 +158,14 @@ async def test_a_sweep_releases_who_was_overlooked(
     jobs: JobService, kv: KVStoreService, start_worker: StartWorker
 ) -> None:
     """As after a read from a copy that lags: the dependency ended, and nobody saw who waits."""
-    worker = await start_worker()
+    await start_worker()
     first = await jobs.enqueue(functions.add, 1)
     await jobs.result(first, timeout=HANG)
     spec = jobs._spec(Job(func=functions.add, args=[2], depends_on=[first]), False)
     queued = QueuedJob(job_id="overlooked", spec=spec, enqueued_at=jobs.clock.now())
-    await kv.transact(worker._dependencies.writes(queued, None))
-    assert await worker._dependencies.sweep() == []
+    dependencies = Dependencies(kv, jobs.results, jobs.clock, "other")
+    await kv.transact(dependencies.writes(queued, None))
+    assert await dependencies.sweep() == []
     assert await jobs.result("overlooked", timeout=HANG) == 2
 
 

@@ -1,8 +1,8 @@
 """How often each attempt was started without an end, and which worker had it when that worker vanished.
 
-Nothing is written for a job that is handed out once. A job that is handed out again was probably started before; from then on each
-start is counted. A worker that gives a started job back also takes back its start. A start that is neither ended nor taken back
-means that the worker vanished: this is reported as an event, and in the schedule's history.
+Nothing is written for a job that is handed out once. A job that is handed out again was probably started before; from then on
+each start is counted. A worker that gives a started job back also takes back its start. A start that is neither ended nor taken
+back means that the worker vanished: this is reported as an event, and in the schedule's history.
 """
 
 from __future__ import annotations
