@@ -11,7 +11,6 @@ from naq.jobs.control import Control
 from naq.jobs.functions import Registry
 from naq.jobs.history_stream import HistoryService
 from naq.lifecycle import Tasks
-from naq.queue.dependencies import Dependencies
 from naq.queue.limits import Rates, Slots
 from naq.queue.results import ResultService
 from naq.queue.settle import Settling
@@ -90,10 +89,7 @@ class Pipeline:
         self._rates = Rates(clock, worker_id, settings.queues)
         self._slots = Slots(store, worker_id)
         self._slot_keeper = SlotKeeper(self._slots)
-        self._dependencies = Dependencies(store, backend.results, clock, worker_id)
-        self._settling = Settling(
-            settings, store, backend.results, self._dependencies, backend.history, backend.events, clock
-        )
+        self._settling = Settling(settings, store, backend.results, backend.history, backend.events, clock)
         starts = Starts(settings, backend.results.store, backend.history, backend.events, clock)
         processes = Processes(settings.process_memory_limit, self.report.child_grown)
         run = RunOptions(worker_id, options.middleware, settings.allow_pickle, options.grace, self.report.job_started)
@@ -101,7 +97,7 @@ class Pipeline:
         self._finisher = Finisher(worker_id, store.connection, self._settling, starts, clock, claims)
         buffer = Buffer(weights, self._rates)
         self._demand = Demand(settings.concurrency, weights, clock, claims, buffer)
-        admission = Admission(settings.max_deliveries, store, self._dependencies, self._slots, starts, clock)
+        admission = Admission(settings.max_deliveries, store, self._settling.dependencies, self._slots, starts, clock)
         self._flow = JobFlow(claims, buffer, self._demand, admission, self._runner, self._finisher)
 
     def _build_ends(self) -> None:
@@ -120,7 +116,7 @@ class Pipeline:
         self._trimmer = Trimmer(store.connection, names, clock, settings.queues)
         self._announcer = Announcer(backend.results.store, clock, claims, settings.ack_wait)
         self._superseded = SupersededRuns(store, backend.results.store, clock, claims, self._flow.cancel)
-        self._sweep = DependencySweep(self._dependencies, self._settling, clock)
+        self._sweep = DependencySweep(self._settling, clock)
         self._heartbeat = Heartbeat(settings, clock, claims, self._slots.taken, self.report)
         self._heartbeat.loop_watch.on_unblocked.append(self._reception.was_away)
         claims.on_released += [

@@ -62,7 +62,7 @@ class Lookup:
             except RecordUnreadable as error:
                 log.warning("%s", error)
         ended = {claimed for claimed in group if is_over(claimed.queued, results.get(claimed.queued.job_id))}
-        await self._settling.tell_again([(each.queued, results[each.queued.job_id]) for each in ended])
+        await self._settling.close_runs([(each.queued, results[each.queued.job_id]) for each in ended])
         for claimed in ended:
             await self._results.remind(claimed.queued.job_id)
         return ended | await self._retried([claimed for claimed in group if claimed not in ended])

@@ -6,7 +6,6 @@ import logging
 
 from naq.clock import Clock
 from naq.exceptions import StoreError
-from naq.queue.dependencies import Dependencies
 from naq.queue.settle import Settling
 
 __all__ = ["DependencySweep"]
@@ -20,8 +19,7 @@ log = logging.getLogger("naq.worker")
 class DependencySweep:
     """Releases or ends waiting jobs."""
 
-    def __init__(self, dependencies: Dependencies, settling: Settling, clock: Clock) -> None:
-        self._dependencies = dependencies
+    def __init__(self, settling: Settling, clock: Clock) -> None:
         self._settling = settling
         self._clock = clock
 
@@ -30,6 +28,6 @@ class DependencySweep:
         while True:
             await self._clock.sleep(EVERY)
             try:
-                await self._settling.look_after(await self._dependencies.sweep())
+                await self._settling.end_unmet(await self._settling.dependencies.sweep())
             except StoreError as error:
                 log.info("jobs that wait for others are checked later: %s", error)

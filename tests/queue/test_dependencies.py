@@ -13,7 +13,7 @@ from naq.exceptions import JobExists, JobFailed
 from naq.jobs.job import Job, JobSpec, JobStatus, QueuedJob
 from naq.jobs.records import DeadReason, StoredResult
 from naq.lifecycle import ServiceManager
-from naq.queue.dependencies import Dependencies, Verdict, judge
+from naq.queue.dependencies import Verdict, judge
 from naq.queue.service import JobService
 from naq.scheduler.service import SchedulerService
 from naq.store.codec import encode
@@ -163,9 +163,8 @@ async def test_a_sweep_releases_who_was_overlooked(
     await jobs.result(first, timeout=HANG)
     spec = jobs._spec(Job(func=functions.add, args=[2], depends_on=[first]), False)
     queued = QueuedJob(job_id="overlooked", spec=spec, enqueued_at=jobs.clock.now())
-    dependencies = Dependencies(kv, jobs.results, jobs.clock, "other")
-    await kv.transact(dependencies.writes(queued, None))
-    assert await dependencies.sweep() == []
+    await kv.transact(jobs._settling.dependencies.writes(queued, None))
+    assert await jobs._settling.dependencies.sweep() == []
     assert await jobs.result("overlooked", timeout=HANG) == 2
 
 

@@ -3,41 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from naq.clock import SystemClock
 from naq.exceptions import InvalidInput, InvalidJob, JobCancelled, JobExists
-from naq.jobs.job import Job, JobSpec, JobStatus, QueuedJob
+from naq.jobs.job import Job, JobStatus
 from naq.jobs.records import QueueLimits
 from naq.lifecycle import ServiceManager
 from naq.queue.limits import Rates
 from naq.queue.service import JobService
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.event_stream import EventService
-from naq.worker.buffer import Buffer
-from naq.worker.claimed import Claimed, Delivery
 from naq.worker.service import WorkerService
 from tests.worker import functions
 from tests.worker.conftest import StartWorker, until
 
 HANG = 30.0
-QUEUED = QueuedJob(job_id="j", spec=JobSpec(func="a:b"), enqueued_at=datetime.now(UTC))
-
-
-def test_weights_mix_the_queues_smoothly() -> None:
-    buffer = Buffer({"a": 3, "b": 1}, Rates(SystemClock(), "me", ["a", "b"]))
-    for queue in ("a", "b"):
-        for number in range(8):
-            buffer.put(Claimed(Delivery(queue, "", number, 1, QUEUED, 0.0), b""))
-    order = []
-    while (claimed := buffer.next()) is not None:
-        order.append(claimed.delivery.queue)
-    assert "".join(order[:8]).count("a") == 6
-    assert "bb" not in "".join(order[:8])
-    assert order.count("b") == 8
 
 
 def test_rate_is_shared_evenly_and_never_exceeded() -> None:
