@@ -66,8 +66,10 @@ async def start_worker(services: ServiceManager, config: dict[str, Any]) -> Asyn
     workers: list[WorkerService] = []
 
     async def start(*, functions_allowed: bool = True, **options: Any) -> WorkerService:
-        own = {name: options.pop(name) for name in ("registry", "middleware", "weights", "grace") if name in options}
-        defaults = {"registry": Registry([FUNCTIONS] if functions_allowed else []), "grace": 1.0}
+        own: dict[str, Any] = {
+            name: options.pop(name) for name in ("registry", "middleware", "weights", "grace") if name in options
+        }
+        defaults: dict[str, Any] = {"registry": Registry([FUNCTIONS] if functions_allowed else []), "grace": 1.0}
         settings = {**config, "instance_id": f"worker-{len(workers)}", "drain_timeout": 5, **options}
         worker = WorkerService(
             settings,

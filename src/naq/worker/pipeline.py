@@ -22,6 +22,7 @@ from naq.worker.buffer import Buffer
 from naq.worker.bury import Burial
 from naq.worker.claimed import Claims
 from naq.worker.demand import Demand
+from naq.worker.execution.calls import Calls
 from naq.worker.execution.processes import Processes
 from naq.worker.execution.run import GRACE, Middleware, Runner, RunOptions
 from naq.worker.finish import Finisher
@@ -93,7 +94,8 @@ class Pipeline:
         starts = Starts(settings, backend.results.store, backend.history, backend.events, clock)
         processes = Processes(settings.process_memory_limit, self.report.child_grown)
         run = RunOptions(worker_id, options.middleware, settings.allow_pickle, options.grace, self.report.job_started)
-        self._runner = Runner(run, options.registry, backend.history, clock, processes, claims.stuck)
+        calls = Calls(processes, options.grace, settings.allow_pickle)
+        self._runner = Runner(run, options.registry, backend.history, clock, calls, claims.stuck)
         self._finisher = Finisher(worker_id, store.connection, self._settling, starts, clock, claims)
         buffer = Buffer(weights, self._rates)
         self._demand = Demand(settings.concurrency, weights, clock, claims, buffer)

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -29,11 +29,9 @@ from naq.jobs.target import Target
 from naq.store.codec import encode_json
 from naq.store.outage import wait_after
 from naq.worker.execution.attempt import Attempt
-from naq.worker.execution.calls import Calls
 from naq.worker.execution.middleware import Hooks, Middleware
-from naq.worker.execution.processes import Processes
 
-__all__ = ["GRACE", "Attempt", "Middleware", "RunOptions", "Runner", "returned"]
+__all__ = ["GRACE", "Attempt", "Caller", "Middleware", "RunOptions", "Runner", "returned"]
 
 GRACE = 5.0
 """Seconds that an attempt has to end after it was stopped, before it is given up."""
@@ -57,6 +55,22 @@ class RunOptions:
     """Called with each attempt that starts."""
 
 
+class Caller(Protocol):
+    """How functions are called (`naq.worker.execution.calls.Calls`)."""
+
+    async def call(self, attempt: Attempt, target: Target, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """What the function returns, or an `Outcome`. Raises what the function raises."""
+        ...
+
+    def stop(self, attempt: Attempt) -> None:
+        """Ask the function that is being called to stop."""
+        ...
+
+    async def close(self) -> None:
+        """End whatever functions were called in."""
+        ...
+
+
 class Runner:
     """Runs attempts side by side."""
 
@@ -66,7 +80,7 @@ class Runner:
         registry: Registry,
         history: HistorySource,
         clock: Clock,
-        processes: Processes | None = None,
+        caller: Caller,
         stuck: set[Attempt] | None = None,
     ) -> None:
         """``stuck`` is filled with the attempts that were given up and still run."""
@@ -77,7 +91,7 @@ class Runner:
         self._history = history
         self._clock = clock
         self._hooks = Hooks(options.middleware)
-        self._calls = Calls(processes or Processes(), options.grace, options.allow_pickle)
+        self._caller = caller
 
     def start(self, queued: QueuedJob, on_end: Callable[[Attempt, Outcome], None]) -> Attempt:
         """Start an attempt. ``on_end`` is called once, on the loop, with its outcome; it must not raise."""
@@ -99,7 +113,7 @@ class Runner:
         attempt.stop_reason = reason
         attempt.context.ask_to_stop(reason)
         if attempt.calling:  # otherwise it sees the reason before it calls its function
-            self._calls.stop(attempt)
+            self._caller.stop(attempt)
             attempt.later(self._options.grace, lambda: self._give_up(attempt))
 
     async def close(self) -> None:
@@ -112,7 +126,7 @@ class Runner:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=min(1.0, self._options.grace))
-        await self._calls.close()
+        await self._caller.close()
 
     # --- the steps
 
@@ -142,7 +156,7 @@ class Runner:
         try:
             bind_context(attempt.context)
             await self._hooks.before(attempt.context)
-            value = await self._calls.call(attempt, target, args, kwargs)
+            value = await self._caller.call(attempt, target, args, kwargs)
         except BaseException as error:  # noqa: BLE001 - a user's function: nothing it raises may end the worker
             attempt.calling = False
             return await self._failed(attempt, error)
