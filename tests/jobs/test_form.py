@@ -12,9 +12,8 @@ import msgspec
 import pytest
 
 from naq.exceptions import InvalidJob
-from naq.jobs.form import job_from_mapping, parse_job
+from naq.jobs.form import job_form, job_from_mapping, parse_job
 from naq.jobs.job import Job, JobSpec
-from naq.schedules.forms.facade import job_form
 from naq.timing.backoff import Backoff, BackoffKind
 
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)

@@ -10,13 +10,13 @@ import msgspec
 
 from naq.exceptions import InvalidInput, InvalidJob, Problem, shown
 from naq.jobs.job import Job, JobSpec
-from naq.parsing import MISSING, Reader
+from naq.parsing import MISSING, Reader, seconds
 from naq.store.codec import encode_json, function_name
 from naq.store.keys import check_job_id, check_queue
 from naq.timing.backoff import Backoff, BackoffKind
 from naq.timing.duration import parse_duration
 
-__all__ = ["as_job", "job_from_mapping", "parse_job"]
+__all__ = ["as_job", "job_form", "job_from_mapping", "parse_job"]
 
 EXECUTORS = ("auto", "process")
 ENDINGS = ("succeeded", "failed", "ended")
@@ -95,6 +95,20 @@ def job_from_mapping(form: Mapping[str, Any] | str, path: str = "job") -> Job:
     if problems:
         raise InvalidJob(*problems)
     return Job(**values)
+
+
+def job_form(spec: JobSpec) -> dict[str, Any]:
+    """What a job runs and how, as plain values; `job_from_mapping` reads it again."""
+    form: dict[str, Any] = {"args": [], "kwargs": {}, "queue": spec.queue}
+    form |= msgspec.json.decode(msgspec.json.encode(spec))
+    for name in ("timeout", "result_ttl"):
+        if name in form:
+            form[name] = seconds(getattr(spec, name))
+    if "backoff" in form:
+        backoff = spec.backoff
+        form["backoff"] = {"kind": str(backoff.kind), "delay": seconds(backoff.delay)}
+        form["backoff"] |= {"longest": seconds(backoff.longest), "jitter": backoff.jitter}
+    return form
 
 
 def _caught(reader: Reader, key: str, read: Any) -> Any:
