@@ -22,7 +22,7 @@ from naq.jobs.ending import Ending, Facts, decide
 from naq.jobs.functions import Registry
 from naq.jobs.history import HistoryRecord
 from naq.jobs.job import JobStatus, QueuedJob
-from naq.jobs.outcome import Dropped, Outcome, Raised, Unrunnable
+from naq.jobs.outcome import Dropped, Ended, HandedBack, Outcome, Raised, Unrunnable
 from naq.jobs.target import Target
 from naq.queue.results import StoredResults
 from naq.queue.settle import Settlement, Settling
@@ -79,17 +79,22 @@ class InlineWorker:
         started_at = self._clock.now()
         reason = why_superseded(self._store.peek(schedule_key(queued.schedule_id or "")), queued)
         if queued.start_by is not None and started_at > queued.start_by:
-            outcome: Outcome = Dropped("missed")
+            outcome: Ended = Dropped("missed")
         elif reason is not None:
             outcome = Dropped("cancelled")
         else:
-            ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-            self._runner.start(queued, lambda attempt, outcome: ended.set_result(outcome))
-            outcome = await ended
+            outcome = await self._run(queued)
         now = self._clock.now()
         ending = decide(queued, outcome, Facts(NAME, now, started_at, now, reason))
         await self._settling.settle([Settlement(ending)])
         return _ran(ending, outcome)
+
+    async def _run(self, queued: QueuedJob) -> Ended:
+        ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._runner.start(queued, lambda attempt, outcome: ended.set_result(outcome))
+        outcome = await ended
+        assert not isinstance(outcome, HandedBack), "an inline worker is never drained"
+        return outcome
 
 
 class _InlineCaller:
@@ -131,7 +136,7 @@ class _NoEvents:
         """Drop them."""
 
 
-def _ran(ending: Ending, outcome: Outcome) -> Ran:
+def _ran(ending: Ending, outcome: Ended) -> Ran:
     result, following = ending.result, ending.next_attempt
     if result is not None:
         value = msgspec.json.decode(result.value)

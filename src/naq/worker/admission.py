@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from naq.clock import Clock
 from naq.exceptions import RecordUnreadable, StoreError, StoreUnavailable
-from naq.jobs.outcome import Dropped, Outcome, Raised, Unrunnable
+from naq.jobs.outcome import Dropped, Ended, Raised, Unrunnable
 from naq.jobs.records import DeadJob, DeadReason
 from naq.queue.dependencies import Dependencies, Verdict
 from naq.queue.limits import Slots
@@ -42,7 +42,7 @@ class Later:
 class Refuse:
     """It ends without being run."""
 
-    outcome: Outcome
+    outcome: Ended
 
 
 Decision = Admitted | Forget | Later | Refuse

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from naq.clock import Clock
 from naq.exceptions import StoreError
 from naq.jobs.ending import Facts, decide
-from naq.jobs.outcome import Outcome
+from naq.jobs.outcome import Ended as Outcome
 from naq.queue.settle import Settlement, Settling
 from naq.store.nats.connection import ConnectionService
 from naq.worker.claimed import ACK, NAK, Admitted, Claimed, Claims, Ended, Stage, encode_acks

@@ -13,6 +13,7 @@ from typing import Any
 from naq.clock import Clock
 from naq.config import Settings
 from naq.events import Event, EventType
+from naq.jobs.events import job_event
 from naq.jobs.job import QueuedJob
 from naq.jobs.records import WorkerInfo
 from naq.store.port import EventSink
@@ -102,18 +103,7 @@ class Report:
 
     def job_started(self, queued: QueuedJob, now: datetime) -> None:
         """An attempt starts."""
-        event = Event(
-            type=EventType.JOB_STARTED,
-            timestamp=now,
-            instance_id=self._settings.instance_id,
-            schedule_id=queued.schedule_id,
-            job_id=queued.job_id,
-            func=queued.spec.func,
-            queue=queued.spec.queue,
-            attempt=queued.attempt,
-            nominal_at=queued.nominal_at,
-        )
-        self._events.emit((event,))
+        self._events.emit((job_event(queued, EventType.JOB_STARTED, now, self._settings.instance_id),))
 
     def _emit(self, kind: EventType, **fields: Any) -> None:
         event = Event(type=kind, timestamp=self._clock.now(), instance_id=self._settings.instance_id, **fields)
