@@ -9,6 +9,7 @@ from typing import Any
 from naq.jobs.job import JobSpec, QueuedJob
 from naq.testing.clock import ManualClock, manual_time
 from naq.worker.claimed import Claimed, Claims, Delivery, Ended
+from naq.worker.ends import EndWriter
 from naq.worker.finish import ENOUGH, Finisher
 
 WRITE = 0.01
@@ -29,7 +30,7 @@ class Ends:
         connection: Any = SimpleNamespace(client=SimpleNamespace(send=self._settle_nothing))
         claims = Claims()
         claims.on_released.append(self._released)
-        self.finisher = Finisher("w", connection, stand_in, stand_in, self.clock, claims)
+        self.finisher = Finisher(connection, EndWriter("w", stand_in, self.clock), stand_in, self.clock, claims)
 
     async def _settle(self, group: object) -> None:
         self.writes.append((round((self.clock.monotonic() - self.began) * 1000, 1), self.finisher.in_work))

@@ -25,6 +25,6 @@ crash, but its end is recorded once. A worker that stops drains: it asks for not
 stops the rest, and gives back every job that did not end.
 
 Order: `execution`, `pulling`, `trim`, `claimed`, `report`, `watchdog`, `heartbeat`, `progress`, `starts`, `superseded`,
-`admission`, `buffer`, `demand`, `function_slots`, `finish`, `flow`, `recheck`, `bury`, `reception`, `intake`, `limits`,
+`admission`, `buffer`, `demand`, `function_slots`, `ends`, `finish`, `flow`, `recheck`, `bury`, `reception`, `intake`, `limits`,
 `questions`, `sweep`, `pipeline`, `service`.
 """

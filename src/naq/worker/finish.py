@@ -15,11 +15,10 @@ from datetime import datetime, timedelta
 
 from naq.clock import Clock
 from naq.exceptions import StoreError
-from naq.jobs.ending import Facts, decide
 from naq.jobs.outcome import Ended as Outcome
-from naq.queue.settle import Settlement, Settling
 from naq.store.nats.connection import ConnectionService
 from naq.worker.claimed import ACK, NAK, Admitted, Claimed, Claims, Ended, Stage, encode_acks
+from naq.worker.ends import EndWriter
 from naq.worker.starts import Starts
 
 __all__ = ["Finisher"]
@@ -40,23 +39,25 @@ class Finisher:
 
     def __init__(
         self,
-        worker_id: str,
         connection: ConnectionService,
-        settling: Settling,
+        ends: EndWriter,
         starts: Starts,
         clock: Clock,
         claims: Claims,
     ) -> None:
         self.waiting: deque[Ended] = deque()
         self.in_work = 0
-        self._worker_id = worker_id
         self._connection = connection
-        self._settling = settling
+        self._ends = ends
         self._starts = starts
         self._clock = clock
         self._claims = claims
         self._signal = asyncio.Event()
         self._empty = asyncio.Event()
+        self._refused: list[tuple[Ended, int]] = []
+        """Ends that the store refused, each with `_written` at that time."""
+        self._written = 0
+        """Jobs that were acknowledged or given back."""
         self._not_before = 0.0
         """Until when (monotonic) a write of a few ends is put off."""
 
@@ -80,13 +81,10 @@ class Finisher:
     def _decided(
         self, claimed: Claimed, outcome: Outcome, admitted: Admitted | None, started_at: datetime | None
     ) -> None:
-        now = self._clock.now()
-        ended_at = None if started_at is None else now
-        facts = Facts(self._worker_id, now, started_at, ended_at, claimed.cancel_reason)
-        ending = decide(claimed.queued, outcome, facts)
-        if ending.dead is not None or ending.next_attempt is not None:
+        settlement = self._ends.decide(claimed, outcome, started_at)
+        if settlement.ending.dead is not None or settlement.ending.next_attempt is not None:
             self._claims.failed += 1
-        self._add(Ended(claimed, Settlement(ending), ACK, admitted))
+        self._add(Ended(claimed, settlement, ACK, admitted))
 
     def _add(self, ended: Ended) -> None:
         ended.claimed.stage = Stage.SETTLING
@@ -104,11 +102,29 @@ class Finisher:
                 await self._finish(group)
             finally:
                 self.in_work -= len(group)
-                self._claims.unsettled -= len(group)
-                for ended in group:
-                    self._claims.release(ended)
                 if not self.waiting and self.in_work == 0:
                     self._empty.set()
+
+    async def run_again(self) -> None:
+        """Try refused ends again for ever, each alone, so that none of them delays the others."""
+        while True:
+            await self._clock.sleep(LONGEST_RETRY)
+            again, self._refused = self._refused, []
+            for ended, written in again:
+                try:
+                    await self._try_again(ended, written)
+                except StoreError as error:
+                    log.warning("the end of job %s is not written yet: %s", ended.claimed.queued.job_id, error)
+                    self._refused.append((ended, written))
+
+    async def _try_again(self, ended: Ended, written: int) -> None:
+        assert ended.settlement is not None
+        for refused in await self._ends.write([ended.settlement]):
+            if self._written - written < ENOUGH:
+                self._refused.append((ended, written))
+                return
+            await self._ends.bury(refused)  # the store takes other ends: it is this one that is wrong
+        await self._answer([ended])
 
     async def _gather(self) -> None:
         """Return when a group is to be written."""
@@ -135,16 +151,27 @@ class Finisher:
         while True:
             began = self._clock.monotonic()
             try:
-                await self._settling.settle([ended.settlement for ended in group if ended.settlement is not None])
+                refused = await self._ends.write([ended.settlement for ended in group if ended.settlement is not None])
                 await self._starts.take_back(given_back)
-                await self._acknowledge(group)
+                await self._answer([ended for ended in group if _is_done(ended)])
                 now = self._clock.monotonic()
                 self._not_before = now + min(LONGEST_GATHERING, now - began)
-                return
+                break
             except StoreError as error:
                 log.warning("the ends of %d jobs are not written yet: %s", len(group), error)
                 await self._clock.sleep(wait)
                 wait = min(LONGEST_RETRY, wait * 2)
+        for each in refused:
+            log.error("the end of job %s is refused: %s", each.settlement.ending.queued.job_id, each.reason)
+        self._refused += [(ended, self._written) for ended in group if not _is_done(ended)]
+
+    async def _answer(self, group: Sequence[Ended]) -> None:
+        """Acknowledge jobs or give them back, and let them go."""
+        await self._acknowledge(group)
+        self._written += len(group)
+        self._claims.unsettled -= len(group)
+        for ended in group:
+            self._claims.release(ended)
 
     async def _acknowledge(self, group: Sequence[Ended]) -> None:
         by_kind: dict[bytes, list[bytes]] = {}
@@ -152,3 +179,7 @@ class Finisher:
             by_kind.setdefault(ended.answer, []).append(ended.claimed.reply)
         buffer = b"".join([encode_acks(replies, kind) for kind, replies in by_kind.items()])
         await self._connection.client.send(buffer)
+
+
+def _is_done(ended: Ended) -> bool:
+    return ended.settlement is None or ended.settlement.settled

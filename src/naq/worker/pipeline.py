@@ -22,6 +22,7 @@ from naq.worker.buffer import Buffer
 from naq.worker.bury import Burial
 from naq.worker.claimed import Claims
 from naq.worker.demand import Demand
+from naq.worker.ends import EndWriter
 from naq.worker.execution.calls import Calls
 from naq.worker.execution.processes import Processes
 from naq.worker.execution.run import GRACE, Middleware, Runner, RunOptions
@@ -96,7 +97,8 @@ class Pipeline:
         run = RunOptions(worker_id, options.middleware, settings.allow_pickle, options.grace, self.report.job_started)
         calls = Calls(processes, options.grace, settings.allow_pickle)
         self._runner = Runner(run, options.registry, backend.history, clock, calls, claims.stuck)
-        self._finisher = Finisher(worker_id, store.connection, self._settling, starts, clock, claims)
+        ends = EndWriter(worker_id, self._settling, clock)
+        self._finisher = Finisher(store.connection, ends, starts, clock, claims)
         buffer = Buffer(weights, self._rates)
         self._demand = Demand(settings.concurrency, weights, clock, claims, buffer)
         admission = Admission(settings.max_deliveries, store, self._settling.dependencies, self._slots, starts, clock)
@@ -135,6 +137,7 @@ class Pipeline:
         await self._limits.read()
         for number in range(2):
             self._tasks.start(f"naq settle {number}", self._finisher.run)
+        self._tasks.start("naq settle again", self._finisher.run_again)
         self._tasks.start("naq trim", self._trimmer.run)
         self._tasks.start("naq announce", self._announcer.run)
         self._tasks.start("naq superseded", self._superseded.run)
