@@ -19,34 +19,54 @@ if TYPE_CHECKING:
     from naq.testing.store import MemoryStore
 
 __all__ = [
+    "ElectorSettings",
     "Link",
     "ManualClock",
     "ManualScheduler",
+    "MemoryClient",
     "MemoryPresence",
     "MemoryStore",
     "NatsCluster",
     "NatsServer",
+    "Partition",
     "Ran",
+    "Schedules",
     "Switchboard",
+    "job_id",
     "manual_time",
+    "new_schedule",
+    "paused",
+    "plan",
+    "resumed",
+    "run_ended",
+    "to_dict",
 ]
 
-_ROOMS = {
-    "Link": "link",
-    "ManualClock": "clock",
-    "ManualScheduler": "scheduler",
-    "MemoryPresence": "presence",
-    "MemoryStore": "store",
-    "NatsCluster": "server",
-    "NatsServer": "server",
-    "Ran": "scheduler",
-    "Switchboard": "presence",
-    "manual_time": "clock",
+_NAMES_OF = {
+    "naq.scheduler.elector": ("ElectorSettings",),
+    "naq.scheduler.partition": ("Partition",),
+    "naq.schedules.planning.plan": ("plan",),
+    "naq.schedules.record": ("new_schedule", "paused", "resumed", "to_dict"),
+    "naq.schedules.repository": ("Schedules",),
+    "naq.schedules.run_end": ("run_ended",),
+    "naq.store.keys": ("job_id",),
+    "naq.testing.clock": ("ManualClock", "manual_time"),
+    "naq.testing.link": ("Link", "MemoryClient"),
+    "naq.testing.presence": ("MemoryPresence", "Switchboard"),
+    "naq.testing.scheduler": ("ManualScheduler", "Ran"),
+    "naq.testing.server": ("NatsCluster", "NatsServer"),
+    "naq.testing.store": ("MemoryStore",),
 }
+_HOME = {name: module for module, names in _NAMES_OF.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """The public name, from its room."""
-    if name not in _ROOMS:
+    """Load a public name from the module that defines it."""
+    if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    value = globals()[name] = getattr(importlib.import_module(_HOME[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})
