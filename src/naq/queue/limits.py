@@ -10,7 +10,6 @@ starts jobs of such a queue only after all others have had the time to hear of i
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import random
 from collections.abc import Collection
@@ -19,10 +18,11 @@ from naq.clock import Clock
 from naq.exceptions import RecordUnreadable
 from naq.jobs.records import PRESENCE_TTL, QueueLimits, WorkerInfo
 from naq.store.codec import decode
+from naq.store.keys import slot_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.port import Committed, Delete, Entry, Put
 
-__all__ = ["Rates", "Slots", "queue_key", "slots_taken"]
+__all__ = ["Rates", "Slots", "slots_taken"]
 
 SETTLE_IN = 2.0
 """Seconds that a new worker waits before it takes its share of a rate."""
@@ -30,16 +30,6 @@ BURST = 0.1
 """Seconds of a rate that may be saved up."""
 
 log = logging.getLogger("naq.limits")
-
-
-def queue_key(queue: str) -> str:
-    """Where the limits of a queue are."""
-    return f"queue.{queue}"
-
-
-def slot_key(func: str, number: int) -> str:
-    """One of the slots of a function."""
-    return f"slot.{hashlib.blake2b(func.encode(), digest_size=8).hexdigest()}.{number}"
 
 
 async def slots_taken(kv: KVStoreService, func: str, limit: int) -> int:

@@ -15,11 +15,10 @@ from naq.jobs.job import QueuedJob
 from naq.jobs.outcome import Dropped
 from naq.jobs.records import QueueLimits, WorkerInfo, is_over
 from naq.queue.consumers import ensure_consumer, find_consumer
-from naq.queue.limits import queue_key
 from naq.queue.results import ResultService
 from naq.queue.settle import Settlement, Settling
 from naq.store.codec import decode, encode
-from naq.store.keys import Namespace, check_queue
+from naq.store.keys import Namespace, check_queue, queue_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.store.port import Committed, Delete, Entry

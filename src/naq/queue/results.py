@@ -28,7 +28,8 @@ from naq.lifecycle import BaseService, ServiceManager
 from naq.store.codec import decode, encode
 from naq.store.keys import Namespace, check_job_id
 from naq.store.nats.batches import FEW
-from naq.store.nats.bucket import KVStoreService, bucket_config
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.bucket_config import bucket_config
 from naq.store.nats.connection import ConnectionService, ConnectionState
 from naq.store.nats.protocol import encode_publish
 from naq.store.port import Committed, Delete, Put, Refused, Write

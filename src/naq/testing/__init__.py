@@ -2,7 +2,7 @@
 
 Each is loaded when it is asked for: a test that steps a clock does not load what starts a server.
 
-Order: `clock`, `server`, `store`, `inline`, `replica`, `link`, `presence`, `scheduler`.
+Order: `clock`, `server`, `cluster`, `store`, `inline`, `replica`, `link`, `presence`, `scheduler`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from naq.scheduler.elector import ElectorSettings
+    from naq.scheduler.partition import Partition
+    from naq.schedules.forms.facade import to_dict
+    from naq.schedules.planning.plan import plan
+    from naq.schedules.record import new_schedule, paused, resumed
+    from naq.schedules.repository import Schedules
+    from naq.schedules.run_end import run_ended
+    from naq.store.keys import job_id
     from naq.testing.clock import ManualClock, manual_time
-    from naq.testing.link import Link
+    from naq.testing.cluster import NatsCluster
+    from naq.testing.link import Link, MemoryClient
     from naq.testing.presence import MemoryPresence, Switchboard
     from naq.testing.scheduler import ManualScheduler, Ran
-    from naq.testing.server import NatsCluster, NatsServer
+    from naq.testing.server import NatsServer
     from naq.testing.store import MemoryStore
 
 __all__ = [
@@ -46,7 +55,8 @@ _NAMES_OF = {
     "naq.scheduler.elector": ("ElectorSettings",),
     "naq.scheduler.partition": ("Partition",),
     "naq.schedules.planning.plan": ("plan",),
-    "naq.schedules.record": ("new_schedule", "paused", "resumed", "to_dict"),
+    "naq.schedules.record": ("new_schedule", "paused", "resumed"),
+    "naq.schedules.forms.facade": ("to_dict",),
     "naq.schedules.repository": ("Schedules",),
     "naq.schedules.run_end": ("run_ended",),
     "naq.store.keys": ("job_id",),
@@ -54,7 +64,8 @@ _NAMES_OF = {
     "naq.testing.link": ("Link", "MemoryClient"),
     "naq.testing.presence": ("MemoryPresence", "Switchboard"),
     "naq.testing.scheduler": ("ManualScheduler", "Ran"),
-    "naq.testing.server": ("NatsCluster", "NatsServer"),
+    "naq.testing.cluster": ("NatsCluster",),
+    "naq.testing.server": ("NatsServer",),
     "naq.testing.store": ("MemoryStore",),
 }
 _HOME = {name: module for module, names in _NAMES_OF.items() for name in names}
