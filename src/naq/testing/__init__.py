@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from naq.scheduler.elector import ElectorSettings
     from naq.scheduler.partition import Partition
-    from naq.schedules.forms.facade import to_dict
+    from naq.schedules.forms.entry import to_dict
     from naq.schedules.planning.plan import plan
-    from naq.schedules.record import new_schedule, paused, resumed
     from naq.schedules.repository import Schedules
     from naq.schedules.run_end import run_ended
+    from naq.schedules.transitions import new_schedule, paused, resumed
     from naq.store.keys import job_id
     from naq.testing.clock import ManualClock, manual_time
     from naq.testing.cluster import NatsCluster
@@ -55,8 +55,8 @@ _NAMES_OF = {
     "naq.scheduler.elector": ("ElectorSettings",),
     "naq.scheduler.partition": ("Partition",),
     "naq.schedules.planning.plan": ("plan",),
-    "naq.schedules.record": ("new_schedule", "paused", "resumed"),
-    "naq.schedules.forms.facade": ("to_dict",),
+    "naq.schedules.transitions": ("new_schedule", "paused", "resumed"),
+    "naq.schedules.forms.entry": ("to_dict",),
     "naq.schedules.repository": ("Schedules",),
     "naq.schedules.run_end": ("run_ended",),
     "naq.store.keys": ("job_id",),

@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfo
 from naq.exceptions import InvalidSchedule, Problem, shown
 from naq.jobs.form import job_from_mapping, parse_job
 from naq.parsing import MISSING, Reader
-from naq.schedules.forms.facade import schedule_form
+from naq.schedules.forms.exclusions import exclude_form
 from naq.schedules.forms.options import CronOptions, PolicyOptions, WallClockOptions
-from naq.schedules.forms.policy import POLICY_KEYS, read_policy
+from naq.schedules.forms.policy import POLICY_KEYS, policy_form, read_policy
 from naq.schedules.forms.triggers import (
     EXAMPLES,
     KIND_OF_KEY,
@@ -27,12 +27,14 @@ from naq.schedules.forms.triggers import (
     read_several,
     read_text,
     read_trigger,
+    trigger_form,
 )
 from naq.schedules.nominal import Nominals
 from naq.schedules.policy import Policy
-from naq.schedules.record import Schedule, unbound
+from naq.schedules.record import Schedule
 from naq.timing.calendars import Calendar
-from naq.timing.triggers import Once, Trigger
+from naq.timing.exclusions import ExcludedTime
+from naq.timing.triggers import Once, Trigger, unbound
 
 __all__ = [
     "POLICY_KEYS",
@@ -51,6 +53,7 @@ __all__ = [
     "parse_policy",
     "parse_schedule",
     "rrule",
+    "schedule_form",
 ]
 
 Calendars = Mapping[str, Calendar]
@@ -108,6 +111,16 @@ def parse_changed(schedule: Schedule, changes: Mapping[str, Any], now: datetime)
     if "type" in changes or (kinds and present["type"] not in kinds):
         present = {key: value for key, value in present.items() if key in POLICY_KEYS or key == "timezone"}
     return parse_schedule({**present, **changes}, now, "changes")
+
+
+def schedule_form(trigger: Trigger, policy: Policy) -> dict[str, Any]:
+    """The mapping that `parse_schedule` reads as this trigger and policy: plain values only."""
+    form = trigger_form(trigger) | policy_form(policy)
+    if policy.exclude:
+        zones = {exclusion.tz for exclusion in policy.exclude if not isinstance(exclusion, ExcludedTime)}
+        zone = form.get("timezone") or (min(zones) if len(zones) == 1 else "UTC")
+        form |= {"timezone": zone, "exclude": exclude_form(policy.exclude, zone)}
+    return form
 
 
 def _read(

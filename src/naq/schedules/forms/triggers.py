@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, Final, TypeVar, get_args
 
 from naq.exceptions import InvalidInput, Problem, shown
-from naq.parsing import EARLIEST, MISSING, Reader, instant_of, nearest
+from naq.parsing import EARLIEST, MISSING, Reader, epoch, instant_of, nearest, seconds
 from naq.timing.duration import parse_duration
 from naq.timing.triggers import (
     AnyOf,
@@ -25,7 +25,16 @@ from naq.timing.triggers import (
     Trigger,
 )
 
-__all__ = ["EXAMPLES", "KIND_OF_KEY", "TRIGGER_KEYS", "TRIGGER_TYPES", "read_several", "read_text", "read_trigger"]
+__all__ = [
+    "EXAMPLES",
+    "KIND_OF_KEY",
+    "TRIGGER_KEYS",
+    "TRIGGER_TYPES",
+    "read_several",
+    "read_text",
+    "read_trigger",
+    "trigger_form",
+]
 
 T = TypeVar("T", bound=Trigger)
 
@@ -328,3 +337,42 @@ def _read_every(text: str, path: str, problems: list[Problem]) -> Trigger | None
     except InvalidInput as error:
         problems.extend(Problem(path, shown(text), found.reason, "'every 5m'") for found in error.problems)
         return None
+
+
+def trigger_form(trigger: Trigger) -> dict[str, Any]:
+    """The mapping that `naq.schedules.forms.specification.parse_schedule` reads as this trigger."""
+    form: dict[str, Any]
+    match trigger:
+        case Once():
+            form = {"type": "once", "run_at": epoch(trigger.at)}
+        case Interval():
+            form = {"type": "interval", "interval": seconds(trigger.every), "anchor": epoch(trigger.anchor)}
+        case FixedDelay():
+            form = {"type": "fixed_delay", "delay": seconds(trigger.delay), "first_at": epoch(trigger.first_at)}
+        case Cron():
+            form = {"type": "cron", "cron": trigger.expression, "timezone": trigger.tz, **_dst_form(trigger)}
+            if not trigger.day_or:
+                form["day_or"] = False
+        case CalendarInterval():
+            form = {"type": "calendar", "every": trigger.every, "unit": str(trigger.unit), "timezone": trigger.tz}
+            form |= {"at": trigger.at.isoformat(), "start": _iso(trigger.start), "day": trigger.day}
+            form |= _dst_form(trigger)
+        case RRule():
+            form = {"type": "rrule", "rrule": trigger.rrule, "dtstart": _iso(trigger.dtstart)}
+            form |= {"timezone": trigger.tz, **_dst_form(trigger)}
+        case AnyOf():
+            form = {"type": "several", "of": [trigger_form(part) for part in trigger.triggers]}
+    return {key: value for key, value in form.items() if value is not None}
+
+
+def _dst_form(trigger: Cron | CalendarInterval | RRule) -> dict[str, Any]:
+    form: dict[str, Any] = {}
+    if trigger.dst_gap is not DstGap.SHIFT:
+        form["dst_gap"] = str(trigger.dst_gap)
+    if trigger.dst_overlap is not DstOverlap.FIRST:
+        form["dst_overlap"] = str(trigger.dst_overlap)
+    return form
+
+
+def _iso(moment: date | None) -> str | None:
+    return None if moment is None else moment.isoformat()
