@@ -22,7 +22,7 @@ from naq.schedules.declared import Change, ChangeKind, Definition, changed, crea
 from naq.schedules.forms.changes import read_changes, read_instant
 from naq.schedules.forms.entry import to_dict
 from naq.schedules.forms.specification import Form, parse_job, parse_schedule
-from naq.schedules.planning.manual import backfill
+from naq.schedules.planning.manual import backfill, backfill_stopped
 from naq.schedules.planning.pausing import taken_by_pause
 from naq.schedules.planning.soundness import flaw_of
 from naq.schedules.policy import IfExists, Overlap
@@ -145,6 +145,14 @@ class ScheduleActs:
 
         done = await self._change(schedule_id, change, EventType.SCHEDULE_UPDATED, actor, "backfill")
         return identity if done else None
+
+    async def stop_backfill(self, schedule_id: str, backfill_id: str, *, actor: str | None = None) -> bool:
+        """Drop what a backfill has not enqueued yet; ``False`` when there is no such schedule or backfill, or it is done."""
+
+        def change(schedule: Schedule) -> Schedule | None:
+            return backfill_stopped(schedule, backfill_id, self.clock.now())
+
+        return await self._change(schedule_id, change, EventType.SCHEDULE_UPDATED, actor, "backfill stopped")
 
     async def next_times(self, schedule_id: str, count: int = 10) -> tuple[Upcoming, ...] | None:
         """The next nominal times, with the reason for those that will not fire; ``None`` without such a schedule."""
