@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from naq.config import Settings
@@ -99,8 +100,9 @@ class World:
         await self.clock.advance(seconds)
 
 
-DONE = Returned(b"1")  # type: ignore[arg-type]
+DONE = Returned(msgspec.Raw(b"1"))
 FAILED = Raised("ValueError", "no")
+ENDS: list[Returned | Raised] = [DONE, FAILED]
 
 
 @pytest.mark.parametrize("fault", OWN_FAULTS)
@@ -170,7 +172,7 @@ async def test_any_end_is_written_or_buried_alone(seed: int) -> None:
     jobs = [*guilty, *(f"i{number}-" for number in range(60))]
     dice.shuffle(jobs)
     for job_id in jobs:
-        world.end(job_id, dice.choice([DONE, FAILED]))
+        world.end(job_id, dice.choice(ENDS))
         if dice.random() < 0.2:
             await world.run(dice.random())
     await world.run(40)
