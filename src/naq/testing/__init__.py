@@ -1,6 +1,8 @@
 """What users need to test with naq: a clock stepped by hand, a store in memory, a real server on a free port.
 
 Each is loaded when it is asked for: a test that steps a clock does not load what starts a server.
+
+Order: `clock`, `server`, `cluster`, `store`, `inline`, `replica`, `link`, `presence`, `scheduler`.
 """
 
 from __future__ import annotations
@@ -10,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from naq.testing.clock import ManualClock, manual_time
+    from naq.testing.cluster import NatsCluster
     from naq.testing.link import Link
     from naq.testing.presence import MemoryPresence, Switchboard
     from naq.testing.scheduler import ManualScheduler, Ran
-    from naq.testing.server import NatsCluster, NatsServer
+    from naq.testing.server import NatsServer
     from naq.testing.store import MemoryStore
 
 __all__ = [
@@ -35,7 +38,7 @@ _ROOMS = {
     "ManualScheduler": "scheduler",
     "MemoryPresence": "presence",
     "MemoryStore": "store",
-    "NatsCluster": "server",
+    "NatsCluster": "cluster",
     "NatsServer": "server",
     "Ran": "scheduler",
     "Switchboard": "presence",
