@@ -72,7 +72,9 @@ class EventRule(msgspec.Struct, frozen=True, omit_defaults=True):
         clock, zone = self._clock(tz), self.tz or tz
         first, end = self._bounds(zone)
         begin = clock.previous(min(self._unmoved(instant, zone) + _TICK, end))
-        return begin is not None and begin >= first and self._span(begin, zone)[1] > instant >= self._span(begin, zone)[0]
+        return (
+            begin is not None and begin >= first and self._span(begin, zone)[1] > instant >= self._span(begin, zone)[0]
+        )
 
     def spans(self, low: int, high: int, tz: str) -> Iterator[tuple[int, int]]:
         """The stretches [start, end) of seconds since the epoch that touch [low, high), in order."""

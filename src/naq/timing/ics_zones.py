@@ -118,7 +118,7 @@ def _onsets_of(part: Sequence[ContentLine]) -> list[_Onset]:
     before, after = _offset(named["TZOFFSETFROM"].value), _offset(named["TZOFFSETTO"].value)
     start = read_when(named["DTSTART"], lambda name: name).wall
     walls = [start.replace(tzinfo=UTC)]
-    walls += [each.wall.replace(tzinfo=UTC) for line in part if line.name == "RDATE" for each in _walls_of(line)]
+    walls += [wall.replace(tzinfo=UTC) for line in part if line.name == "RDATE" for wall in _walls_of(line)]
     for line in part:
         if line.name == "RRULE":
             walls += _recurring(line.value, start, timedelta(seconds=before))

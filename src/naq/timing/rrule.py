@@ -32,6 +32,7 @@ _SECOND = timedelta(seconds=1)
 _TICK = timedelta(microseconds=1)
 _UNIT = {Frequency.WEEKLY: 7 * DAY, Frequency.DAILY: DAY}
 _SHORT_UNIT = {Frequency.HOURLY: 3600, Frequency.MINUTELY: 60, Frequency.SECONDLY: 1}
+_LAST = datetime(9999, 12, 31, tzinfo=UTC)
 _MIDNIGHT = datetime(2000, 1, 1)  # noqa: DTZ001 - a wall time has no zone
 
 
@@ -198,9 +199,9 @@ def _made(trigger: RRule, start: datetime) -> RuleClock:
     marks = WallClock(zone, rule, trigger.dst_gap, trigger.dst_overlap, elapsed=parts.is_elapsed)
     first = EPOCH.replace(year=FIRST_YEAR - 1) if start.tzinfo is None else start.astimezone(UTC).replace(microsecond=0)
     until = parts.until
-    last = until.wall.replace(tzinfo=UTC) if until is not None and until.is_utc else datetime.max.replace(tzinfo=UTC)
+    last = _LAST if until is None or not until.is_utc else _within(until.wall).replace(tzinfo=UTC)
     added = tuple(at for at in (_instant(at, zone) for at in trigger.added) if at not in off)
-    return RuleClock(inner, marks, first, min(last, datetime.max.replace(tzinfo=UTC) - _SECOND), added)
+    return RuleClock(inner, marks, first, last, added)
 
 
 def _by_days(parts: RuleParts, start: int) -> WallRule:
@@ -218,7 +219,7 @@ def _by_days(parts: RuleParts, start: int) -> WallRule:
         last = last_of_count(rule, parts.count, start, FAR)
         return rule if last is None else Ended(rule, last)
     until = parts.until
-    return rule if until is None or until.is_utc else Ended(rule, _number(until.wall))
+    return rule if until is None or until.is_utc else Ended(rule, _number(_within(until.wall)))
 
 
 def _elapsed(text: str, parts: RuleParts, zone: Zone, start: datetime) -> WallRule:
@@ -241,7 +242,7 @@ def _elapsed(text: str, parts: RuleParts, zone: Zone, start: datetime) -> WallRu
     until = parts.until
     if until is None or until.is_utc:
         return rule
-    return Ended(rule, _second(resolve(until.wall, zone.name, overlap=DstOverlap.LAST)[0]))
+    return Ended(rule, _second(resolve(_within(until.wall), zone.name, overlap=DstOverlap.LAST)[0]))
 
 
 def _fires_from_some_start(parts: RuleParts) -> bool:
@@ -251,6 +252,11 @@ def _fires_from_some_start(parts: RuleParts) -> bool:
         total = days.most_in_period() * len(times[0]) * len(times[1]) * len(times[2])
         return total >= min(abs(position) for position in parts.positions)
     return days.can_match() and times_selected(parts, *times) != 0
+
+
+def _within(until: datetime) -> datetime:
+    """A last wall time, brought to years in which every zone can be reckoned with: nothing lies beyond them."""
+    return min(max(until, datetime(1000, 1, 1)), datetime(9000, 1, 1))  # noqa: DTZ001
 
 
 def _wall(at: datetime, zone: Zone) -> int:

@@ -28,9 +28,7 @@ class ElapsedRule:
     """The instants from ``first`` on that lie on the grid through ``anchor``, on one of ``days`` at one of ``times`` on
     the clocks of ``zone``."""
 
-    def __init__(
-        self, zone: Zone, days: RuleDays, times: DayTimes, align: Align, anchor: int, first: int
-    ) -> None:
+    def __init__(self, zone: Zone, days: RuleDays, times: DayTimes, align: Align, anchor: int, first: int) -> None:
         self._zone = zone
         self._days = days
         self._times = times

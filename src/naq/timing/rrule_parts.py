@@ -278,3 +278,5 @@ def _check_together(rule: RuleParts, parts: Mapping[str, str]) -> None:
         raise ValueError(f"has BYSETPOS alone ({section}: only beside another BY... part)")
     if rule.skip != Skip.OMIT and rule.frequency > Frequency.MONTHLY:
         raise ValueError(f"has SKIP with FREQ={told}, where no day is missing: only with MONTHLY and YEARLY")
+    if rule.skip == Skip.FORWARD and rule.positions:
+        raise ValueError("has SKIP=FORWARD with BYSETPOS: a day would stand in two periods at once")

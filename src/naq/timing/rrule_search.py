@@ -102,11 +102,12 @@ class PositionRule:
 
     def previous_wall(self, wall: int) -> int | None:
         wall = min(wall, FAR - 1)
-        period = self._aligned(wall // DAY)
+        period = self._period_of(wall // DAY)
+        period -= (period - self._origin) % self._step
         for _ in range(self._cycle + 1 if self._can_fire else 0):
             if wall < self._first or period < self._origin:
                 break
-            found = self._walls(period) if self._begin(period) <= LAST_DAY else []
+            found = self._walls(period)
             index = bisect_right(found, wall)
             if index:
                 return found[index - 1] if found[index - 1] >= self._first else None
@@ -118,7 +119,7 @@ class PositionRule:
         first, end = max(first, self._first), min(end, FAR)
         period, total = self._occupied(self._aligned(first // DAY)), 0
         while self._can_fire and period is not None and self._begin(period) * DAY < end:
-            if self._begin(period) * DAY >= first and (self._begin(period + 1) + 1) * DAY <= end:
+            if self._begin(period) * DAY >= first and self._begin(period + 1) * DAY <= end:
                 total += len(self._picks(self._bits(period)[1].bit_count()))
             else:
                 found = self._walls(period)
@@ -137,7 +138,7 @@ class PositionRule:
             day = self._days.next(self._begin(period) + 7)
             if day is None:
                 return None
-            period = self._period_of(day)
+            period = self._aligned(day)
         return None
 
     def _period_of(self, day: int) -> int:
@@ -150,8 +151,8 @@ class PositionRule:
         return (day + 3 - self._rule.week_start) // 7
 
     def _aligned(self, day: int) -> int:
-        """The first period of the rule's INTERVAL that ``day`` or a later day is in; SKIP=FORWARD may reach a day back."""
-        period = max(self._period_of(day - 1), self._origin)
+        """The first period of the rule's INTERVAL that ``day`` or a later day is in."""
+        period = max(self._period_of(day), self._origin)
         return period + (self._origin - period) % self._step
 
     def _begin(self, period: int) -> int:
@@ -265,5 +266,3 @@ def last_of_count(rule: WallRule, count: int, first: int, limit: int) -> int | N
         else:
             low, known = middle, known + found
     return low
-
-

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from naq.exceptions import InvalidSchedule
 from naq.timing.ics_lines import ContentLine, When, content_lines, read_when, read_whens
@@ -91,10 +91,11 @@ def _read(text: str, tz: str | None) -> RRule:
         off = [
             each
             for when in off
-            for each in (times_on_day(rules[0], _stored(start), zone, when.wall) if when.is_day else [when])
+            for each in (times_on_day(rules[0], _stored(start, zone), zone, when.wall) if when.is_day else [when])
         ]
-    dtstart = None if start is None else _stored(start)
-    return RRule(rules[0], dtstart, zone, without=tuple(map(_stored, off)), added=tuple(map(_stored, added)))
+    dtstart = None if start is None else _stored(start, zone)
+    without, beside = (tuple(_stored(when, zone) for when in whens) for whens in (off, added))
+    return RRule(rules[0], dtstart, zone, without=without, added=beside)
 
 
 def _lines(text: str) -> list[ContentLine]:
@@ -120,10 +121,8 @@ def _begins(line: ContentLine) -> ContentLine:
     return line._replace(value=",".join(value.partition("/")[0] for value in line.value.split(",")))
 
 
-def _stored(when: When) -> datetime:
-    """A time as a trigger keeps it: naive on the clock of the trigger's zone, else aware UTC."""
-    if when.tz is None:
+def _stored(when: When, zone: str) -> datetime:
+    """A time as a trigger in ``zone`` keeps it: naive on its clock, else aware UTC."""
+    if when.tz is None or when.tz == zone != "UTC":
         return when.wall
-    if when.tz == "UTC":
-        return when.wall.replace(tzinfo=UTC)
-    return when.instant(when.tz)
+    return when.instant(zone)

@@ -117,6 +117,11 @@ def trigger_form(trigger: Trigger) -> dict[str, Any]:
         case RRule():
             form = {"type": "rrule", "rrule": trigger.rrule, "dtstart": _iso(trigger.dtstart)}
             form |= {"timezone": trigger.tz, **_dst_form(trigger)}
+            form |= {
+                name: [at.isoformat() for at in times]
+                for name, times in (("exdate", trigger.without), ("rdate", trigger.added))
+                if times
+            }
         case AnyOf():
             form = {"type": "several", "of": [trigger_form(part) for part in trigger.triggers]}
     return {key: value for key, value in form.items() if value is not None}

@@ -8,9 +8,10 @@ from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final, TypeVar, get_args
 
-from naq.exceptions import InvalidInput, Problem, shown
+from naq.exceptions import InvalidInput, InvalidSchedule, Problem, shown
 from naq.parsing import EARLIEST, MISSING, Reader, instant_of, nearest
 from naq.timing.duration import parse_duration
+from naq.timing.rrule_text import is_recurrence, read_recurrence
 from naq.timing.triggers import (
     AnyOf,
     CalendarInterval,
@@ -52,6 +53,8 @@ EXAMPLES: Mapping[str, str] = {
     "day": "31",
     "rrule": "'FREQ=WEEKLY;INTERVAL=2;BYDAY=MO'",
     "dtstart": "'2030-01-07T09:00:00'",
+    "exdate": "['2030-04-22T09:00:00']",
+    "rdate": "['2030-04-23T09:00:00']",
     "of": "[{'cron': '0 9 * * *'}, {'cron': '0 18 * * *'}]",
     "max_runs": "10",
     "start_at": "'2030-01-01T00:00:00Z'",
@@ -173,16 +176,40 @@ def _date(reader: Reader) -> date | None:
 
 
 def _rrule(reader: Reader) -> RRule | None:
-    zone = reader.zone() or "UTC"
+    zone = reader.zone()
     gap, overlap = _dst(reader)
-    dtstart = _wall_time(reader)
-    rule = reader.text("rrule", required=True)
-    return None if rule is None else _checked(reader, "rrule", RRule(rule, dtstart, zone, gap, overlap))
+    dtstart = _wall_time(reader, "dtstart", reader.take("dtstart"))
+    without, added = _wall_times(reader, "exdate"), _wall_times(reader, "rdate")
+    text = reader.text("rrule", required=True)
+    if text is None:
+        return None
+    try:
+        read = read_recurrence(text, zone)
+    except InvalidSchedule as error:
+        for problem in error.problems:
+            reader.complain("rrule", text, problem.reason)
+        return None
+    if dtstart is not None and read.dtstart is not None:
+        reader.complain("dtstart", dtstart.isoformat(), "is said twice: the rule's text has a DTSTART of its own")
+    if zone is not None and read.tz != zone:
+        reader.complain("timezone", zone, f"is another zone than that of DTSTART, {read.tz}: leave one of them out")
+    start = read.dtstart if dtstart is None else dtstart
+    rule = RRule(read.rrule, start, read.tz, gap, overlap, (*read.without, *without), (*read.added, *added))
+    return _checked(reader, "rrule", rule)
 
 
-def _wall_time(reader: Reader) -> datetime | None:
-    """A naive time stays one: `RRule` reads it on the clock of its own zone."""
-    value = reader.take("dtstart")
+def _wall_times(reader: Reader, key: str) -> tuple[datetime, ...]:
+    """The times of a list, or a single one."""
+    value = reader.take(key)
+    if value is MISSING or value is None:
+        return ()
+    items = value if isinstance(value, list | tuple) else [value]
+    read = [_wall_time(reader, key, item) for item in items]
+    return tuple(at for at in read if at is not None)
+
+
+def _wall_time(reader: Reader, key: str, value: Any) -> datetime | None:
+    """A naive time stays one: `RRule` reads it on the clock of its own zone. A date is its midnight there."""
     if value is MISSING or value is None:
         return None
     if isinstance(value, str):
@@ -190,7 +217,9 @@ def _wall_time(reader: Reader) -> datetime | None:
             value = datetime.fromisoformat(value.strip())
     if isinstance(value, datetime):
         return value
-    return Reader({"dtstart": value}, reader.path, reader.problems, EXAMPLES).instant("dtstart", None)
+    if isinstance(value, date):
+        return datetime.combine(value, time(0))
+    return Reader({key: value}, reader.path, reader.problems, EXAMPLES).instant(key, None)
 
 
 def _several(reader: Reader) -> AnyOf | None:
@@ -271,7 +300,20 @@ TRIGGER_KEYS = (
     "type",
     "timezone",
     *KIND_OF_KEY,
-    *("anchor", "first_at", "day_or", "dst_gap", "dst_overlap", "unit", "at", "start", "day", "dtstart"),
+    *(
+        "anchor",
+        "first_at",
+        "day_or",
+        "dst_gap",
+        "dst_overlap",
+        "unit",
+        "at",
+        "start",
+        "day",
+        "dtstart",
+        "exdate",
+        "rdate",
+    ),
 )
 
 
@@ -297,20 +339,28 @@ def read_text(text: str, path: str, problems: list[Problem]) -> Trigger | None:
     """The trigger that short text describes: ``every 5m``, ``every 2 months``, a cron expression, ``@daily``, a
     recurrence rule (``FREQ=...``), or an ISO 8601 time."""
     words = text.strip()
+    if is_recurrence(words):
+        return _recurrence_text(words, path, problems)
     if match := re.fullmatch(r"every\s+(.+)", words, re.IGNORECASE):
         return _read_every(match[1], path, problems)
     if words.startswith("@") or len(words.split()) in (5, 6):
         return _cron_text(words, path, problems)
-    if words.upper().removeprefix("RRULE:").startswith("FREQ="):
-        rule = RRule(words)
-        problems.extend(found := rule.check(path))
-        return None if found else rule
     at = instant_of(words)
     if at is None:
         reason = "is no schedule (a cron expression, 'every 5m', FREQ=..., or a time)"
         problems.append(Problem(path, shown(text), reason, "'every 5m'"))
         return None
     return Once(at)
+
+
+def _recurrence_text(text: str, path: str, problems: list[Problem]) -> RRule | None:
+    try:
+        rule = read_recurrence(text)
+    except InvalidSchedule as error:
+        problems.extend(Problem(path, found.value, found.reason, found.example) for found in error.problems)
+        return None
+    problems.extend(found := rule.check(path))
+    return None if found else rule
 
 
 def _cron_text(text: str, path: str, problems: list[Problem]) -> Cron | None:
