@@ -6,14 +6,17 @@
 
 from __future__ import annotations
 
+import difflib
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
+from naq.exceptions import InvalidJob
 from naq.timing.backoff import Backoff
 from naq.timing.instants import Instant
 
@@ -82,7 +85,8 @@ class Job:
 
     ``func`` is a function defined at the top level of an importable module, or its name as ``module:qualname``.
     ``args`` and ``kwargs`` must be JSON values, or values that msgspec writes as JSON: datetimes, UUIDs, dataclasses, ...
-    ``timeout`` and ``result_ttl`` are seconds. ``retries`` counts attempts after the first.
+    ``timeout`` and ``result_ttl`` are seconds, a timedelta, or text such as "5m".
+    ``retries`` counts attempts after the first.
     """
 
     func: Callable[..., Any] | str
@@ -95,12 +99,33 @@ class Job:
     backoff: Backoff | float | str = field(default_factory=Backoff)
     """A `Backoff`, or seconds (or "30s") between attempts."""
     retry_on: Sequence[type[BaseException] | str] = ()
-    timeout: float | timedelta | None = None
-    result_ttl: float | timedelta | None = None
-    executor: str = "auto"
+    timeout: float | timedelta | str | None = None
+    result_ttl: float | timedelta | str | None = None
+    executor: Literal["auto", "process"] = "auto"
     depends_on: Sequence[str] = ()
-    depends_when: str = "succeeded"
+    depends_when: Literal["succeeded", "failed", "ended"] = "succeeded"
     max_concurrent: int | None = None
+
+
+def _refuse_unknown_fields() -> None:
+    """Let `Job` raise `InvalidJob` for a field that it does not have, as for every other mistake in it."""
+    names = tuple(Job.__dataclass_fields__)
+    made = Job.__init__
+
+    @functools.wraps(made)
+    def checked(self: Job, *given: Any, **fields: Any) -> None:
+        for name, value in fields.items():
+            if name not in names:
+                near = difflib.get_close_matches(name, names, n=1, cutoff=0.6) or ["retries"]
+                raise InvalidJob.of(
+                    f"job.{name}", value, f"a job has no such field, did you mean {near[0]!r}?", near[0]
+                )
+        made(self, *given, **fields)
+
+    setattr(Job, "__init__", checked)  # noqa: B010 - so that checkers keep the dataclass's own signature
+
+
+_refuse_unknown_fields()
 
 
 class QueuedJob(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
