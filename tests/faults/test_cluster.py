@@ -153,7 +153,7 @@ async def test_many_transactions_in_flight_are_not_refused_for_each_other(
             reconcile = firing._reconcile
 
             async def counted(*arguments: Any) -> Any:
-                refused.append(arguments[2])
+                refused.append(arguments[1])
                 return await reconcile(*arguments)
 
             monkeypatch.setattr(firing, "_reconcile", counted)
