@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from naq import Alert, FailedTimes, Naq, every
 from naq.services.base import ServiceManager
+
+from naq import Alert, FailedTimes, Naq, every
 
 app = Naq(name="alerts-example")
 over = asyncio.Event()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from naq import Naq, Retry, every
 from naq.services.base import ServiceManager
+
+from naq import Naq, Retry, every
 
 app = Naq(name="example")
 sent = asyncio.Semaphore(0)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from naq.alerting.alert import Alert
-from naq.alerting.rules import FailedTimes, Missed, NotRunSince, RunningLongerThan
-from naq.app import Naq
+from naq.app.application import Naq
 from naq.exceptions import NaqError, Retry
-from naq.job import Job, JobStatus
-from naq.observe.sinks import LogSink
-from naq.observe.webhook import Webhook
-from naq.specification import cron, every, once
+from naq.jobs.job import Job, JobStatus
+from naq.observe.alerts.alert import Alert
+from naq.observe.alerts.rules import FailedTimes, Missed, NotRunSince, RunningLongerThan
+from naq.observe.alerts.sinks import LogSink
+from naq.observe.alerts.webhook import Webhook
+from naq.schedules.forms.specification import cron, every, once
 
 __all__ = [
     "Alert",

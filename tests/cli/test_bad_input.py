@@ -11,8 +11,8 @@ import pytest
 
 from naq.cli import exit_code
 from naq.exceptions import EmbeddedServerError, RecordUnreadable, ScheduleExists, SchedulerError, StoreUnavailable
-from naq.services.base import ServiceManager
-from naq.services.kv_stores import KVStoreService
+from naq.lifecycle import ServiceManager
+from naq.store.nats.bucket import KVStoreService
 from tests.cli.conftest import Command
 
 ADD = ("schedule", "add", "shop:greet")

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from naq.job import Job
-from naq.services.base import ServiceManager
-from naq.services.events import EventService
-from naq.services.scheduler import SchedulerService
-from naq.specification import once
+from naq.jobs.job import Job
+from naq.lifecycle import ServiceManager
+from naq.scheduler.service import SchedulerService
+from naq.schedules.forms.specification import once
+from naq.store.nats.event_stream import EventService
 from naq.testing.server import NatsCluster, NatsServer
 from tests.faults.cluster import ClusterFleet, cluster_fleet
 from tests.faults.fleet import now

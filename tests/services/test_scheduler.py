@@ -11,14 +11,14 @@ import pytest
 
 from naq.events import Event
 from naq.exceptions import InvalidInput, InvalidJob, InvalidSchedule, ScheduleExists, SchedulerError
-from naq.job import Job, QueuedJob
-from naq.ports import Entry
-from naq.services.base import ServiceManager
-from naq.services.events import EventService
-from naq.services.kv_stores import KVStoreService
-from naq.services.scheduler import SchedulerService
-from naq.services.schedules import ScheduleService
-from naq.wire import decode
+from naq.jobs.job import Job, QueuedJob
+from naq.lifecycle import ServiceManager
+from naq.scheduler.service import SchedulerService
+from naq.schedules.service import ScheduleService
+from naq.store.codec import decode
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.event_stream import EventService
+from naq.store.port import Entry
 
 HOURLY = {"type": "interval", "interval": 3600}
 

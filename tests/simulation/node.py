@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from naq.engine.elector import ElectorSettings
-from naq.engine.partition import Partition
-from naq.engine.schedules import Schedules
 from naq.events import Event
 from naq.exceptions import StoreError
-from naq.lease import MARGIN
-from naq.ports import Check, Write
+from naq.scheduler.elector import ElectorSettings
+from naq.scheduler.lease import MARGIN
+from naq.scheduler.partition import Partition
+from naq.schedules.repository import Schedules
+from naq.store.port import Check, Write
 from naq.testing.clock import ManualClock
 from naq.testing.link import Link, MemoryClient
 from naq.testing.presence import MemoryPresence, Switchboard

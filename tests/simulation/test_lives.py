@@ -9,18 +9,18 @@ from typing import Any, TypeVar
 
 import pytest
 
-from naq.engine.elector import ElectorSettings
-from naq.engine.partition import Partition
-from naq.job import JobSpec
-from naq.policy import Coalesce, Policy
-from naq.ports import Entry, Put
-from naq.schedule import Schedule, new_schedule
+from naq.jobs.job import JobSpec
+from naq.scheduler.elector import ElectorSettings
+from naq.scheduler.partition import Partition
+from naq.schedules.policy import Coalesce, Policy
+from naq.schedules.record import Schedule, new_schedule
+from naq.store.codec import encode
+from naq.store.port import Entry, Put
 from naq.testing.clock import ManualClock, manual_time
 from naq.testing.link import MemoryClient
 from naq.testing.presence import MemoryPresence, Switchboard
 from naq.testing.store import MemoryStore
 from naq.timing.triggers import Interval
-from naq.wire import encode
 from tests.simulation.node import Silence
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ class House:
         return task.result()
 
     async def scheduler(self, name: str) -> tuple[Partition, MemoryClient]:
-        client = self.store.client(name)
+        client = MemoryClient(self.store, name)
         settings = ElectorSettings(name, 1, check_interval=1.0, heartbeat_interval=1.0, ttl=5.0)
         presence = MemoryPresence(self.board, client)
         partition = Partition(client, presence, self.clock, Silence(), settings, batch=100, resync_interval=10.0)

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import pytest
 
-from naq.engine.rest import Rest
 from naq.events import Event
 from naq.exceptions import StoreForbidden, StoreRejected, StoreUnavailable
+from naq.scheduler.retries import Rest
 from naq.testing.clock import ManualClock, manual_time
 
 FULL = StoreRejected("full", 10077)

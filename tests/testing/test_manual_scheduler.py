@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from naq import Job
-from naq.engine.context import JobContext
 from naq.exceptions import InvalidSchedule
-from naq.job import JobStatus, QueuedJob
+from naq.jobs.context import JobContext
+from naq.jobs.job import JobStatus, QueuedJob
 from naq.testing.scheduler import ManualScheduler
 
 calls: list[Any] = []

@@ -11,7 +11,7 @@ import nats.errors
 import pytest
 
 from naq.exceptions import EmbeddedServerError
-from naq.services.nats_program import HOST, greeting, port_is_free
+from naq.store.embedded.program import HOST, greeting, port_is_free
 from naq.testing.server import NatsServer, nats_cluster, nats_server
 
 

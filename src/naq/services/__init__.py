@@ -1,1 +1,4 @@
-"""Services: lifecycle, and everything that speaks NATS. The only importers of `nats`."""
+"""Services: lifecycle, and everything that speaks NATS. The only importers of `nats`.
+
+Order: `base`, `connection`, `events`, `jobs`, `kv_stores`, `scheduler`, `streams`.
+"""

@@ -1,6 +1,8 @@
 """What users need to test with naq: a clock stepped by hand, a store in memory, a real server on a free port.
 
 Each is loaded when it is asked for: a test that steps a clock does not load what starts a server.
+
+Order: `clock`, `server`, `store`, `inline`, `replica`, `link`, `presence`, `scheduler`.
 """
 
 from __future__ import annotations

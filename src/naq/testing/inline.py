@@ -1,6 +1,6 @@
 """A worker without threads, processes or a server: queued jobs are run one after the other, where they stand.
 
-What becomes of an attempt is decided by the same rules as on a real worker (`naq.engine.ending`): results, retries with
+What becomes of an attempt is decided by the same rules as on a real worker (`naq.jobs.ending`): results, retries with
 their backoff, dead letters, the ends of runs that a schedule waits for, runs that an overlap policy ends. What a real
 worker has besides is left out: timeouts of functions that are not async, limits of queues, dependencies.
 """
@@ -17,21 +17,21 @@ from typing import Any
 import msgspec
 
 from naq.clock import Clock
-from naq.engine.context import JobContext, bind_context
-from naq.engine.ending import Ending, Facts, decide
-from naq.engine.execute import returned
-from naq.engine.outcome import Dropped, Outcome, Stopped, Unrunnable, raised
-from naq.engine.registry import Registry
 from naq.exceptions import InvalidJob, UnknownFunction
-from naq.job import JobStatus, QueuedJob
-from naq.job_records import DeadReason
-from naq.names import deferred_key, job_key, schedule_key
-from naq.ports import Put
-from naq.run_end import run_ended
-from naq.schedule import Schedule
-from naq.services.superseded import why_superseded
+from naq.jobs.context import JobContext, bind_context
+from naq.jobs.ending import Ending, Facts, decide
+from naq.jobs.functions import Registry
+from naq.jobs.job import JobStatus, QueuedJob
+from naq.jobs.outcome import Dropped, Outcome, Stopped, Unrunnable, raised
+from naq.jobs.records import DeadReason
+from naq.schedules.record import Schedule
+from naq.schedules.run_end import run_ended
+from naq.store.codec import decode, encode
+from naq.store.keys import deferred_key, job_key, schedule_key
+from naq.store.port import Put
 from naq.testing.store import MemoryStore
-from naq.wire import decode, encode
+from naq.worker.execution.run import returned
+from naq.worker.superseded import why_superseded
 
 __all__ = ["InlineWorker", "Ran"]
 
@@ -64,7 +64,7 @@ class InlineWorker:
         self._stopped: str | None = None
 
     def stop(self, job_ids: Sequence[str], reason: str) -> None:
-        """Cancel the job that runs, if it is one of these (`naq.ports.JobStopper`)."""
+        """Cancel the job that runs, if it is one of these (`naq.store.port.JobStopper`)."""
         if self._running is not None and self._running[0] in job_ids:
             self._stopped, task = self._running
             task.cancel(reason)

@@ -5,7 +5,7 @@ arrives though its sender has stopped or died meanwhile: a transaction whose ans
 be. Requests of one client keep their order; those of different clients overtake each other. All chance comes from the
 link's own `random.Random`.
 
-The client stays by the contract of `naq.ports`: no answer in time is `Unknown` for a transaction and `StoreUnavailable`
+The client stays by the contract of `naq.store.port`: no answer in time is `Unknown` for a transaction and `StoreUnavailable`
 for a question, and `StoreUnavailable` at once when it knows that it is not connected.
 """
 
@@ -19,7 +19,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from naq.exceptions import NaqError, StoreUnavailable
-from naq.ports import Check, Committed, Entry, Outcome, Unknown, Write
+from naq.store.port import Check, Committed, Entry, Outcome, Unknown, Write
 from naq.testing.replica import Replica, View
 from naq.testing.store import MemoryStore, Watch, checked_key
 

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from naq.clock import Clock
-from naq.ports import Entry
+from naq.store.port import Entry
 from naq.testing.store import MemoryStore, key_matcher
 
 __all__ = ["Replica", "View"]

@@ -8,7 +8,7 @@
         assert [str(job.nominal_at) for job in scheduler.fired] == [...]
 
 It is the scheduler itself - leader, mirror, plans, transactions - on a `ManualClock` and a `MemoryStore`, and the facade
-is `naq.services.schedules.ScheduleService`. An hour costs as much as what is due in it.
+is `naq.schedules.service.ScheduleService`. An hour costs as much as what is due in it.
 
 Its methods are plain functions, so that a test is a plain function too: it runs an event loop of its own, and therefore
 cannot be used from a coroutine.
@@ -23,27 +23,28 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from naq.config import Settings
-from naq.engine.elector import ElectorSettings
-from naq.engine.partition import Partition
-from naq.engine.registry import Registry
 from naq.events import Event
-from naq.history import HistoryRecord
-from naq.job import Job, QueuedJob
-from naq.policy import IfExists
-from naq.ports import Entry
-from naq.reading import instant_of
-from naq.services.connection import ConnectionService
-from naq.services.events import EventService
-from naq.services.history import HistoryService
-from naq.services.kv_stores import KVStoreService
-from naq.services.schedules import ScheduleService
-from naq.specification import Form
+from naq.jobs.functions import Registry
+from naq.jobs.history import HistoryRecord
+from naq.jobs.history_stream import HistoryService
+from naq.jobs.job import Job, QueuedJob
+from naq.parsing import instant_of
+from naq.scheduler.elector import ElectorSettings
+from naq.scheduler.partition import Partition
+from naq.schedules.forms.specification import Form
+from naq.schedules.policy import IfExists
+from naq.schedules.service import ScheduleService
+from naq.store.codec import decode
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.event_stream import EventService
+from naq.store.port import Entry
 from naq.testing.clock import START, ManualClock, ManualLoop
 from naq.testing.inline import InlineWorker, Ran
+from naq.testing.link import MemoryClient
 from naq.testing.presence import MemoryPresence, Switchboard
 from naq.testing.store import MemoryStore
 from naq.timing.duration import parse_duration
-from naq.wire import decode
 
 __all__ = ["ManualScheduler", "Ran"]
 
@@ -210,7 +211,7 @@ class ManualScheduler:
 
     def _made_partition(self) -> Partition:
         settings = ElectorSettings(NAME, priority=1, check_interval=NEVER, heartbeat_interval=NEVER, ttl=4 * NEVER)
-        presence = MemoryPresence(Switchboard(), self.store.client(NAME))
+        presence = MemoryPresence(Switchboard(), MemoryClient(self.store, NAME))
         sink = _Recorder(self.events, self.history)
         return Partition(
             self.store,

@@ -34,7 +34,7 @@ import msgspec
 
 from naq.clock import SystemClock
 from naq.exceptions import EmbeddedServerError
-from naq.services.nats_program import HOST, find_program, free_port, greeting, last_words
+from naq.store.embedded.program import HOST, find_program, free_port, greeting, last_words
 
 __all__ = ["ClusterPlace", "NatsCluster", "NatsServer", "nats_cluster", "nats_server"]
 

@@ -1,0 +1,140 @@
+"""The program of a worker's process child: ``python -m naq.worker.execution.child FD``. It takes orders from a socket.
+
+The main thread runs the jobs, so that a signal can raise an exception in them; another one reads the socket, and ends
+the process at once when the worker has gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import queue
+import signal
+import socket
+import struct
+import sys
+import threading
+from types import FrameType
+from typing import Any
+
+import msgspec
+
+from naq.exceptions import InvalidJob, JobCancelled, JobTimeout
+from naq.jobs.context import JobContext, bind_context
+from naq.jobs.functions import import_function
+from naq.jobs.outcome import raised
+from naq.jobs.records import Progress
+from naq.jobs.target import make_target
+from naq.store.codec import encode_json
+from naq.worker.execution.frames import Answer, Order, Said
+
+__all__ = ["main"]
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Order)
+
+
+class _Child:
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
+        self._sending = threading.Lock()
+        self._job: str | None = None
+
+    def serve(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):  # the worker's to handle, though a supervisor may tell us too
+            signal.signal(number, lambda *_: None)  # not ignored: what a job starts would inherit that
+        signal.signal(signal.SIGUSR1, self._on_signal)
+        signal.signal(signal.SIGUSR2, self._on_signal)
+        threading.Thread(target=self._read, daemon=True).start()
+        while True:
+            self._send(self._answer(self._orders.get()))
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        job, self._job = self._job, None
+        if job is not None:
+            raise JobTimeout(job, "its time is up") if number == signal.SIGUSR1 else JobCancelled(job)
+
+    def _read(self) -> None:
+        while True:
+            (size,) = struct.unpack(">I", self._exactly(4))
+            self._orders.put(_decoder.decode(self._exactly(size)))
+
+    def _exactly(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            try:
+                part = self._channel.recv(size - len(data))
+            except OSError:
+                part = b""
+            if not part:
+                os._exit(0)
+            data += part
+        return data
+
+    def _send(self, frame: Said | Answer) -> None:
+        data = _encoder.encode(frame)
+        with self._sending:
+            self._channel.sendall(struct.pack(">I", len(data)) + data)
+
+    def _answer(self, order: Order) -> Answer:
+        for entry in order.path:
+            if entry not in sys.path:
+                sys.path.append(entry)
+        try:
+            func = import_function(order.queued.spec.func)
+            if func is None:
+                return _unrunnable(
+                    f"the function {order.queued.spec.func!r} cannot be imported in a process of its own"
+                )
+            target = make_target(order.queued.spec.func, func)
+            args, kwargs = target.arguments(order.queued.spec, allow_pickle=order.allow_pickle)
+            context = JobContext(
+                order.queued,
+                worker_id=order.worker_id,
+                on_progress=self._progress,
+                previous_success_at=order.previous_success_at,
+            )
+            bind_context(context)
+            if target.takes_context:
+                args = [context, *args]
+            self._job = order.queued.job_id
+            value = target.func(*args, **kwargs)
+            if inspect.isawaitable(value):
+                value = asyncio.run(_awaited(value))
+            self._job = None
+            return _returned(value)
+        except BaseException as error:  # noqa: BLE001 - a user's function: the child stays usable
+            outcome = raised(error)
+            return Answer(**{name: getattr(outcome, name) for name in outcome.__slots__})
+        finally:
+            self._job = None
+
+    def _progress(self, context: JobContext) -> None:
+        self._send(Said(context.last_progress or Progress()))
+
+
+async def _awaited(value: Any) -> Any:
+    return await value
+
+
+def _returned(value: Any) -> Answer:
+    try:
+        return Answer(value=encode_json(value, "result"))
+    except InvalidJob:
+        kind = type(value).__qualname__
+        return Answer(complaint=f"the job returned a {kind} that is not JSON; nothing was kept of it")
+
+
+def _unrunnable(reason: str) -> Answer:
+    return Answer(error_type="BadArguments", error=reason, unrunnable=True)
+
+
+def main(fd: int) -> None:
+    """Serve the worker at the other end of the socket until it goes."""
+    _Child(socket.socket(fileno=fd)).serve()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
