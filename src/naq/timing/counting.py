@@ -29,8 +29,8 @@ from naq.timing.zones import EPOCH
 
 __all__ = ["STEPS", "Count", "Single", "bits_of", "count_covered", "count_union"]
 
-STEPS = 40_000
-"""What one count or search may cost, in the steps of `naq.timing.day_bits.Steps`: well below 50 ms."""
+STEPS = 12_000
+"""What one count or search may cost, in the steps of `naq.timing.day_bits.Steps`."""
 MOST_FRACTIONS = 64
 _MICRO = timedelta(microseconds=1)
 _SECOND = 1_000_000
@@ -114,6 +114,8 @@ def _count_runs(trigger: Single, cover: Cover, low: int, high: int, steps: Steps
     if isinstance(trigger, Interval) and cover.patterns and _SECOND % (trigger.every // _MICRO or _SECOND) == 0:
         return _count_even(trigger, cover, low, high, steps)
     total = 0
+    if cover.patterns and 4 * INSTANT * trigger.count_between(_from_micros(low), _from_micros(high)) < steps.left:
+        return _count_walking(trigger, cover, _from_micros(low), _from_micros(high), steps)
     reached = low
     for first, end in cover.runs(low // _SECOND, high // _SECOND + 1, steps):
         start, stop = max(low, first * _SECOND - 1), min(high, end * _SECOND - 1)
@@ -122,6 +124,20 @@ def _count_runs(trigger: Single, cover: Cover, low: int, high: int, steps: Steps
         total += trigger.count_between(_from_micros(start), _from_micros(stop)) if start < stop else 0
         reached = stop
     return total + trigger.count_between(_from_micros(reached), _from_micros(high)) if steps.used_up else total
+
+
+def _count_walking(trigger: Single, cover: Cover, after: datetime, until: datetime, steps: Steps) -> int:
+    """The same for few instants: each is asked for."""
+    total, of_day, bits = 0, None, 0
+    at = trigger.next_after(after)
+    while at is not None and at <= until:
+        steps.take(2 * INSTANT)
+        day, second = divmod((at - EPOCH) // timedelta(seconds=1), DAY)
+        if day != of_day:
+            of_day, bits = day, cover.bits(day)
+        total += bits >> second & 1
+        at = trigger.next_after(at)
+    return total
 
 
 def _count_even(interval: Interval, cover: Cover, low: int, high: int, steps: Steps) -> int:

@@ -70,12 +70,14 @@ class Cover:
                 known[kind] = list(_runs_of(self.bits(day), steps))
             for low, high in known[kind]:
                 low, high = max(low + day * DAY, first), min(high + day * DAY, end)
+                if low >= high:
+                    continue
                 if open_run is not None and low == open_run[1]:
                     open_run = open_run[0], high
-                else:
-                    if open_run is not None:
-                        yield open_run
-                    open_run = (low, high) if low < high else None
+                    continue
+                if open_run is not None:
+                    yield open_run
+                open_run = low, high
         if open_run is not None:
             yield open_run
 

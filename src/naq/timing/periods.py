@@ -106,7 +106,10 @@ class Interval(msgspec.Struct, frozen=True, gc=False, tag="interval", omit_defau
         return None
 
     def start(self) -> datetime:
-        """The anchor in UTC, raising like `next_after`: arithmetic on a datetime in another zone would be that of its wall clock."""
+        """The anchor in UTC: arithmetic on a datetime in another zone would be that of its wall clock.
+
+        Raises like `next_after`.
+        """
         if self.every <= ZERO:
             raise InvalidSchedule(*_period_problems(self.every, "interval"))
         if self.anchor is None:
