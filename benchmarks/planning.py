@@ -9,7 +9,8 @@ from benchmarks.world import Row
 from naq.jobs.job import JobSpec
 from naq.schedules.planning.plan import plan
 from naq.schedules.policy import Policy
-from naq.schedules.record import Schedule, new_schedule
+from naq.schedules.record import Schedule
+from naq.schedules.transitions import new_schedule
 from naq.timing.triggers import Cron, Interval, Trigger
 
 ROUNDS = 20_000

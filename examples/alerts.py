@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from naq.services.base import ServiceManager
-
 from naq import Alert, FailedTimes, Naq, every
+from naq.services import ServiceManager
 
 app = Naq(name="alerts-example")
 over = asyncio.Event()
@@ -35,7 +34,7 @@ async def main() -> None:
     running = asyncio.create_task(app.run(stop=stop, ready=ready.set_result))
     await ready
     await over.wait()
-    print("firing now:", len(await app.alerts()))
+    print("firing now:", len(await app.list_alerts()))
     stop.set()
     await running
     await app.close()

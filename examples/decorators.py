@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from naq.services.base import ServiceManager
-
 from naq import Naq, Retry, every
+from naq.services import ServiceManager
 
 app = Naq(name="example")
 sent = asyncio.Semaphore(0)

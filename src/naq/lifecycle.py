@@ -18,7 +18,7 @@ import typing
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar, overload
 
 from naq.clock import Clock
 from naq.config import Settings, load_settings
@@ -117,7 +117,11 @@ class ServiceManager:
             raise ServiceError(f"{service_type!r} cannot be the service {name!r}: it is no subclass of BaseService")
         cls._registered[name] = service_type
 
-    async def get_service(self, service_type: type[S] | str) -> S:
+    @overload
+    async def get_service(self, service_type: type[S]) -> S: ...
+    @overload
+    async def get_service(self, service_type: str) -> BaseService: ...
+    async def get_service(self, service_type: type[BaseService] | str) -> BaseService:
         """The started service of that type (or registered name), built now if it is not yet there.
 
         Raises `ServiceError` for an unknown name, a constructor that asks for something that is no service, or a circle
@@ -125,11 +129,12 @@ class ServiceManager:
         """
         wanted = self._by_name(service_type) if isinstance(service_type, str) else service_type
         async with self._turn:
-            return typing.cast(S, await self._build(wanted, ()))
+            return await self._build(wanted, ())
 
     def find(self, service_type: type[S]) -> S | None:
         """The service of that type if it is started already; ``None`` otherwise."""
-        return typing.cast("S | None", self._started.get(service_type))
+        found = self._started.get(service_type)
+        return found if isinstance(found, service_type) else None
 
     async def __aenter__(self) -> Self:
         return self

@@ -19,7 +19,7 @@ from naq.exceptions import InvalidInput, Problem, shown
 from naq.timing.duration import parse_duration
 from naq.timing.zones import check_zone, resolve
 
-__all__ = ["EARLIEST", "MISSING", "Reader", "instant_of", "nearest"]
+__all__ = ["EARLIEST", "MISSING", "Reader", "epoch", "instant_of", "nearest", "seconds"]
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -57,6 +57,19 @@ def instant_of(value: object, zone: str | None = None) -> datetime | None:
         return None if result is None else result.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def epoch(instant: datetime | None) -> float | None:
+    """Epoch seconds."""
+    return None if instant is None else instant.timestamp()
+
+
+def seconds(duration: timedelta | None) -> float | int | None:
+    """Seconds, as a whole number where it is one."""
+    if duration is None:
+        return None
+    total = duration.total_seconds()
+    return int(total) if total.is_integer() else total
 
 
 class Reader:

@@ -16,7 +16,8 @@ from naq.cli.demo.view import View
 from naq.events import Event, EventType
 from naq.jobs.job import Job
 from naq.schedules.forms.specification import parse_job, parse_schedule
-from naq.schedules.record import Schedule, new_schedule, paused
+from naq.schedules.record import Schedule
+from naq.schedules.transitions import new_schedule, paused
 from naq.store.keys import job_id
 from tests.cli.conftest import finish
 from tests.faults.world import Process

@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from naq.observe.verify import EpochWritten, Fault, StoredJob, verify
-from naq.schedules.eras import RecordWritten, read_records
 from naq.schedules.record import Schedule
 from naq.store.codec import decode
 from naq.store.keys import Namespace
@@ -24,6 +22,8 @@ from naq.store.nats.direct_get import Stored, entry_value
 from naq.store.nats.protocol import header_field
 from naq.store.port import Entry
 from tests.faults.world import Verdict
+from tests.oracle.eras import RecordWritten, read_records
+from tests.oracle.written import EpochWritten, Fault, StoredJob, verify
 
 __all__ = ["Ledger", "ledger"]
 

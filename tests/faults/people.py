@@ -17,11 +17,11 @@ from typing import Any
 
 from naq.exceptions import ScheduleExists, SchedulerError
 from naq.jobs.job import Job
-from naq.schedules.eras import RecordWritten
 from naq.schedules.policy import IfExists
 from naq.schedules.record import Schedule, ScheduleStatus
 from naq.schedules.service import ScheduleService
 from tests.faults.ledger import Ledger
+from tests.oracle.eras import RecordWritten
 
 __all__ = ["Done", "Person", "broken_words"]
 

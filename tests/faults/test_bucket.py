@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from naq.store.nats.bucket import bucket_config
+from naq.store.nats.bucket_config import bucket_config
 from naq.store.nats.connection import StreamService
 from tests.faults.backup import Backup, WrittenMeanwhile, back_up, restore
 from tests.faults.fleet import Fleet, fleet, now

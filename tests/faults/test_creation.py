@@ -13,9 +13,10 @@ from naq.exceptions import ScheduleExists, SchedulerError
 from naq.jobs.job import Job, JobSpec
 from naq.lifecycle import ServiceManager
 from naq.schedules.policy import Policy
-from naq.schedules.record import Schedule, new_schedule
+from naq.schedules.record import Schedule
 from naq.schedules.repository import Schedules
 from naq.schedules.service import ScheduleService
+from naq.schedules.transitions import new_schedule
 from naq.store.codec import encode
 from naq.store.nats.event_stream import EventService
 from naq.store.port import Delete, Outcome, Put, Unknown, Write

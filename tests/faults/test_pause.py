@@ -13,7 +13,8 @@ from naq.events import EventType
 from naq.jobs.job import Job
 from naq.lifecycle import ServiceManager
 from naq.scheduler.service import SchedulerService
-from naq.schedules.record import Schedule, resumed
+from naq.schedules.record import Schedule
+from naq.schedules.transitions import resumed
 from tests.faults.report import Reports
 from tests.faults.world import Verdict, recording
 

@@ -16,13 +16,13 @@ from typing import Any
 from naq.exceptions import RecordUnreadable
 from naq.jobs.job import Job, QueuedJob
 from naq.lifecycle import ServiceManager
-from naq.observe.verify import Lateness
 from naq.scheduler.lease import Lease
 from naq.schedules.service import ScheduleService
 from naq.store.codec import decode
 from naq.store.keys import job_id
 from naq.store.nats.bucket import KVStoreService
 from naq.store.port import Entry
+from tests.oracle.written import Lateness
 
 READY = 60.0
 """Seconds a process may take until it says that it is ready."""

@@ -8,13 +8,14 @@ from datetime import timedelta
 import pytest
 
 from naq.jobs.job import JobSpec
-from naq.scheduler import firing
+from naq.scheduler import intents as planning
 from naq.scheduler.firing import MESSAGES_AT_ONCE, MISSING_AGAIN, MISSING_LIMIT, Firing
 from naq.scheduler.lease import Term
+from naq.scheduler.listeners import Listeners
 from naq.scheduler.mirror import Mirror
 from naq.schedules.planning.plan import FIRES_AT_ONCE, Plan, plan
 from naq.schedules.policy import Coalesce, Policy
-from naq.schedules.record import new_schedule
+from naq.schedules.transitions import new_schedule
 from naq.store.codec import encode
 from naq.store.port import Entry, Outcome, Put, Refused, Write
 from naq.testing.clock import ManualClock, manual_time
@@ -56,8 +57,8 @@ async def test_a_transaction_that_is_full_ends_the_planning(monkeypatch: pytest.
         planned.append(arguments[0].schedule_id)  # type: ignore[attr-defined]
         return plan(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(firing, "plan", counted)
-    firer = Firing(store, mirror, clock, Silence(), "n0")
+    monkeypatch.setattr(planning, "plan", counted)
+    firer = Firing(store, mirror, clock, Listeners(Silence()), "n0")
     taken: list[str] = []
     while intents := firer.collect(TERM, 0, clock.now(), 400):
         assert sum(intent.size for intent in intents) <= MESSAGES_AT_ONCE
@@ -87,7 +88,7 @@ async def test_only_a_record_that_is_missing_again_and_again_is_forgotten(in_a_r
     store.commit([Put("schedule.good", encode(GOOD), 0), Put("epoch.0.0", b"t", 0)])
     mirror = Mirror(store, clock, Silence(), "n0")
     await mirror.load()
-    firer = Firing(store, mirror, clock, Silence(), "n0")
+    firer = Firing(store, mirror, clock, Listeners(Silence()), "n0")
     term = Term("t", 1, (2,), 0.0, 5.0, clock.now())
     for _ in range(MISSING_LIMIT):
         store.lags = True
@@ -96,9 +97,9 @@ async def test_only_a_record_that_is_missing_again_and_again_is_forgotten(in_a_r
         if not in_a_row:
             store.lags = False
             await clock.advance(MISSING_AGAIN)
-            done, _ = await firer.commit(term, 0, firer.collect(term, 0, clock.now(), 400))
-            assert done
-    await firer.rest.stop()
+            fired = await firer.commit(term, 0, firer.collect(term, 0, clock.now(), 400))
+            assert fired.job_ids
+    await firer.retries.stop()
     assert (mirror.get("schedule.good") is None) is in_a_row
 
 
@@ -112,7 +113,7 @@ async def test_records_that_cannot_be_fired_are_quarantined_and_the_others_are_f
     mirror = Mirror(store, clock, Silence(), "n0")
     await mirror.load()
     await clock.advance(1)
-    intents = Firing(store, mirror, clock, Silence(), "n0").collect(TERM, 0, clock.now(), 400)
+    intents = Firing(store, mirror, clock, Listeners(Silence()), "n0").collect(TERM, 0, clock.now(), 400)
     assert [intent.key for intent in intents] == ["schedule.good"]
     assert mirror.quarantined.keys() == {f"schedule.{name}" for name in BAD}
     assert "upgrade" in mirror.quarantined["schedule.newer"]

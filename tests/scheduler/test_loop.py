@@ -9,9 +9,10 @@ from datetime import timedelta
 from naq.exceptions import StoreUnavailable
 from naq.jobs.job import JobSpec
 from naq.scheduler.elector import ElectorSettings
-from naq.scheduler.partition import Partition
+from naq.scheduler.listeners import Listeners
+from naq.scheduler.partition import Partition, PartitionSettings
 from naq.schedules.policy import Policy
-from naq.schedules.record import new_schedule
+from naq.schedules.transitions import new_schedule
 from naq.store.codec import encode
 from naq.store.port import Outcome, Put, Unknown, Write
 from naq.testing.clock import ManualClock, manual_time
@@ -68,10 +69,8 @@ def partition_on(store: MemoryStore, clock: ManualClock, dues: Mapping[str, floa
         store,
         MemoryPresence(Switchboard(), MemoryClient(store, "n0")),
         clock,
-        Silence(),
-        ElectorSettings("n0", 1, check_interval=0.25, heartbeat_interval=1, ttl=5),
-        batch=400,
-        resync_interval=15,
+        Listeners(Silence()),
+        PartitionSettings(ElectorSettings("n0", 1, check_interval=0.25, heartbeat_interval=1, ttl=5), 400, 15),
     )
 
 

@@ -24,7 +24,8 @@ from naq.schedules.declared import (
 )
 from naq.schedules.planning.plan import plan
 from naq.schedules.policy import Overlap, Policy
-from naq.schedules.record import Schedule, ScheduleStatus, cancelled, new_schedule, paused
+from naq.schedules.record import Schedule, ScheduleStatus
+from naq.schedules.transitions import cancelled, new_schedule, paused
 from naq.timing.calendars import DayRange
 from naq.timing.exclusions import ExcludedCalendar
 from naq.timing.triggers import AnyOf, Cron, Interval, Once

@@ -11,10 +11,9 @@ import pytest
 import naq.schedules.forms.specification as forms
 from naq.exceptions import InvalidSchedule
 from naq.jobs.job import JobSpec
-from naq.schedules.forms.facade import schedule_form
-from naq.schedules.forms.specification import Spec, parse_changed, parse_policy, parse_schedule
+from naq.schedules.forms.specification import Spec, parse_changed, parse_policy, parse_schedule, schedule_form
 from naq.schedules.policy import Coalesce, Overlap, Policy
-from naq.schedules.record import new_schedule
+from naq.schedules.transitions import new_schedule
 from naq.timing.exclusions import ExcludedCron, ExcludedDates, ExcludedDays, ExcludedTime
 from naq.timing.triggers import (
     AnyOf,

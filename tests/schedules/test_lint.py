@@ -10,7 +10,8 @@ from naq.jobs.job import JobSpec
 from naq.schedules.lint import Finding, FindingKind, lint
 from naq.schedules.planning.plan import plan
 from naq.schedules.policy import Policy
-from naq.schedules.record import Schedule, cancelled, new_schedule, paused
+from naq.schedules.record import Schedule
+from naq.schedules.transitions import cancelled, new_schedule, paused
 from naq.timing.exclusions import ExcludedCron
 from naq.timing.triggers import Cron, DstGap, FixedDelay, Interval, Once, Trigger
 

@@ -10,28 +10,29 @@ import pytest
 
 from naq.exceptions import InvalidSchedule
 from naq.jobs.job import JobSpec, JobStatus
-from naq.schedules.forms.facade import to_dict
+from naq.schedules.forms.entry import to_dict
 from naq.schedules.planning.manual import BACKFILL_LIMIT, backfill, backfill_stopped, count_backfill
 from naq.schedules.planning.plan import FIRES_AT_ONCE, NonFireReason, plan
 from naq.schedules.policy import Coalesce, Overlap, Policy
 from naq.schedules.preview import preview, previous_times
-from naq.schedules.record import (
-    Schedule,
-    ScheduleStatus,
-    cancelled,
-    new_schedule,
-    paused,
-    replaced,
-    resumed,
-    skip_next,
-    unbound,
-    updated,
-)
+from naq.schedules.record import Schedule, ScheduleStatus
 from naq.schedules.run_end import run_ended
+from naq.schedules.transitions import cancelled, new_schedule, paused, replaced, resumed, skip_next, updated
 from naq.store.codec import decode, encode
 from naq.store.keys import backfill_job_id
 from naq.timing.exclusions import ExcludedCron
-from naq.timing.triggers import AnyOf, CalendarInterval, CalendarUnit, Cron, FixedDelay, Interval, Once, RRule, Trigger
+from naq.timing.triggers import (
+    AnyOf,
+    CalendarInterval,
+    CalendarUnit,
+    Cron,
+    FixedDelay,
+    Interval,
+    Once,
+    RRule,
+    Trigger,
+    unbound,
+)
 
 T = datetime(2026, 11, 24, 11, tzinfo=UTC)
 JOB = JobSpec(func="reports:send")

@@ -12,8 +12,9 @@ from naq.jobs.job import JobSpec, JobStatus, QueuedJob
 from naq.schedules.planning.manual import trigger_now
 from naq.schedules.planning.plan import Fire, Plan, plan
 from naq.schedules.policy import Coalesce, Overlap, Policy
-from naq.schedules.record import Schedule, cancelled, new_schedule, paused, resumed, updated
+from naq.schedules.record import Schedule
 from naq.schedules.run_end import Superseded, run_ended, superseded
+from naq.schedules.transitions import cancelled, new_schedule, paused, resumed, updated
 from naq.store.codec import encode
 from naq.store.keys import job_id
 from naq.store.port import Entry
@@ -181,7 +182,7 @@ def check_the_record_says_of_each_run_what_the_plans_said(
         schedule = planned.schedule if planned.schedule is not before else schedule
         told |= {*planned.cancel_jobs, *planned.terminate_jobs}
         for fire in planned.fires:
-            identity = f"s/manual-{number}" if fire.manual else job_id("s", fire.nominal_at)
+            identity = f"s/manual-{number}" if str(move).startswith("by hand") else job_id("s", fire.nominal_at)
             running[identity] = queued(before, fire, identity, revision)
             assert superseded(before, revision, running[identity]) is None, "it is not listed yet"
         revision += 1

@@ -290,7 +290,8 @@ async def test_rubbish_in_the_bucket_is_quarantined_and_stops_nobody(
     assert listed["rubbish"]["status"] == "quarantined"
     assert "upgrade this instance" in listed["newer"]["reason"]
     assert "zero" in listed
-    assert listed["zero"]["quarantined"]
+    assert listed["zero"]["status"] == "quarantined"
+    assert listed["zero"]["reason"]
     assert (await store.get("schedule.rubbish")) is not None
     assert scheduler.status()["quarantined_schedules"] == 3
     assert await scheduler.delete_schedule("rubbish") is True

@@ -15,8 +15,9 @@ from naq.exceptions import StoreUnavailable
 from naq.jobs.job import JobSpec, QueuedJob
 from naq.schedules.forms.specification import parse_schedule
 from naq.schedules.policy import IfExists, Policy
-from naq.schedules.record import Schedule, cancelled, new_schedule, paused, replaced, resumed, updated
+from naq.schedules.record import Schedule
 from naq.schedules.repository import Change
+from naq.schedules.transitions import cancelled, new_schedule, paused, replaced, resumed, updated
 from naq.store.codec import encode
 from naq.store.keys import deferred_key
 from naq.store.port import Committed, Put, Unknown

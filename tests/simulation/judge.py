@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from naq.jobs.job import QueuedJob
-from naq.observe.verify import EpochWritten, StoredJob, verify
-from naq.schedules.eras import Era, RecordWritten, read_records
 from naq.schedules.policy import Coalesce, Overlap
 from naq.schedules.record import Schedule
 from naq.schedules.repository import Changed
 from naq.store.codec import decode
 from naq.store.port import Entry
+from tests.oracle.eras import Era, RecordWritten, read_records
+from tests.oracle.written import EpochWritten, StoredJob, verify
 from tests.simulation.history import Kind
 from tests.simulation.world import Verdict, World, Written
 

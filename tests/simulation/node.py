@@ -10,7 +10,8 @@ from naq.events import Event
 from naq.exceptions import StoreError
 from naq.scheduler.elector import ElectorSettings
 from naq.scheduler.lease import MARGIN
-from naq.scheduler.partition import Partition
+from naq.scheduler.listeners import Listeners
+from naq.scheduler.partition import Partition, PartitionSettings
 from naq.schedules.repository import Schedules
 from naq.store.port import Check, Write
 from naq.testing.clock import ManualClock
@@ -114,10 +115,12 @@ class Node:
             self.client,
             MemoryPresence(self._board, self.client),
             self.clock,
-            Silence(),
-            ElectorSettings(instance, self.priority, self.rhythm.check, self.rhythm.heartbeat, self.rhythm.lease),
-            batch=self.rhythm.batch,
-            resync_interval=self.rhythm.resync,
+            Listeners(Silence()),
+            PartitionSettings(
+                ElectorSettings(instance, self.priority, self.rhythm.check, self.rhythm.heartbeat, self.rhythm.lease),
+                self.rhythm.batch,
+                self.rhythm.resync,
+            ),
         )
         self.on_start(self.process)
         self.process.run(self._live(self.partition), name=instance)

@@ -15,7 +15,7 @@ import pytest
 
 from naq.jobs.job import QueuedJob
 from naq.schedules.policy import Coalesce, Policy
-from naq.schedules.record import new_schedule
+from naq.schedules.transitions import new_schedule
 from naq.store.codec import encode
 from naq.store.keys import deferred_key, schedule_key
 from naq.store.port import Put, Write

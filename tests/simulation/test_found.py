@@ -10,7 +10,7 @@ import pytest
 from naq.jobs.job import JobSpec
 from naq.scheduler.mirror import Mirror
 from naq.schedules.policy import Policy
-from naq.schedules.record import new_schedule
+from naq.schedules.transitions import new_schedule
 from naq.store.codec import encode
 from naq.store.port import Delete, Entry, Put
 from naq.testing.clock import ManualClock, manual_time

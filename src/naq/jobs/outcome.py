@@ -1,4 +1,4 @@
-"""How one attempt went, as a value."""
+"""How one attempt of a job went, as a value."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import msgspec
 from naq.exceptions import Retry
 from naq.jobs.records import DeadReason
 
-__all__ = ["Dropped", "HandedBack", "Outcome", "Raised", "Returned", "Stopped", "Unrunnable", "raised"]
+__all__ = ["Dropped", "Ended", "HandedBack", "Outcome", "Raised", "Returned", "Stopped", "Unrunnable", "raised"]
 
 TRACEBACK_LIMIT = 8000
-"""Characters of a traceback that are kept: its end, where the cause stands."""
+"""The last characters of a traceback that are kept; the end shows the cause."""
 ERROR_LIMIT = 2000
+"""The first characters of an error text that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Returned:
 
     value: msgspec.Raw
     complaint: str | None = None
-    """Why ``value`` is not what was returned: that is no JSON."""
+    """Why ``value`` is not what was returned: that cannot be written as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Raised:
     error: str
     traceback: str | None = None
     names: tuple[str, ...] = ()
-    """All names under which `JobSpec.retry_on` may list the exception."""
+    """The names under which `JobSpec.retry_on` may list the exception."""
     asked_retry: bool = False
     """It raised `Retry`."""
     retry_after: float | None = None
@@ -42,19 +43,19 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """It was stopped: by its timeout, or because somebody cancelled it."""
+    """It was stopped by its timeout, or because the job was cancelled."""
 
     reason: str
     """``timeout`` or ``cancelled``."""
     after: float
-    """Seconds it ran."""
+    """How many seconds it ran."""
     ignored: str | None = None
-    """What was done about it because it ignored being stopped; ``None``: it did not."""
+    """What was done because it ignored being stopped; ``None`` if it stopped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unrunnable:
-    """It could not be started at all, and no other attempt would be better."""
+    """It could not be started, and another attempt would not help."""
 
     reason: DeadReason
     error_type: str
@@ -63,7 +64,7 @@ class Unrunnable:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """It was not run: its start deadline had passed, or it was cancelled before it started."""
+    """It did not run: its start deadline had passed, or it was cancelled before."""
 
     reason: str
     """``missed`` or ``cancelled``."""
@@ -71,14 +72,16 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class HandedBack:
-    """The worker stopped before the attempt ended; another worker is to begin it anew."""
+    """The worker stopped before the attempt ended; another worker starts it again."""
 
 
-Outcome = Returned | Raised | Stopped | Unrunnable | Dropped | HandedBack
+Ended = Returned | Raised | Stopped | Unrunnable | Dropped
+"""The attempt has ended, and it must be decided what follows."""
+Outcome = Ended | HandedBack
 
 
 def raised(error: BaseException) -> Raised:
-    """The outcome that an exception of a user's function is."""
+    """The outcome for an exception that a user's function raised."""
     kinds = [kind for kind in type(error).__mro__ if kind not in (object, BaseException)]
     names = tuple(
         name
@@ -104,7 +107,7 @@ def _text(error: BaseException) -> str:
     try:
         return str(error)
     except Exception:  # noqa: BLE001 - a user's exception class
-        return "(its text cannot be had)"
+        return "(the exception cannot be shown as text)"
 
 
 def _traceback(error: BaseException) -> str | None:

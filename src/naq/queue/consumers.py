@@ -1,4 +1,4 @@
-"""The durable consumer of a queue: through it the workers of a queue get their jobs, each job one worker at a time."""
+"""The durable consumer of a queue, through which its workers get jobs; each job goes to one worker at a time."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["consumer_config", "ensure_consumer", "find_consumer"]
 
 CONSUMER_NOT_FOUND = 10014
 UNLIMITED = 100_000
-"""Jobs that all workers of a queue may have in hand together, when no limit is set."""
+"""How many jobs all workers of a queue may have in hand together when no limit is set."""
 REQUESTS_WAITING = 10_000
-"""Requests for jobs that may wait at the server: some for each worker."""
+"""How many requests for jobs may wait at the server; each worker has a few."""
 PAUSED_UNTIL = "2200-01-01T00:00:00Z"
 
 
 def consumer_config(names: Namespace, settings: Settings, queue: str, limits: QueueLimits) -> dict[str, Any]:
-    """The consumer as JetStream wants to hear it.
+    """The consumer as JetStream describes it.
 
-    It hands a job out again for ever: it is naq that decides when a job is taken for a killer of workers.
+    It delivers a job again without limit, because naq itself decides when a job has killed too many workers.
     """
     return {
         "durable_name": names.consumer(queue),
@@ -41,7 +41,7 @@ def consumer_config(names: Namespace, settings: Settings, queue: str, limits: Qu
 
 
 async def find_consumer(connection: ConnectionService, names: Namespace, queue: str) -> dict[str, Any] | None:
-    """What the server says of a queue's consumer; ``None`` when there is none."""
+    """The server's info about the consumer of a queue; ``None`` when there is none."""
     try:
         return await connection.api(f"CONSUMER.INFO.{names.stream}.{names.consumer(queue)}")
     except StoreRejected as error:
@@ -53,7 +53,7 @@ async def find_consumer(connection: ConnectionService, names: Namespace, queue: 
 async def ensure_consumer(
     connection: ConnectionService, names: Namespace, settings: Settings, queue: str, limits: QueueLimits
 ) -> None:
-    """Create the consumer, or bring it up to these settings. Any number of workers may do it at once."""
+    """Create the consumer, or update it to these settings. Several workers may do it at once."""
     config = consumer_config(names, settings, queue, limits)
     consumer = f"{names.stream}.{config['name']}"
     found = await find_consumer(connection, names, queue)
@@ -61,5 +61,5 @@ async def ensure_consumer(
         request = {"stream_name": names.stream, "config": config, "action": ""}
         found = await connection.api(f"CONSUMER.CREATE.{consumer}.{config['filter_subject']}", request)
     if bool(found.get("paused")) != limits.paused:
-        # A consumer that exists is paused, or goes on, by this request only.
+        # Creating or updating does not pause a consumer: only this request does, or resumes it.
         await connection.api(f"CONSUMER.PAUSE.{consumer}", {"pause_until": PAUSED_UNTIL} if limits.paused else {})

@@ -1,4 +1,4 @@
-"""Putting jobs into the store: now, later, after others; one or many; each id once."""
+"""Writing new jobs: now, later or after other jobs; one or many; each id once."""
 
 from __future__ import annotations
 
@@ -8,31 +8,26 @@ from datetime import datetime
 
 from naq.clock import Clock
 from naq.config import Settings
-from naq.events import Event, EventType
-from naq.exceptions import InvalidJob, JobExists, Problem, RecordUnreadable, StoreUnavailable, TransactionTooLarge
+from naq.events import EventType
+from naq.exceptions import InvalidJob, JobExists, Problem, StoreUnavailable, TransactionTooLarge
+from naq.jobs.events import job_event
 from naq.jobs.job import JobSpec, QueuedJob
-from naq.queue.dependencies import Dependencies
-from naq.queue.results import ResultService
-from naq.queue.settle import Settling
-from naq.store.codec import decode, encode
-from naq.store.keys import deferred_key, job_key
-from naq.store.nats.bucket import KVStoreService
-from naq.store.port import Committed, Entry, EventSink, Put, Refused
+from naq.queue.results import StoredResults
+from naq.queue.settle import Settling, queue_put
+from naq.store.keys import attempt_patterns, is_deferred
+from naq.store.port import Committed, Entry, EventSink, Refused, Store
+from naq.store.records import readable_one
 
-__all__ = ["Enqueuer", "NewJob", "attempt_patterns"]
+__all__ = ["Enqueuer", "NewJob"]
 
 BULK = 400
 """Jobs in one transaction."""
 IN_FLIGHT = 4
+"""Transactions under way at once."""
 ATTEMPTS = 5
 
 NewJob = tuple[str, JobSpec, bool]
-"""Id, what to run, and whether the id was made up just now: such a one cannot be taken."""
-
-
-def attempt_patterns(job_id: str) -> list[str]:
-    """Where attempts of a job may lie, queued or deferred."""
-    return [f"job.*.{job_id}", f"job.*.{job_id}.*", f"deferred.{job_id}.*"]
+"""Id, what to run, and whether the id was just generated: such an id cannot be taken."""
 
 
 class Enqueuer:
@@ -41,9 +36,8 @@ class Enqueuer:
     def __init__(
         self,
         settings: Settings,
-        kv: KVStoreService,
-        results: ResultService,
-        dependencies: Dependencies,
+        kv: Store,
+        results: StoredResults,
         settling: Settling,
         events: EventSink,
         clock: Clock,
@@ -51,48 +45,38 @@ class Enqueuer:
         self._instance_id = settings.instance_id
         self._kv = kv
         self._results = results
-        self._dependencies = dependencies
         self._settling = settling
+        self._dependencies = settling.dependencies
         self._events = events
         self._clock = clock
 
     async def enqueue(self, jobs: Sequence[NewJob], due_at: datetime | None) -> None:
         """Write jobs; on return they are durable. With ``due_at`` in the future they wait until then.
 
-        Raises `JobExists` for an id that is queued or waiting; of many, others may have been written then.
+        Raises `JobExists` for an id that is queued or waiting; of many jobs, others may have been written then.
         """
         now = self._clock.now()
         if due_at is not None and due_at <= now:
             due_at = None
-        plain = []
+        free = []
         for job_id, spec, fresh in jobs:
-            queued = QueuedJob(
-                job_id=job_id,
-                spec=spec,
-                enqueued_at=now,
-                enqueued_by=self._instance_id,
-                due_at=due_at,
-            )
+            queued = QueuedJob(job_id=job_id, spec=spec, enqueued_at=now, enqueued_by=self._instance_id, due_at=due_at)
             if not fresh:
                 await self._make_room(job_id)
             if spec.depends_on:
-                await self._wait_for_others(queued, due_at)
+                await self._write_waiting(queued, due_at)
             else:
-                plain.append(queued)
-        parts = [plain[start : start + BULK] for start in range(0, len(plain), BULK)]
+                free.append(queued)
         turn = asyncio.Semaphore(IN_FLIGHT)
 
         async def write(part: Sequence[QueuedJob]) -> None:
             async with turn:
                 await self._write(part)
 
-        if len(parts) == 1:
-            await self._write(parts[0])
-        else:
-            await asyncio.gather(*(write(part) for part in parts))
+        await asyncio.gather(*(write(free[start : start + BULK]) for start in range(0, len(free), BULK)))
 
     async def _write(self, part: Sequence[QueuedJob]) -> None:
-        puts = [Put(_key(queued), encode(queued), 0) for queued in part]
+        puts = [queue_put(queued) for queued in part]
         for _ in range(ATTEMPTS):
             try:
                 outcome = await self._kv.transact(puts)
@@ -109,25 +93,23 @@ class Enqueuer:
             for queued, put, mine in zip(part, puts, ours, strict=True):
                 if put.key in there and not mine:
                     raise JobExists(queued.job_id)
-            if isinstance(outcome, Refused):
-                continue
         else:
             raise StoreUnavailable(
                 f"whether {len(part)} jobs were enqueued is not known; look for them before trying again"
             )
-        self._tell(part)
+        self._emit(part)
 
-    async def _wait_for_others(self, queued: QueuedJob, due_at: datetime | None) -> None:
+    async def _write_waiting(self, queued: QueuedJob, due_at: datetime | None) -> None:
         outcome = await self._kv.transact(self._dependencies.writes(queued, due_at))
         if isinstance(outcome, Refused):
             raise JobExists(queued.job_id)
         if not isinstance(outcome, Committed):
             raise StoreUnavailable(f"whether job {queued.job_id!r} was enqueued is not known: {outcome.reason}")
-        self._tell([queued])
-        await self._settling.look_after(await self._dependencies.check(queued))
+        self._emit([queued])
+        await self._settling.end_unmet(await self._dependencies.check(queued))
 
     async def _make_room(self, job_id: str) -> None:
-        """See to it that nothing is left of an earlier job with a chosen id that ended. Raises `JobExists`."""
+        """Remove what is left of an earlier job with a chosen id that has ended. Raises `JobExists` if it has not."""
         entries = await self._kv.get_many(attempt_patterns(job_id))
         result = await self._results.get(job_id)
         ended = result is not None and result.status.ended
@@ -139,34 +121,22 @@ class Enqueuer:
         if result is not None:
             await self._results.forget(job_id)
 
-    def _tell(self, part: Sequence[QueuedJob]) -> None:
+    def _emit(self, part: Sequence[QueuedJob]) -> None:
         self._events.emit(
-            Event(
-                type=EventType.JOB_ENQUEUED,
-                timestamp=queued.enqueued_at,
-                instance_id=self._instance_id,
-                job_id=queued.job_id,
-                func=queued.spec.func,
-                queue=queued.spec.queue,
-                attempt=queued.attempt,
+            job_event(
+                queued,
+                EventType.JOB_ENQUEUED,
+                queued.enqueued_at,
+                self._instance_id,
                 details={} if queued.due_at is None else {"due_at": queued.due_at.isoformat()},
             )
             for queued in part
         )
 
 
-def _key(queued: QueuedJob) -> str:
-    if queued.due_at is not None:
-        return deferred_key(queued.job_id, queued.attempt)
-    return job_key(queued.spec.queue, queued.job_id, queued.attempt)
-
-
 def _is_over(entry: Entry, ended_attempt: int) -> bool:
-    """Whether an attempt that still lies in the queue is one that ended, and was only not trimmed yet."""
+    """Whether an attempt that is still in the queue has ended, and only was not trimmed yet."""
     if entry.value is None:
         return True
-    try:
-        queued = decode(QueuedJob, entry.key, entry.value)
-    except RecordUnreadable:
-        return False
-    return entry.key.startswith("job.") and queued.attempt <= ended_attempt
+    queued = readable_one(QueuedJob, entry)
+    return queued is not None and not is_deferred(entry.key) and queued.attempt <= ended_attempt

@@ -1,4 +1,4 @@
-"""Finding jobs: in the queue, deferred, dead, ended - and saying of each where it is in its life."""
+"""Finding jobs, whether queued, deferred, dead or ended, and the status of each."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from naq.exceptions import RecordUnreadable
 from naq.jobs.job import JobStatus, QueuedJob
 from naq.jobs.records import DeadJob, JobInfo, StoredResult, dead_info, entry_info, is_over, result_info
-from naq.queue.enqueue import attempt_patterns
-from naq.queue.results import ResultService
+from naq.queue.results import StoredResults
 from naq.store.codec import decode
-from naq.store.nats.bucket import KVStoreService
-from naq.store.port import Entry
+from naq.store.keys import (
+    ALL_DEAD,
+    ALL_DEFERRED,
+    ALL_JOBS,
+    attempt_patterns,
+    dead_key,
+    is_deferred,
+    job_id_in,
+    jobs_of,
+)
+from naq.store.port import Entry, Store
+from naq.store.records import readable
 
 __all__ = ["Finder", "Query"]
 
@@ -27,7 +35,7 @@ LIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
 
 
 class Query:
-    """What jobs are asked for; what is ``None`` does not matter."""
+    """Which jobs are asked for; a field that is ``None`` does not matter."""
 
     def __init__(
         self,
@@ -50,7 +58,7 @@ class Query:
         return self.statuses is None or not self.statuses.isdisjoint(statuses)
 
     def fits(self, info: JobInfo) -> bool:
-        """Whether this is one of them."""
+        """Whether a job matches."""
         return (
             self.wants(info.status)
             and (self.queue is None or info.queue == self.queue)
@@ -61,21 +69,21 @@ class Query:
 
 
 class Finder:
-    """Looks for jobs."""
+    """Finds jobs."""
 
-    def __init__(self, kv: KVStoreService, results: ResultService) -> None:
+    def __init__(self, kv: Store, results: StoredResults) -> None:
         self._kv = kv
         self._results = results
 
     async def entries(self, job_id: str) -> list[tuple[Entry, QueuedJob]]:
-        """The attempts of a job that lie queued or deferred, ended but untrimmed ones included."""
+        """The attempts of a job that are queued or deferred; those that ended and are not trimmed yet are included."""
         found = await self._kv.get_many(attempt_patterns(job_id))
         return [(entry, _queued(entry)) for entry in found.values()]
 
     async def get(self, job_id: str) -> JobInfo | None:
-        """What is known of a job; ``None`` when nothing is."""
-        found = await self._kv.get_many([*attempt_patterns(job_id), f"dead.{job_id}"])
-        dead = found.pop(f"dead.{job_id}", None)
+        """What is known of a job; ``None`` when nothing is known."""
+        found = await self._kv.get_many([*attempt_patterns(job_id), dead_key(job_id)])
+        dead = found.pop(dead_key(job_id), None)
         result = await self._results.get(job_id)
         attempts = sorted(((entry, _queued(entry)) for entry in found.values()), key=lambda pair: pair[1].attempt)
         for entry, queued in reversed(attempts):
@@ -88,7 +96,7 @@ class Finder:
         return None if dead is None or dead.value is None else dead_info(decode(DeadJob, dead.key, dead.value))
 
     async def find(self, query: Query, limit: int) -> list[JobInfo]:
-        """Jobs that fit, those enqueued last first."""
+        """Jobs that match, those enqueued last first."""
         best: dict[str, JobInfo] = {}
         async for page in self._pages(query):
             for info in page:
@@ -99,64 +107,59 @@ class Finder:
         return sorted(best.values(), key=_age, reverse=True)[:limit]
 
     async def open_of(self, schedule_id: str, limit: int) -> list[JobInfo]:
-        """Jobs of a schedule that have not ended, the newest first: the ``limit`` last ones at most.
+        """Jobs of a schedule that have not ended, the newest first; at most the last ``limit``.
 
-        Found by the names of the keys, so that what else lies in the queues need not be read.
+        They are found by the names of the keys, so that the other jobs in the queues need not be read.
         """
-        names = [*await self._kv.names_of("job.>"), *await self._kv.names_of("deferred.>")]
-        ids = {identity for name in names if (identity := _job_id(name)).startswith(f"{schedule_id}/")}
+        names = [*await self._kv.names_of(ALL_JOBS), *await self._kv.names_of(ALL_DEFERRED)]
+        ids = {identity for name in names if (identity := job_id_in(name)).startswith(f"{schedule_id}/")}
         found = [await self.get(identity) for identity in sorted(ids, key=_order, reverse=True)[: 2 * limit]]
         infos = [info for info in found if info is not None and not info.status.ended]
         return sorted(infos, key=_age, reverse=True)[:limit]
 
     async def known_ids(self) -> list[str]:
-        """The ids of all jobs of which something is known: queued, deferred, dead, or with a result."""
-        patterns = ("job.>", "deferred.>", "dead.>")
-        ids = {_job_id(name) for pattern in patterns for name in await self._kv.names_of(pattern)}
+        """The ids of all jobs that are queued, deferred, dead, or have a result."""
+        patterns = (ALL_JOBS, ALL_DEFERRED, ALL_DEAD)
+        ids = {job_id_in(name) for pattern in patterns for name in await self._kv.names_of(pattern)}
         return sorted(ids.union(await self._results.store.names_of("*")))
 
     async def _pages(self, query: Query) -> AsyncIterator[list[JobInfo]]:
-        """Pages of candidates; a job that is in several places comes first from where it is now."""
+        """Pages of candidates; a job that is in several places comes first from the place where it is now."""
         if query.wants(*LIVE):
-            async for entries in self._kv.scan(f"job.{query.queue or '*'}.>"):
+            async for entries in self._kv.scan(jobs_of(query.queue or "*")):
                 yield await self._live_page(entries)
         if query.wants(JobStatus.DEFERRED):
-            async for entries in self._kv.scan("deferred.>"):
-                yield [entry_info(queued, JobStatus.DEFERRED) for _, queued in _readable(entries)]
+            async for entries in self._kv.scan(ALL_DEFERRED):
+                found = readable(QueuedJob, entries, log)
+                yield [entry_info(queued, JobStatus.DEFERRED) for _, queued in found]
         if query.wants(JobStatus.FAILED):
-            async for entries in self._kv.scan("dead.>"):
+            async for entries in self._kv.scan(ALL_DEAD):
                 yield await self._dead_page(entries)
         if query.wants(*(status for status in JobStatus if status.ended)):
             async for results in self._results.pages():
                 yield [result_info(result) for result in results if result.status.ended]
 
     async def _dead_page(self, entries: Sequence[Entry]) -> list[JobInfo]:
-        """Dead letters with what their results tell besides."""
-        found = {}
-        for entry in entries:
-            if entry.value is not None:
-                try:
-                    found[entry.key] = entry, dead_info(decode(DeadJob, entry.key, entry.value))
-                except RecordUnreadable as error:
-                    log.warning("%s", error)
-        results = await self._results.get_many([info.job_id for _, info in found.values()])
+        """Dead letters, with what their results say besides."""
+        found = [(entry, dead_info(dead)) for entry, dead in readable(DeadJob, entries, log)]
+        results = await self._results.get_many([info.job_id for _, info in found])
         return [
             _both(result_info(result), entry)
             if (result := results.get(info.job_id)) is not None and result.status is JobStatus.FAILED
             else info
-            for entry, info in found.values()
+            for entry, info in found
         ]
 
     async def _live_page(self, entries: Sequence[Entry]) -> list[JobInfo]:
-        pairs = _readable(entries)
+        pairs = readable(QueuedJob, entries, log)
         results = await self._results.get_many([queued.job_id for _, queued in pairs])
         infos = [_live(entry, queued, results.get(queued.job_id)) for entry, queued in pairs]
         return [info for info in infos if info is not None]
 
 
 def _live(entry: Entry, queued: QueuedJob, result: StoredResult | None) -> JobInfo | None:
-    """What a queued or deferred attempt is; ``None`` for one that ended and was only not trimmed yet."""
-    if entry.key.startswith("deferred."):
+    """What is known of a queued or deferred attempt; ``None`` for one that ended and is not trimmed yet."""
+    if is_deferred(entry.key):
         return entry_info(queued, JobStatus.DEFERRED)
     if is_over(queued, result):
         return None
@@ -168,7 +171,7 @@ def _live(entry: Entry, queued: QueuedJob, result: StoredResult | None) -> JobIn
 
 
 def _both(info: JobInfo, entry: Entry) -> JobInfo:
-    """A failed job's result together with why it is a dead letter."""
+    """The result of a failed job, with the reason why it is a dead letter."""
     if entry.value is None:
         return info
     dead = dead_info(decode(DeadJob, entry.key, entry.value))
@@ -179,26 +182,8 @@ def _queued(entry: Entry) -> QueuedJob:
     return decode(QueuedJob, entry.key, entry.value or b"")
 
 
-def _readable(entries: Iterable[Entry]) -> list[tuple[Entry, QueuedJob]]:
-    """Those that are there and can be read; the others are logged, and become dead letters when a worker gets them."""
-    found = []
-    for entry in entries:
-        if entry.value is not None:
-            try:
-                found.append((entry, _queued(entry)))
-            except RecordUnreadable as error:
-                log.warning("%s", error)
-    return found
-
-
-def _job_id(key: str) -> str:
-    """The job that a key under ``job.``, ``deferred.`` or ``dead.`` belongs to."""
-    parts = key.split(".")
-    return parts[2] if parts[0] == "job" else parts[1]
-
-
 def _order(identity: str) -> str:
-    """Nominal times in their order; those without one, which were triggered by hand, behind them all."""
+    """Sorts ids by nominal time; jobs that were triggered by hand have none and come last."""
     return identity.rpartition("/")[2]
 
 

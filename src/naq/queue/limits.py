@@ -1,16 +1,15 @@
-"""Limits that hold across workers: so many at once of one function, so many starts in a second of one queue.
+"""Limits across all workers: how many jobs of one function run at once, and how many jobs of one queue start per second.
 
-At once: a function with ``max_concurrent = 3`` has three slots, keys in the store that a worker creates before it runs
-the job and deletes after it; they vanish by themselves when their worker does. A job that finds none goes back and is
-handed out again a moment later.
+At once: a function with ``max_concurrent = 3`` has three slots. A slot is a key that a worker creates before it runs a job
+and deletes afterwards; when the worker vanishes, the key expires. A job that gets no slot is handed back, and is delivered
+again a moment later.
 
-A second: each live worker of the queue takes an even share of the rate, which needs no question to anybody. A new worker
-starts jobs of such a queue only after all others have had the time to hear of it, so that the rate is never exceeded.
+Per second: each live worker of a queue takes an equal share of the rate, without asking the others. A new worker starts
+jobs of such a queue only after all others had the time to notice it, so the rate is never exceeded.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import random
 from collections.abc import Collection
@@ -19,10 +18,10 @@ from naq.clock import Clock
 from naq.exceptions import RecordUnreadable
 from naq.jobs.records import PRESENCE_TTL, QueueLimits, WorkerInfo
 from naq.store.codec import decode
-from naq.store.nats.bucket import KVStoreService
-from naq.store.port import Committed, Delete, Entry, Put
+from naq.store.keys import slot_key
+from naq.store.port import Committed, Delete, Entry, Put, Store
 
-__all__ = ["Rates", "Slots", "queue_key", "slots_taken"]
+__all__ = ["Rates", "Slots", "slots_taken"]
 
 SETTLE_IN = 2.0
 """Seconds that a new worker waits before it takes its share of a rate."""
@@ -32,32 +31,22 @@ BURST = 0.1
 log = logging.getLogger("naq.limits")
 
 
-def queue_key(queue: str) -> str:
-    """Where the limits of a queue are."""
-    return f"queue.{queue}"
-
-
-def slot_key(func: str, number: int) -> str:
-    """One of the slots of a function."""
-    return f"slot.{hashlib.blake2b(func.encode(), digest_size=8).hexdigest()}.{number}"
-
-
-async def slots_taken(kv: KVStoreService, func: str, limit: int) -> int:
+async def slots_taken(kv: Store, func: str, limit: int) -> int:
     """How many of the slots of a function are taken. Raises `StoreError`."""
     return len(await kv.get_many([slot_key(func, number) for number in range(limit)]))
 
 
 class Slots:
-    """Slots of functions that may run only so often at once."""
+    """Slots of functions of which only so many jobs may run at once."""
 
-    def __init__(self, kv: KVStoreService, worker_id: str) -> None:
+    def __init__(self, kv: Store, worker_id: str) -> None:
         self.taken: dict[str, int] = {}
-        """Slots of this worker, with their revision; the heartbeat keeps them alive."""
+        """Slots of this worker, with their revision; the heartbeat keeps them from expiring."""
         self._kv = kv
         self._worker_id = worker_id
 
     async def take(self, func: str, limit: int) -> str | None:
-        """A slot of the function; ``None`` when all ``limit`` are taken. Raises `StoreError`."""
+        """Take a slot of the function; ``None`` when all ``limit`` are taken. Raises `StoreError`."""
         keys = [slot_key(func, number) for number in range(limit)]
         taken = await self._kv.get_many(keys)
         free = [key for key in keys if key not in taken]
@@ -70,20 +59,21 @@ class Slots:
         return None
 
     async def free(self, keys: Collection[str]) -> None:
-        """Give slots back. Raises `StoreError`; a slot that could not be given back frees itself in time."""
+        """Give slots back. Raises `StoreError`; a slot that could not be given back expires."""
         for key in keys:
             if self.taken.pop(key, None) is not None:
                 await self._kv.transact([Delete(key)])
 
 
 class Rates:
-    """This worker's share of each queue's rate, and the queues' limits as they are known here."""
+    """This worker's share of the rate of each queue, and the limits of the queues as this worker knows them."""
 
     def __init__(self, clock: Clock, worker_id: str, queues: Collection[str]) -> None:
         self.limits: dict[str, QueueLimits] = dict.fromkeys(queues, QueueLimits())
         self._clock = clock
         self._worker_id = worker_id
         self._seen: dict[str, tuple[float, tuple[str, ...]]] = {}
+        """Other workers: when each was seen last (monotonic), and its queues."""
         self._tokens: dict[str, float] = {}
         self._filled_at: dict[str, float] = {}
         self._from = clock.monotonic() + SETTLE_IN

@@ -1,36 +1,47 @@
-"""Queues as wholes: their limits, what lies in them, emptying them; and the workers that serve them."""
+"""Queues as a whole: their limits, what is in them, emptying them; and the workers that serve them."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
-from naq.clock import Clock
 from naq.config import Settings
-from naq.exceptions import InvalidInput, RecordUnreadable
+from naq.exceptions import InvalidInput
 from naq.jobs.control import Control, Question
-from naq.jobs.ending import Facts, decide
 from naq.jobs.job import QueuedJob
-from naq.jobs.outcome import Dropped
 from naq.jobs.records import QueueLimits, WorkerInfo, is_over
 from naq.queue.consumers import ensure_consumer, find_consumer
-from naq.queue.limits import queue_key
-from naq.queue.results import ResultService
-from naq.queue.settle import Settlement, Settling
+from naq.queue.results import StoredResults
+from naq.queue.settle import Settling
 from naq.store.codec import decode, encode
-from naq.store.keys import Namespace, check_queue
+from naq.store.keys import (
+    ALL_JOBS,
+    ALL_QUEUES,
+    ALL_WORKERS,
+    Namespace,
+    check_queue,
+    jobs_of,
+    name_in,
+    queue_in,
+    queue_key,
+)
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.store.port import Committed, Delete, Entry
+from naq.store.records import read_all, readable
 
 __all__ = ["QueueInfo", "Queues"]
 
 AT_ONCE = 400
+"""Deletions in one transaction."""
+
+log = logging.getLogger("naq.queues")
 
 
 class QueueInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """How one queue stands."""
+    """The state of one queue."""
 
     queue: str
     waiting: int = 0
@@ -42,17 +53,16 @@ class QueueInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Queues:
-    """What is done to queues."""
+    """Looking at queues and changing them."""
 
     def __init__(
         self,
         settings: Settings,
         connection: ConnectionService,
         kv: KVStoreService,
-        results: ResultService,
+        results: StoredResults,
         settling: Settling,
         control: Control,
-        clock: Clock,
     ) -> None:
         self._settings = settings
         self._names = Namespace(settings.namespace)
@@ -61,15 +71,12 @@ class Queues:
         self._results = results
         self._settling = settling
         self._control = control
-        self._clock = clock
 
     async def workers(self) -> list[WorkerInfo]:
         """The workers that are alive, the oldest first."""
-        found = []
-        async for entries in self._kv.scan("worker.>"):
-            for entry in entries:
-                if entry.value is not None:
-                    found.append(decode(WorkerInfo, entry.key, entry.value))
+        found: list[WorkerInfo] = []
+        async for entries in self._kv.scan(ALL_WORKERS):
+            found += [info for _, info in readable(WorkerInfo, entries, log)]
         return sorted(found, key=lambda info: info.started_at)
 
     async def limits(self, queue: str) -> QueueLimits:
@@ -80,7 +87,7 @@ class Queues:
         return decode(QueueLimits, entry.key, entry.value)
 
     async def set_limits(self, queue: str, limits: QueueLimits) -> None:
-        """Change the limits of a queue; they hold for all workers within a second. Raises `InvalidInput`."""
+        """Change the limits of a queue; all workers follow within a second. Raises `InvalidInput`."""
         check_queue(queue)
         if limits.max_concurrent is not None and limits.max_concurrent < 1:
             raise InvalidInput.of(
@@ -92,7 +99,7 @@ class Queues:
         await ensure_consumer(self._connection, self._names, self._settings, queue, limits)
 
     async def info(self, queue: str) -> QueueInfo:
-        """How a queue stands."""
+        """The state of a queue."""
         consumer = await find_consumer(self._connection, self._names, check_queue(queue))
         workers = sum(1 for worker in await self.workers() if queue in worker.queues)
         limits = await self.limits(queue)
@@ -110,12 +117,12 @@ class Queues:
         )
 
     async def names(self) -> list[str]:
-        """Queues of which something is known: a worker serves them, they have limits, or a job lies in them."""
+        """The queues that a worker serves, that have limits, or that have a job in them."""
         found = {queue for worker in await self.workers() for queue in worker.queues}
-        async for entries in self._kv.scan("queue.>"):
-            found |= {entry.key.partition(".")[2] for entry in entries if entry.value is not None}
-        async for entries in self._kv.scan("job.>"):
-            found |= {entry.key.split(".")[1] for entry in entries if entry.value is not None}
+        async for entries in self._kv.scan(ALL_QUEUES):
+            found |= {name_in(entry.key) for entry in entries if entry.value is not None}
+        async for entries in self._kv.scan(ALL_JOBS):
+            found |= {queue_in(entry.key) for entry in entries if entry.value is not None}
         return sorted(found)
 
     async def purge(self, queue: str, reason: str | None) -> int:
@@ -124,35 +131,25 @@ class Queues:
         count = 0
         held = {job_id for reply in await self._control.ask(Question(held=True)) for job_id in reply.held}
         async for page in self._queued(queue):
-            ours = [(entry, queued) for entry, queued in page if queued is None or queued.job_id not in held]
-            for start in range(0, len(ours), AT_ONCE):
-                count += await self._cancel(ours[start : start + AT_ONCE], reason)
+            free = [(entry, queued) for entry, queued in page if queued is None or queued.job_id not in held]
+            for start in range(0, len(free), AT_ONCE):
+                count += await self._cancel(free[start : start + AT_ONCE], reason)
         return count
 
     async def _queued(self, queue: str) -> AsyncIterator[list[tuple[Entry, QueuedJob | None]]]:
-        """What lies in a queue and has not ended; ``None`` for a record that cannot be read."""
-        async for entries in self._kv.scan(f"job.{queue}.>"):
-            there = [(entry, _queued(entry)) for entry in entries if entry.value is not None]
-            results = await self._results.get_many([queued.job_id for _, queued in there if queued is not None])
-            yield [
-                (entry, queued)
-                for entry, queued in there
-                if queued is None or not is_over(queued, results.get(queued.job_id))
+        """The jobs in a queue that have not ended; ``None`` for a record that cannot be read."""
+        async for entries in self._kv.scan(jobs_of(queue)):
+            found = read_all(QueuedJob, entries)
+            results = await self._results.get_many([queued.job_id for _, queued in found.records])
+            page: list[tuple[Entry, QueuedJob | None]] = [
+                (entry, queued) for entry, queued in found.records if not is_over(queued, results.get(queued.job_id))
             ]
+            yield page + [(entry, None) for entry, _ in found.unreadable]
 
-    async def _cancel(self, part: list[tuple[Entry, QueuedJob | None]], reason: str | None) -> int:
+    async def _cancel(self, part: Sequence[tuple[Entry, QueuedJob | None]], reason: str | None) -> int:
         outcome = await self._kv.transact([Delete(entry.key, entry.revision) for entry, _ in part])
         removed = part
         if not isinstance(outcome, Committed):
             removed = [pair for pair in part if await self._settling.remove(pair[0])]
-        facts = Facts(self._settings.instance_id, self._clock.now(), reason=reason)
-        endings = [decide(queued, Dropped("cancelled"), facts) for _, queued in removed if queued is not None]
-        await self._settling.settle([Settlement(ending) for ending in endings])
+        await self._settling.cancel([queued for _, queued in removed if queued is not None], reason)
         return len(removed)
-
-
-def _queued(entry: Entry) -> QueuedJob | None:
-    try:
-        return decode(QueuedJob, entry.key, entry.value or b"")
-    except RecordUnreadable:
-        return None

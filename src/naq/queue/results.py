@@ -1,11 +1,13 @@
-"""Results: what is known of jobs that run or ended, each kept for its time, and waited for without polling.
+"""Results: what is known of jobs that run or have ended. Each is kept for a time, and can be waited for without polling.
 
-They live in a bucket of their own, limited by time. A value that is too large for one entry is stored in several parts
-with the same lifetime, written before the result that names them; one beyond `LARGEST` is not kept, and the result says
-so.
+They are in a bucket of their own, where every key has a TTL. A value that is too large for one entry is stored in several
+parts with the same TTL, written before the result that names them. A value beyond `LARGEST` is not kept, and the result
+says so.
 
-Whoever waits for a job subscribes to the news of this job and no other, and only then asks the store. The news is sent
-when the result is durable, not before: it either finds the subscription, or the store knew the result already.
+To wait for a job is to subscribe to the news of that job alone, and only then to read the store. News are sent after the
+result is durable: they either reach the subscription, or the store had the result already.
+
+`StoredResults` keeps results in any store; `ResultService` is the one on NATS, with news.
 """
 
 from __future__ import annotations
@@ -26,62 +28,44 @@ from naq.exceptions import JobTimeout, RecordUnreadable, StoreRejected, StoreUna
 from naq.jobs.records import StoredResult
 from naq.lifecycle import BaseService, ServiceManager
 from naq.store.codec import decode, encode
-from naq.store.keys import Namespace, check_job_id
+from naq.store.keys import Namespace, check_job_id, result_part_key
 from naq.store.nats.batches import FEW
-from naq.store.nats.bucket import KVStoreService, bucket_config
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.bucket_config import bucket_config
 from naq.store.nats.connection import ConnectionService, ConnectionState
 from naq.store.nats.protocol import encode_publish
-from naq.store.port import Committed, Delete, Put, Refused, Write
+from naq.store.port import Committed, Delete, Put, Refused, Store, Write
+from naq.store.records import readable
 
-__all__ = ["LARGEST", "ResultService"]
+__all__ = ["LARGEST", "ResultService", "StoredResults"]
 
 LARGEST = 32 * 1024 * 1024
-"""Bytes of JSON that are kept of one job's value at most."""
+"""The largest value that is kept, in bytes of JSON."""
 AT_ONCE = 500
 """Results in one transaction."""
+PART_SIZE = 512 * 1024
 NEWS_LIMIT = 4096
-"""Bytes of a result up to which it is sent along with the news that it is there."""
+"""A result of at most so many bytes is sent with the news of it."""
 NULL = msgspec.Raw(b"null")
 
 log = logging.getLogger("naq.results")
 
 
-class ResultService(BaseService):
-    """The bucket of results."""
+class StoredResults:
+    """Results, by the id of their job, in a store that holds nothing else."""
 
-    def __init__(
-        self,
-        config: Mapping[str, Any] | Settings,
-        connection_service: ConnectionService,
-        *,
-        clock: Clock | None = None,
-    ) -> None:
-        super().__init__(config)
-        self.connection = connection_service
-        self.clock: Clock = clock or SystemClock()
-        self.names = Namespace(Namespace(self.settings.namespace).results_bucket)
-        inside = dataclasses.replace(self.settings, namespace=self.names.name)
-        self.store = KVStoreService(inside, connection_service, clock=self.clock)
-
-    async def _do_initialize(self) -> None:
-        await self.connection.initialize()
-        config = bucket_config(self.names, self.settings.replicas, self.clock.now())
-        config["description"] = "naq: results of jobs, each with its own lifetime"
-        await self.connection.stream_service.ensure(config)
-        await self.store.initialize()
-
-    async def _do_cleanup(self) -> None:
-        await self.store.cleanup()
+    def __init__(self, store: Store) -> None:
+        self.store = store
 
     @property
     def part_size(self) -> int:
-        """Bytes of a value from which on it is stored in parts: half of what the server accepts in one message."""
-        return int(self.connection.client.max_payload) // 2
+        """A value of more bytes of JSON than this is stored in parts."""
+        return PART_SIZE
 
     async def write(self, results: Sequence[StoredResult], lifetimes: Sequence[float]) -> None:
-        """Write results, each for so many seconds; the last one of a job counts. They are durable on return.
+        """Write results, each to be kept for so many seconds; of several for one job the last one counts.
 
-        Raises `StoreUnavailable` when that is not sure; writing them again is harmless.
+        They are durable on return. Raises `StoreUnavailable` when that is not certain; writing them again is harmless.
         """
         puts: dict[str, Put] = {}
         for result, lifetime in zip(results, lifetimes, strict=True):
@@ -93,45 +77,60 @@ class ResultService(BaseService):
             await asyncio.gather(*[self._transact([put]) for put in puts.values()])
         else:
             await self._commit(list(puts.values()))
-        await self._spread([(put.key, put.value) for put in puts.values()])
+        await self.spread([(put.key, put.value) for put in puts.values()])
 
-    async def _spread(self, news: Sequence[tuple[str, bytes]]) -> None:
-        """Tell whoever waits; a large result is to be fetched."""
-        lines = [
-            encode_publish(self._news_subject(job_id), value if len(value) <= NEWS_LIMIT else b"")
-            for job_id, value in news
-        ]
-        await self.connection.client.send(b"".join(lines))
+    async def spread(self, news: Sequence[tuple[str, bytes]]) -> None:
+        """Send news of jobs, each with its id and its result, or ``b""`` if the result is to be read. Here: to nobody."""
 
     async def remind(self, job_id: str) -> None:
-        """Tell whoever waits for this job once more: the worker that wrote its result may have died before it did."""
-        await self._spread([(job_id, b"")])
+        """Send the news of a job once more: the worker that wrote its result may have died before it did."""
+        await self.spread([(job_id, b"")])
 
-    def _news_subject(self, job_id: str) -> str:
-        return f"{self.names.name}.ended.{job_id}"
+    async def get(self, job_id: str) -> StoredResult | None:
+        """What is known of a job; ``None`` when nothing is known, or no longer."""
+        entry = await self.store.get(check_job_id(job_id))
+        if entry is None or entry.value is None:
+            return None
+        return await self._whole(decode(StoredResult, entry.key, entry.value))
+
+    async def get_many(self, job_ids: Sequence[str]) -> dict[str, StoredResult]:
+        """What is known of several jobs, by id, without values that are stored in parts."""
+        entries = await self.store.get_many(job_ids)
+        return {entry.key: result for entry, result in readable(StoredResult, entries.values(), log)}
+
+    async def pages(self) -> AsyncIterator[list[StoredResult]]:
+        """All results, the oldest write first, without values that are stored in parts."""
+        async for entries in self.store.scan("*"):
+            yield [result for _, result in readable(StoredResult, entries, log)]
+
+    async def forget(self, job_id: str) -> None:
+        """Remove what is known of a job now; a result that is written meanwhile stays."""
+        entry = await self.store.get(job_id)
+        if entry is not None:
+            await self.store.transact([Delete(job_id, entry.revision)])
 
     async def _write_parts(self, result: StoredResult, ttl: int) -> StoredResult:
         value = bytes(result.value)
         if len(value) > LARGEST:
-            text = f"the returned value is {len(value)} bytes of JSON; {LARGEST} are kept at most"
+            text = f"the returned value is {len(value)} bytes of JSON; at most {LARGEST} are kept"
             return msgspec.structs.replace(
                 result, value=NULL, error_type=result.error_type or "ResultNotStored", error=result.error or text
             )
         size = self.part_size
         parts = [value[start : start + size] for start in range(0, len(value), size)]
         for number, part in enumerate(parts):
-            await self._commit([Put(f"{result.job_id}.{number}", part, None, ttl)])
+            await self._commit([Put(result_part_key(result.job_id, number), part, None, ttl)])
         return msgspec.structs.replace(result, value=NULL, chunks=len(parts))
 
-    async def _commit(self, writes: Sequence[Write]) -> None:
+    async def _commit(self, writes: Sequence[Put]) -> None:
         group: list[Write] = []
         size = 0
         for write in writes:
-            size += len(write.value) if isinstance(write, Put) else 0
-            if group and (len(group) == AT_ONCE or size > 8 * self.part_size):
+            if group and (len(group) == AT_ONCE or size + len(write.value) > 8 * self.part_size):
                 await self._transact(group)
-                group, size = [], len(write.value) if isinstance(write, Put) else 0
+                group, size = [], 0
             group.append(write)
+            size += len(write.value)
         await self._transact(group)
 
     async def _transact(self, writes: Sequence[Write]) -> None:
@@ -141,42 +140,70 @@ class ResultService(BaseService):
         if not isinstance(outcome, Committed):
             raise StoreUnavailable(f"whether results were written is not known: {outcome.reason}")
 
-    async def get(self, job_id: str) -> StoredResult | None:
-        """What is known of a job; ``None`` when nothing is, or no more."""
-        entry = await self.store.get(check_job_id(job_id))
-        if entry is None or entry.value is None:
-            return None
-        return await self._whole(decode(StoredResult, entry.key, entry.value))
+    async def _whole(self, result: StoredResult) -> StoredResult:
+        """The result with its value, which is read if it is stored in parts."""
+        if result.chunks == 0:
+            return result
+        parts = []
+        for number in range(result.chunks):
+            entry = await self.store.get(result_part_key(result.job_id, number))
+            if entry is None or entry.value is None:
+                return msgspec.structs.replace(
+                    result, error_type="ResultNotStored", error="a part of the value has expired"
+                )
+            parts.append(entry.value)
+        return msgspec.structs.replace(result, value=msgspec.Raw(b"".join(parts)), chunks=0)
 
-    async def get_many(self, job_ids: Sequence[str]) -> dict[str, StoredResult]:
-        """What is known of several jobs, by id; values stored in parts are left out."""
-        entries = await self.store.get_many(job_ids)
-        return {key: decode(StoredResult, key, entry.value) for key, entry in entries.items() if entry.value}
 
-    async def pages(self) -> AsyncIterator[list[StoredResult]]:
-        """All results, oldest write first; values stored in parts are left out."""
-        async for entries in self.store.scan("*"):
-            page = []
-            for entry in entries:
-                if entry.value is None:
-                    continue
-                try:
-                    page.append(decode(StoredResult, entry.key, entry.value))
-                except RecordUnreadable as error:
-                    log.warning("%s", error)
-            yield page
+class ResultService(BaseService, StoredResults):
+    """The bucket of results."""
 
-    async def forget(self, job_id: str) -> None:
-        """Remove what is known of a job, as it is now: a result that is written meanwhile stays."""
-        entry = await self.store.get(job_id)
-        if entry is not None:
-            await self.store.transact([Delete(job_id, entry.revision)])
+    def __init__(
+        self,
+        config: Mapping[str, Any] | Settings,
+        connection_service: ConnectionService,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        BaseService.__init__(self, config)
+        self.connection = connection_service
+        self.clock: Clock = clock or SystemClock()
+        self.names = Namespace(Namespace(self.settings.namespace).results_bucket)
+        inside = dataclasses.replace(self.settings, namespace=self.names.name)
+        self._bucket = KVStoreService(inside, connection_service, clock=self.clock)
+        StoredResults.__init__(self, self._bucket)
+
+    async def _do_initialize(self) -> None:
+        await self.connection.initialize()
+        config = bucket_config(self.names, self.settings.replicas, self.clock.now())
+        config["description"] = "naq: results of jobs, each with its own lifetime"
+        await self.connection.stream_service.ensure(config)
+        await self._bucket.initialize()
+
+    async def _do_cleanup(self) -> None:
+        await self._bucket.cleanup()
+
+    @property
+    def part_size(self) -> int:
+        """Half of what the server accepts in one message."""
+        return int(self.connection.client.max_payload) // 2
+
+    async def spread(self, news: Sequence[tuple[str, bytes]]) -> None:
+        """Send news of jobs to those who wait for them; a large result is left for them to read."""
+        lines = [
+            encode_publish(self._news_subject(job_id), value if len(value) <= NEWS_LIMIT else b"")
+            for job_id, value in news
+        ]
+        await self.connection.client.send(b"".join(lines))
+
+    def _news_subject(self, job_id: str) -> str:
+        return f"{self.names.name}.ended.{job_id}"
 
     async def wait(self, job_id: str, timeout: float | None = None) -> StoredResult:
-        """The result of a job, as soon as the job has ended; without polling.
+        """The result of a job as soon as the job has ended; without polling.
 
-        Raises `JobTimeout` when it has not ended after ``timeout`` seconds (``None``: wait for ever). A job that nobody
-        ever enqueues is waited for like any other.
+        Raises `JobTimeout` when it has not ended after ``timeout`` seconds (``None``: wait for ever). A job that is not
+        enqueued yet is waited for like any other.
         """
         subject = self._news_subject(check_job_id(job_id))
         news = asyncio.Event()
@@ -212,27 +239,12 @@ class ResultService(BaseService):
             try:
                 result = await self.get(job_id)
             except StoreUnavailable as error:
-                log.debug("a result is waited for while the store does not answer: %s", error)
+                log.debug("the result of job %s is read again later: %s", job_id, error)
                 await self.clock.sleep(0.2)
                 continue
             if result is not None and result.status.ended:
                 return result
             await news.wait()
-
-    async def _whole(self, result: StoredResult) -> StoredResult:
-        """The result with its value, fetched if it is stored in parts."""
-        if result.chunks == 0:
-            return result
-        keys = [f"{result.job_id}.{number}" for number in range(result.chunks)]
-        parts = []
-        for key in keys:
-            entry = await self.store.get(key)
-            if entry is None or entry.value is None:
-                return msgspec.structs.replace(
-                    result, error_type="ResultNotStored", error="a part of the value is gone already"
-                )
-            parts.append(entry.value)
-        return msgspec.structs.replace(result, value=msgspec.Raw(b"".join(parts)), chunks=0)
 
 
 ServiceManager.register_service("results", ResultService)

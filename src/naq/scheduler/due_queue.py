@@ -96,16 +96,16 @@ class DueQueue(Generic[*Record]):
             heapq.heappop(heap)
         return None
 
-    def pop_due(self, now: datetime, limit: int) -> list[str]:
-        """Take up to ``limit`` keys that are due at ``now`` out of the queue, the earliest first. Their records stay held."""
+    def pop_due(self, now: datetime, limit: int) -> list[tuple[int | None, str, *Record]]:
+        """Take up to ``limit`` records that are due at ``now`` out of the queue, the earliest first. They stay held."""
         until = _count(now)
         heap = self._heap
-        taken: list[str] = []
+        taken: list[tuple[int | None, str, *Record]] = []
         while heap and len(taken) < limit and heap[0][0] <= until:
             first = heapq.heappop(heap)
             if self._counts(first):
                 self.queue(first[1], None)
-                taken.append(first[1])
+                taken.append(self._held[first[1]])
         return taken
 
     def crowd(self, now: datetime, enough: int) -> bool:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import timedelta
-from typing import cast
 
 from naq.clock import Clock
 from naq.scheduler.elector import Elector
-from naq.scheduler.firing import Firing, Intent
+from naq.scheduler.firing import Firing
+from naq.scheduler.intents import Intent
 from naq.scheduler.lease import Term
 from naq.scheduler.mirror import Mirror
 from naq.store.keys import LANES
@@ -44,6 +44,7 @@ class FireLoop:
         self._batch = batch
         self._free = list(range(LANES))
         self._flights: set[asyncio.Task[list[str]]] = set()
+        self._by_lane: dict[int, asyncio.Task[list[str]]] = {}
         self._small: dict[int, float] = {}
         """Lane -> monotonic start of the small transaction in it."""
         self._wake = mirror.changed
@@ -93,9 +94,9 @@ class FireLoop:
         self._wake.set()
 
     def _may_launch(self) -> bool:
-        if not (self._elector.leads and self._free and self._firing.rest.open):
+        if not (self._elector.leads and self._free and self._firing.retries.open):
             return False
-        return not (self._firing.rest.probing and self._flights)
+        return not (self._firing.retries.probing and self._flights)
 
     def _patience(self) -> float:
         """Seconds for which the small transactions in flight are still worth waiting for; not positive: none is."""
@@ -116,6 +117,7 @@ class FireLoop:
         lane = self._free.pop()
         flight = asyncio.create_task(self._fly(term, lane, intents), name=f"naq lane {lane}")
         self._flights.add(flight)
+        self._by_lane[lane] = flight
         flight.add_done_callback(self._flights.discard)
         return flight
 
@@ -123,13 +125,13 @@ class FireLoop:
         if len(intents) < CROWD:
             self._small[lane] = self._clock.monotonic()
         try:
-            done, holds = await self._firing.commit(term, lane, intents)
-            if not holds:
-                await self._elector.step_down("another instance has taken office")
-            return done
+            fired = await self._firing.commit(term, lane, intents)
+            if not fired.holds:
+                await self._elector.step_down("another instance leads now")
+            return fired.job_ids
         finally:
             self._small.pop(lane, None)
             self._free.append(lane)
             # Before the loop is woken, which may be sooner than a task's callbacks: it must not still see this flight.
-            self._flights.discard(cast(asyncio.Task[list[str]], asyncio.current_task()))
+            self._flights.discard(self._by_lane.pop(lane))
             self._wake.set()

@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections import Counter
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
@@ -26,7 +27,7 @@ from naq.store.outage import Trouble
 from naq.store.port import Entry, EventSink, Store
 from naq.timing.instants import Instant
 
-__all__ = ["PATTERNS", "Head", "Mirror"]
+__all__ = ["PATTERNS", "Due", "Head", "Mirror"]
 
 PATTERNS = ("schedule.>", "deferred.>")
 """What is mirrored; each has a watch and a position of its own."""
@@ -37,6 +38,14 @@ Head = tuple[str | None, datetime | None]
 """The status of a schedule as plain text, ``None`` for a deferred job; and when the record is due, if it is."""
 
 log = logging.getLogger("naq.mirror")
+
+
+class Due(NamedTuple):
+    """A record that is due, as the mirror holds it."""
+
+    key: str
+    revision: int
+    value: bytes
 
 
 class _ScheduleHead(msgspec.Struct):
@@ -94,6 +103,14 @@ class Mirror:
             return None
         _, _, revision, value, _ = held
         return revision, value
+
+    def pop_due(self, now: datetime, limit: int) -> list[Due]:
+        """Take up to ``limit`` records that are due at ``now`` out of the due-queue, the earliest first.
+
+        They stay held; `requeue` puts them back. Quarantined ones are left out.
+        """
+        popped = self.due.pop_due(now, limit)
+        return [Due(key, revision, value) for _, key, revision, value, _ in popped if key not in self.quarantined]
 
     def schedule_keys(self) -> list[str]:
         """The keys of all schedules, quarantined ones among them."""

@@ -1,24 +1,36 @@
-"""A partition: everything that belongs to one bucket and its lease, in one object. One process may hold several."""
+"""A partition: one bucket and its lease, with the mirror, the elector and the fire loop. A process may hold several."""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from functools import partial
 
 from naq.clock import Clock
 from naq.exceptions import StoreError
-from naq.jobs.history import HistorySink
 from naq.lifecycle import Tasks
 from naq.scheduler.elector import Elector, ElectorSettings
 from naq.scheduler.firing import Firing
+from naq.scheduler.listeners import Listeners
 from naq.scheduler.loop import FireLoop
 from naq.scheduler.mirror import PATTERNS, Mirror
 from naq.store.outage import Trouble
-from naq.store.port import EventSink, JobStopper, Presence, Store
+from naq.store.port import Presence, Store
 
-__all__ = ["Partition"]
+__all__ = ["Partition", "PartitionSettings"]
 
 log = logging.getLogger("naq.partition")
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionSettings:
+    """How one instance takes part in a partition. Times are seconds."""
+
+    elector: ElectorSettings
+    batch: int
+    """Fires committed in one transaction at most."""
+    resync_interval: float
+    """Between two checks that the watches missed nothing."""
 
 
 class Partition:
@@ -29,35 +41,22 @@ class Partition:
         store: Store,
         presence: Presence,
         clock: Clock,
-        sink: EventSink,
-        settings: ElectorSettings,
-        *,
-        batch: int,
-        resync_interval: float,
-        history: HistorySink | None = None,
-        stopper: JobStopper | None = None,
+        listeners: Listeners,
+        settings: PartitionSettings,
     ) -> None:
-        self.mirror = Mirror(store, clock, sink, settings.instance_id)
-        self.elector = Elector(store, presence, clock, sink, settings)
-        self.firing = Firing(
-            store,
-            self.mirror,
-            clock,
-            sink,
-            settings.instance_id,
-            settings.partition,
-            history=history,
-            stopper=stopper,
-        )
-        self.loop = FireLoop(self.elector, self.mirror, self.firing, clock, batch)
+        me, events = settings.elector.instance_id, listeners.events
+        self.mirror = Mirror(store, clock, events, me)
+        self.elector = Elector(store, presence, clock, events, settings.elector)
+        self.firing = Firing(store, self.mirror, clock, listeners, me, settings.elector.partition)
+        self.loop = FireLoop(self.elector, self.mirror, self.firing, clock, settings.batch)
         self.elector.on_change = self._on_change
         self._store = store
         self._clock = clock
         self._life = store.life
         self._tasks = Tasks(clock)
         self._keeper = Tasks(clock)
-        self._trouble = Trouble("the store cannot be read anew", clock, sink, settings.instance_id)
-        self._resync_interval = resync_interval
+        self._trouble = Trouble("the schedules cannot be read again", clock, events, me)
+        self._resync_interval = settings.resync_interval
 
     async def start(self) -> None:
         """Load the schedules and take part in the election; a lone instance leads when this returns.
@@ -85,17 +84,17 @@ class Partition:
         await self.elector.resign()
         await self._tasks.stop()
         await self.loop.settle()
-        await self.firing.rest.stop()
+        await self.firing.retries.stop()
 
     async def _keep(self) -> None:
-        """Begin anew whenever the store is another one: its bucket was deleted and made anew, or restored.
+        """Start over whenever the store was replaced: its bucket was deleted and created again, or restored.
 
         Revisions of two stores cannot be compared: the schedules are read again, leadership is won again, and
         nothing that was planned for the old store is sent to the new one.
         """
         while True:
             await self._store.next_life(self._life)
-            log.error("the store is another one under the same name: everything is read anew")
+            log.error("the store was replaced by another one of the same name: everything is read again")
             await self._tasks.stop()
             await self.elector.forget()
             await self.loop.settle()
@@ -114,5 +113,5 @@ class Partition:
                 return
 
     def _on_change(self) -> None:
-        self.firing.rest.reopen()
+        self.firing.retries.reopen()
         self.loop.wake()

@@ -14,7 +14,7 @@ import msgspec
 from naq.exceptions import StoreUnavailable
 from naq.store.keys import Namespace
 from naq.store.nats.connection import ConnectionService
-from naq.store.nats.protocol import encode_publish, status_code
+from naq.store.nats.protocol import encode_publish, encode_request, status_code
 from naq.store.port import Answer
 
 __all__ = ["NatsPresence"]
@@ -68,9 +68,7 @@ class NatsPresence:
         subject = self._names.leader_subject(self._partition, term)
         payload = msgspec.json.encode(question)
         try:
-            await self._connection.client.send(
-                b"PUB %b %b %d\r\n%b\r\n" % (subject.encode(), reply.encode(), len(payload), payload)
-            )
+            await self._connection.client.send(encode_request(subject, reply, payload))
             async with asyncio.timeout(PATIENCE):
                 headers, _ = await answer
         except (TimeoutError, StoreUnavailable):

@@ -1,6 +1,6 @@
-"""What waits for its next try: single keys that the store refused, and everything while the store takes nothing at all.
+"""Retry delays: per rejected key, and for everything during an outage of the store.
 
-All waits are by the monotonic clock: the wall clock may be set back meanwhile.
+All delays are measured on the monotonic clock: the wall clock may be set back meanwhile.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from naq.exceptions import StoreError
 from naq.store.outage import Trouble, wait_after
 from naq.store.port import EventSink
 
-__all__ = ["Rest"]
+__all__ = ["Retries"]
 
 
-class Rest:
-    """Who waits. ``requeue`` puts a key back into the due-queue, ``wake`` has the loop look again."""
+class Retries:
+    """Keys that wait for a retry. ``requeue`` puts a key back into the due-queue, ``wake`` makes the loop look again."""
 
     def __init__(
         self,
@@ -36,8 +36,8 @@ class Rest:
         self._all = Trouble("no schedule can be fired", clock, sink, instance_id)
         self._some = Trouble("some schedules cannot be fired", clock, sink, instance_id)
         self._refusals: Counter[str] = Counter()
-        self._scout: str | None = None
-        """The one of the refused keys that tries soon, for all of them."""
+        self._probe: str | None = None
+        """The refused key that is retried early, on behalf of all."""
         self._closed: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -48,11 +48,11 @@ class Rest:
 
     @property
     def probing(self) -> bool:
-        """Whether the last try failed: one at a time is enough until one succeeds."""
+        """Whether the last try failed: until one succeeds, one at a time is enough."""
         return self._all.reason is not None
 
     def close(self, error: StoreError) -> None:
-        """The store takes nothing: nobody tries for a while."""
+        """The store accepts nothing: all tries wait for a while."""
         if self._closed is None:
             self._closed = self._after(self._all.met(error), self.reopen)
 
@@ -65,14 +65,15 @@ class Rest:
     def refuse(self, key: str, error: StoreError) -> None:
         """The store refuses this key's transaction, and nothing else is known to be wrong.
 
-        Each waits ever longer, but for one that tries for all of them: what was mended for it is likely to be for the others.
+        Each key backs off exponentially; one probe key retries early: what was repaired for it is likely to be
+        repaired for the others.
         """
         soon = self._some.met(error)
         self._refusals[key] += 1
-        scouts = self._scout is None
-        if scouts:
-            self._scout = key
-        self.put([key], soon if scouts else wait_after(self._refusals[key], error, key))
+        probes = self._probe is None
+        if probes:
+            self._probe = key
+        self.put([key], soon if probes else wait_after(self._refusals[key], error, key))
 
     def put(self, keys: Sequence[str], seconds: float) -> None:
         """Put keys back into the due-queue after a while."""
@@ -81,8 +82,8 @@ class Rest:
 
     def _back(self, keys: Sequence[str]) -> None:
         self.keys.difference_update(keys)
-        if self._scout in keys:
-            self._scout = None
+        if self._probe in keys:
+            self._probe = None
         for key in keys:
             self._requeue(key)
 
@@ -91,19 +92,19 @@ class Rest:
         self._all.over()
         if not self._refusals:
             return
-        mended = [key for key in keys if self._refusals.pop(key, None) is not None]
+        repaired = [key for key in keys if self._refusals.pop(key, None) is not None]
         if not self._refusals:
             self._some.over()
-        elif mended:
+        elif repaired:
             self._back([key for key in self._refusals if key in self.keys])
 
     async def stop(self) -> None:
-        """Nobody waits any more, and no key is put back. Idempotent."""
+        """Cancel all retries; no key is put back. Idempotent."""
         for task in tuple(self._tasks):
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        self._closed = self._scout = None
+        self._closed = self._probe = None
         self.keys.clear()
         self._refusals.clear()
 

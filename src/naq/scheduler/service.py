@@ -15,10 +15,11 @@ from naq.jobs.history_stream import HistoryService
 from naq.lifecycle import ServiceManager
 from naq.scheduler.elector import ElectorSettings
 from naq.scheduler.lease import Lease
-from naq.scheduler.partition import Partition
+from naq.scheduler.listeners import NO_HISTORY, Listeners
+from naq.scheduler.partition import Partition, PartitionSettings
 from naq.scheduler.presence import NatsPresence
 from naq.schedules.record import Schedule, ScheduleStatus
-from naq.schedules.service import ScheduleService
+from naq.schedules.service import ScheduleService, quarantined
 from naq.store.keys import schedule_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
@@ -46,18 +47,18 @@ class SchedulerService(ScheduleService):
             kv_service,
             NatsPresence(connection_service, kv_service.names),
             self.clock,
-            event_service,
-            ElectorSettings(
-                instance_id=settings.instance_id,
-                priority=settings.priority,
-                check_interval=settings.leader_check_interval,
-                heartbeat_interval=settings.leader_heartbeat_interval,
-                ttl=settings.leader_lease,
+            Listeners(event_service, history_service or NO_HISTORY, self._stopper),
+            PartitionSettings(
+                ElectorSettings(
+                    instance_id=settings.instance_id,
+                    priority=settings.priority,
+                    check_interval=settings.leader_check_interval,
+                    heartbeat_interval=settings.leader_heartbeat_interval,
+                    ttl=settings.leader_lease,
+                ),
+                settings.fire_batch,
+                settings.resync_interval,
             ),
-            batch=settings.fire_batch,
-            resync_interval=settings.resync_interval,
-            history=history_service,
-            stopper=self._stopper,
         )
         self.schedules.on_written = self.partition.mirror.apply
 
@@ -81,7 +82,7 @@ class SchedulerService(ScheduleService):
     async def trigger_due_jobs(self) -> list[str]:
         """Fire what is due now, and return the ids of the jobs that this call enqueued; ``[]`` unless this instance leads.
 
-        The service does this by itself, at each due instant; the call is for whoever does not want to wait for it.
+        The service does this by itself at each due instant; call it to fire without waiting for the loop.
         """
         return await self.partition.loop.fire_due()
 
@@ -113,7 +114,7 @@ class SchedulerService(ScheduleService):
     def _entry(self, schedule: Schedule) -> dict[str, Any]:
         entry = super()._entry(schedule)
         reason = self.partition.mirror.quarantined.get(schedule_key(schedule.schedule_id))
-        return entry if reason is None else {**entry, "quarantined": reason}
+        return entry if reason is None else quarantined(entry, reason)
 
 
 def _leader_info(lease: Lease | None) -> dict[str, Any] | None:

@@ -28,14 +28,15 @@ from enum import StrEnum
 from typing import Any
 
 from naq.exceptions import InvalidInput, InvalidSchedule, Problem, shown
+from naq.jobs.form import job_form, job_from_mapping, parse_job
 from naq.jobs.job import Job, JobSpec
 from naq.parsing import MISSING, Reader
 from naq.schedules.forms.exclusions import read_exclusions
-from naq.schedules.forms.facade import job_form, schedule_form, trigger_form
-from naq.schedules.forms.specification import Form, job_from_mapping, never_fires, parse_job, parse_schedule
-from naq.schedules.forms.triggers import read_text
+from naq.schedules.forms.specification import Form, never_fires, parse_schedule, schedule_form
+from naq.schedules.forms.triggers import read_text, trigger_form
 from naq.schedules.policy import Policy
-from naq.schedules.record import Schedule, ScheduleStatus, new_schedule, updated
+from naq.schedules.record import Schedule, ScheduleStatus
+from naq.schedules.transitions import new_schedule, updated
 from naq.store.keys import check_schedule_id
 from naq.timing.calendars import Calendar, DayRange, TimeRange
 from naq.timing.exclusions import ExcludedDates, ExcludedDays, ExcludedTime

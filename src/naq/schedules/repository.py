@@ -27,6 +27,7 @@ from naq.exceptions import (
 )
 from naq.jobs.job import QueuedJob
 from naq.schedules.counters import ERA_ENDED, Counters, EraEnded
+from naq.schedules.planning.decision import Fire, Plan
 from naq.schedules.planning.manual import trigger_now
 from naq.schedules.policy import IfExists, Overlap
 from naq.schedules.record import Schedule, ScheduleStatus
@@ -242,20 +243,7 @@ class Schedules:
             decided = trigger_now(schedule, now, identity, overlap)
             if not decided.fires:
                 return None
-            fire = decided.fires[0]
-            job = QueuedJob(
-                job_id=identity,
-                spec=schedule.job,
-                enqueued_at=now,
-                enqueued_by=self._instance_id,
-                schedule_id=schedule_id,
-                next_at=fire.next_at,
-                previous_at=fire.previous_at,
-                start_by=fire.start_by,
-                tracked=fire.tracked,
-                planned_from=entry.revision if fire.tracked else 0,
-                schedule_created_at=schedule.created_at if fire.tracked else None,
-            )
+            job = self._manual_job(schedule, decided.fires[0], entry.revision, identity)
             key = job_key(schedule.job.queue, identity)
             with _asking(f"trigger schedule {schedule_id!r}"):
                 outcome = await self._store.transact(
@@ -268,14 +256,30 @@ class Schedules:
                 # Not enqueued, not yet, or run and trimmed already: to enqueue it again might run it twice.
                 raise _unknown(f"a job of schedule {schedule_id!r} was enqueued", outcome)
             if done:
-                if decided.terminate_jobs:
-                    reason = f"schedule {schedule_id!r} was triggered by hand (overlap policy)"
-                    self.on_given_up(decided.terminate_jobs, reason)
-                self._emit(
-                    EventType.SCHEDULED_JOB_TRIGGERED, schedule_id, actor, "triggered by hand", {}, job_id=identity
-                )
+                self._triggered(schedule_id, decided, actor, identity)
                 return identity
         raise SchedulerError(f"schedule {schedule_id!r} is changed by others all the time; try again")
+
+    def _manual_job(self, schedule: Schedule, fire: Fire, revision: int, identity: str) -> QueuedJob:
+        return QueuedJob(
+            job_id=identity,
+            spec=schedule.job,
+            enqueued_at=fire.nominal_at,
+            enqueued_by=self._instance_id,
+            schedule_id=schedule.schedule_id,
+            next_at=fire.next_at,
+            previous_at=fire.previous_at,
+            start_by=fire.start_by,
+            tracked=fire.tracked,
+            planned_from=revision if fire.tracked else 0,
+            schedule_created_at=schedule.created_at if fire.tracked else None,
+        )
+
+    def _triggered(self, schedule_id: str, decided: Plan, actor: str | None, identity: str) -> None:
+        if decided.terminate_jobs:
+            reason = f"schedule {schedule_id!r} was triggered by hand (overlap policy)"
+            self.on_given_up(decided.terminate_jobs, reason)
+        self._emit(EventType.SCHEDULED_JOB_TRIGGERED, schedule_id, actor, "triggered by hand", {}, job_id=identity)
 
     async def _is_cancelled(self, schedule_id: str) -> bool:
         schedule = await self.get(schedule_id)

@@ -12,7 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from naq.jobs.job import JobStatus, QueuedJob
-from naq.schedules.record import Schedule, ScheduleStatus, after_end, aimed, settled
+from naq.schedules.record import Schedule, ScheduleStatus
+from naq.schedules.transitions import after_end, aimed, settled
 
 __all__ = ["Superseded", "run_ended", "superseded"]
 

@@ -19,32 +19,24 @@ from naq.jobs.job import Job
 from naq.lifecycle import BaseService, ServiceManager
 from naq.schedules.declared import Change, ChangeKind, Definition, changed, created, diff
 from naq.schedules.forms.changes import read_changes, read_instant
-from naq.schedules.forms.facade import to_dict
+from naq.schedules.forms.entry import to_dict
 from naq.schedules.forms.specification import Form, parse_job, parse_schedule
-from naq.schedules.planning.manual import backfill
+from naq.schedules.planning.manual import backfill, backfill_stopped
 from naq.schedules.planning.pausing import taken_by_pause
 from naq.schedules.planning.soundness import flaw_of
 from naq.schedules.policy import IfExists, Overlap
 from naq.schedules.preview import Upcoming, preview, previous_times
-from naq.schedules.record import (
-    Schedule,
-    ScheduleStatus,
-    cancelled,
-    new_schedule,
-    paused,
-    replaced,
-    resumed,
-    skip_next,
-)
+from naq.schedules.record import Schedule, ScheduleStatus
 from naq.schedules.repository import Change as Edit
 from naq.schedules.repository import Changed, Schedules, Unreadable
 from naq.schedules.stopping import WorkerStopper
+from naq.schedules.transitions import cancelled, new_schedule, paused, replaced, resumed, skip_next
 from naq.store.keys import Namespace, check_schedule_id, new_id
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.event_stream import EventService
 
-__all__ = ["ScheduleService"]
+__all__ = ["ScheduleService", "quarantined"]
 
 
 class ScheduleService(BaseService):
@@ -177,6 +169,14 @@ class ScheduleService(BaseService):
 
         done = await self._change(schedule_id, change, EventType.SCHEDULE_UPDATED, actor, "backfill")
         return identity if done else None
+
+    async def stop_backfill(self, schedule_id: str, backfill_id: str, *, actor: str | None = None) -> bool:
+        """Drop what a backfill has not enqueued yet; ``False`` when there is no such schedule or backfill, or it is done."""
+
+        def change(schedule: Schedule) -> Schedule | None:
+            return backfill_stopped(schedule, backfill_id, self.clock.now())
+
+        return await self._change(schedule_id, change, EventType.SCHEDULE_UPDATED, actor, "backfill stopped")
 
     async def next_times(self, schedule_id: str, count: int = 10) -> tuple[Upcoming, ...] | None:
         """The next nominal times, with the reason for those that will not fire; ``None`` without such a schedule."""
@@ -314,7 +314,7 @@ class ScheduleService(BaseService):
         """One schedule as it is shown; one that cannot be planned as quarantined, though it can be changed."""
         entry = to_dict(schedule)
         flaw = flaw_of(schedule) if schedule.status is ScheduleStatus.ACTIVE else None
-        return entry if flaw is None else entry | {"status": "quarantined", "reason": flaw}
+        return entry if flaw is None else quarantined(entry, flaw)
 
 
 def _schedule_id(value: str) -> str:
@@ -343,14 +343,13 @@ def _status(value: str) -> ScheduleStatus:
         raise InvalidSchedule.of("status", value, f"is not one of {choices}", "active") from None
 
 
+def quarantined(entry: Mapping[str, Any], reason: str) -> dict[str, Any]:
+    """A schedule's entry as it is shown while its record cannot be read or planned: it does not fire."""
+    return {**entry, "status": "quarantined", "reason": reason}
+
+
 def _unreadable(record: Unreadable) -> dict[str, Any]:
-    return {
-        "schedule_id": record.schedule_id,
-        "status": "quarantined",
-        "reason": record.reason,
-        "created_at": None,
-        "next_run_at": None,
-    }
+    return quarantined({"schedule_id": record.schedule_id, "created_at": None, "next_run_at": None}, record.reason)
 
 
 ServiceManager.register_service("schedules", ScheduleService)

@@ -20,10 +20,18 @@ from naq.exceptions import InvalidInput
 
 __all__ = [
     "ALERTS",
+    "ALL_DEAD",
+    "ALL_DEFERRED",
+    "ALL_JOBS",
+    "ALL_QUEUES",
+    "ALL_SCHEDULES",
+    "ALL_WAITING",
+    "ALL_WORKERS",
     "FENCE",
     "LANES",
     "Namespace",
     "alert_key",
+    "attempt_patterns",
     "backfill_job_id",
     "check_job_id",
     "check_queue",
@@ -31,17 +39,29 @@ __all__ = [
     "dead_key",
     "deferred_key",
     "epoch_key",
+    "is_dead",
+    "is_deferred",
     "job_id",
+    "job_id_in",
     "job_key",
+    "jobs_of",
     "kind_of_fire",
     "lease_key",
     "manual_job_id",
+    "name_in",
     "new_id",
     "parse_job_key",
+    "queue_in",
+    "queue_key",
+    "result_part_key",
     "schedule_id_of",
     "schedule_key",
+    "slot_key",
+    "starts_key",
+    "waiting_key",
     "watch_key",
     "watch_partition",
+    "worker_key",
 ]
 
 LANES: Final = 8
@@ -51,11 +71,15 @@ refuses a second batch that is conditional on a key while a first one still is."
 FENCE: Final = "fence"
 """The key whose messages carry the condition "that other key still has this revision"; its value means nothing."""
 
-SCHEDULES: Final = "schedule"
-DEFERRED: Final = "deferred"
-DEAD: Final = "dead"
-
 ALERTS: Final = "alert"
+
+ALL_JOBS: Final = "job.>"
+ALL_DEFERRED: Final = "deferred.>"
+ALL_DEAD: Final = "dead.>"
+ALL_SCHEDULES: Final = "schedule.>"
+ALL_QUEUES: Final = "queue.>"
+ALL_WORKERS: Final = "worker.>"
+ALL_WAITING: Final = "waiting.>"
 
 _ID = re.compile(r"[A-Za-z0-9_=-]{1,128}")
 _JOB_ID = re.compile(r"[A-Za-z0-9_=-]{1,128}(/[A-Za-z0-9_=-]{1,64}){0,2}")
@@ -164,14 +188,80 @@ def parse_job_key(key: str) -> tuple[str, str, int]:
     return parts[1], parts[2], int(parts[3]) if len(parts) == 4 else 1
 
 
+def jobs_of(queue: str) -> str:
+    """The pattern of all jobs in one queue; ``*`` for any queue."""
+    return f"job.{queue}.>"
+
+
+def attempt_patterns(identity: str) -> list[str]:
+    """The patterns under which the attempts of a job can be found, queued or deferred."""
+    return [f"job.*.{identity}", f"job.*.{identity}.*", f"deferred.{identity}.*"]
+
+
+def job_id_in(key: str) -> str:
+    """The job that a key under ``job.``, ``deferred.`` or ``dead.`` belongs to."""
+    parts = key.split(".")
+    return parts[2] if parts[0] == "job" else parts[1]
+
+
+def queue_in(key: str) -> str:
+    """The queue that a key under ``job.`` belongs to."""
+    return key.split(".")[1]
+
+
+def name_in(key: str) -> str:
+    """What stands behind the first dot: the name of a schedule, queue, worker or dead job."""
+    return key.partition(".")[2]
+
+
 def deferred_key(identity: str, attempt: int = 1) -> str:
     """Where a job waits for its time: enqueued for later, or for its next attempt."""
     return f"deferred.{identity}.{attempt}"
 
 
+def is_deferred(key: str) -> bool:
+    """Whether a key is that of a deferred job."""
+    return key.startswith("deferred.")
+
+
 def dead_key(identity: str) -> str:
-    """Where a job lies that will not be tried again."""
+    """Where the dead letter of a job is."""
     return f"dead.{identity}"
+
+
+def is_dead(key: str) -> bool:
+    """Whether a key is that of a dead letter."""
+    return key.startswith("dead.")
+
+
+def waiting_key(depends_on: str, identity: str) -> str:
+    """The note that job ``identity`` waits for ``depends_on``; ``*`` for any job that waits for it."""
+    return f"waiting.{depends_on}.{identity}"
+
+
+def queue_key(queue: str) -> str:
+    """Where the limits of a queue are."""
+    return f"queue.{queue}"
+
+
+def worker_key(worker_id: str) -> str:
+    """Where a worker says that it is alive."""
+    return f"worker.{worker_id}"
+
+
+def slot_key(func: str, number: int) -> str:
+    """One of the slots of a function that may run only so often at once."""
+    return f"slot.{hashlib.blake2b(func.encode(), digest_size=8).hexdigest()}.{number}"
+
+
+def starts_key(identity: str, attempt: int) -> str:
+    """How often an attempt was started without an end (in the bucket of results)."""
+    return f"starts.{identity}.{attempt}"
+
+
+def result_part_key(identity: str, number: int) -> str:
+    """One part of a large result (in the bucket of results, where a job's id alone is the key of its result)."""
+    return f"{identity}.{number}"
 
 
 def lease_key(partition: int | str = 0) -> str:

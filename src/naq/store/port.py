@@ -130,6 +130,10 @@ class Store(Protocol):
         """The highest revision under a pattern, 0 when there is none: cheap, to see if a watch missed something."""
         ...
 
+    async def names_of(self, pattern: str) -> list[str]:
+        """All keys under a pattern in no order, without reading values. Deleted keys are included as in `scan`."""
+        ...
+
     async def transact(self, writes: Sequence[Write]) -> Outcome:
         """Commit all writes or none of them. A key is written at most once in a transaction.
 

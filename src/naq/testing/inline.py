@@ -22,7 +22,7 @@ from naq.jobs.context import JobContext, bind_context
 from naq.jobs.ending import Ending, Facts, decide
 from naq.jobs.functions import Registry
 from naq.jobs.job import JobStatus, QueuedJob
-from naq.jobs.outcome import Dropped, Outcome, Stopped, Unrunnable, raised
+from naq.jobs.outcome import Dropped, Ended, Stopped, Unrunnable, raised
 from naq.jobs.records import DeadReason
 from naq.schedules.record import Schedule
 from naq.schedules.run_end import run_ended
@@ -86,7 +86,7 @@ class InlineWorker:
         started_at = self._clock.now()
         reason = why_superseded(self._store.peek(schedule_key(queued.schedule_id or "")), queued)
         if queued.start_by is not None and started_at > queued.start_by:
-            outcome: Outcome = Dropped("missed")
+            outcome: Ended = Dropped("missed")
         elif reason is not None:
             outcome = Dropped("cancelled")
         else:
@@ -96,7 +96,7 @@ class InlineWorker:
         self._settle(ending)
         return _ran(ending, outcome)
 
-    async def _outcome(self, queued: QueuedJob) -> Outcome:
+    async def _outcome(self, queued: QueuedJob) -> Ended:
         try:
             target = self._registry.target(queued.spec.func, queued.job_id)
             args, kwargs = target.arguments(queued.spec, allow_pickle=True)
@@ -111,7 +111,7 @@ class InlineWorker:
             args = [context, *args]
         return await self._call(queued, lambda: target.func(*args, **kwargs))
 
-    async def _call(self, queued: QueuedJob, call: Callable[[], Any]) -> Outcome:
+    async def _call(self, queued: QueuedJob, call: Callable[[], Any]) -> Ended:
         limit, began = queued.spec.timeout, self._clock.monotonic()
         try:
             async with asyncio.timeout(None if limit is None else limit.total_seconds()) as timeout:
@@ -148,7 +148,7 @@ class InlineWorker:
             self._store.commit([Put(key, encode(after), entry.revision)])
 
 
-def _ran(ending: Ending, outcome: Outcome) -> Ran:
+def _ran(ending: Ending, outcome: Ended) -> Ran:
     result, following = ending.result, ending.next_attempt
     if result is not None:
         value = msgspec.json.decode(result.value)

@@ -161,6 +161,10 @@ class MemoryClient:
         """The highest revision under a pattern; see `Store.last_revision`."""
         return await self._ask(lambda: self._source().newest(pattern))
 
+    async def names_of(self, pattern: str) -> list[str]:
+        """All keys under a pattern; see `Store.names_of`."""
+        return await self._ask(lambda: self._source().names(pattern))
+
     async def transact(self, writes: Sequence[Write]) -> Outcome:
         """Commit all writes or none of them; see `Store.transact`."""
         if not writes:

@@ -60,6 +60,10 @@ class View:
         found = [entry for key in self._past if matches(key) and (entry := self.peek(key)) is not None]
         return sorted((entry for entry in found if entry.revision > after), key=lambda entry: entry.revision)
 
+    def names(self, pattern: str) -> list[str]:
+        """All keys under a pattern."""
+        return [entry.key for entry in self.page(pattern, 0)]
+
     def newest(self, pattern: str) -> int:
         """The highest revision under a pattern."""
         return max((entry.revision for entry in self.page(pattern, 0)), default=0)

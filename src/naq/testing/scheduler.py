@@ -30,7 +30,8 @@ from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import Job, QueuedJob
 from naq.parsing import instant_of
 from naq.scheduler.elector import ElectorSettings
-from naq.scheduler.partition import Partition
+from naq.scheduler.listeners import Listeners
+from naq.scheduler.partition import Partition, PartitionSettings
 from naq.schedules.forms.specification import Form
 from naq.schedules.policy import IfExists
 from naq.schedules.service import ScheduleService
@@ -217,12 +218,8 @@ class ManualScheduler:
             self.store,
             presence,
             self.clock,
-            sink,
-            settings,
-            batch=400,
-            resync_interval=NEVER,
-            history=sink,
-            stopper=self._worker,
+            Listeners(sink, sink, self._worker),
+            PartitionSettings(settings, batch=400, resync_interval=NEVER),
         )
 
     def _made_service(self) -> ScheduleService:

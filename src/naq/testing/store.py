@@ -68,6 +68,10 @@ class MemoryStore:
         """The first of the entries behind a revision, as many as a `scan` hands over at once."""
         return self.entries(pattern, after)[: self._page]
 
+    def names(self, pattern: str) -> list[str]:
+        """All keys under a pattern."""
+        return [entry.key for entry in self.entries(pattern)]
+
     def newest(self, pattern: str) -> int:
         """The highest revision under a pattern."""
         self._expire()
@@ -170,6 +174,10 @@ class MemoryStore:
     async def last_revision(self, pattern: str) -> int:
         """The highest revision under a pattern; see `Store.last_revision`."""
         return self.newest(pattern)
+
+    async def names_of(self, pattern: str) -> list[str]:
+        """All keys under a pattern; see `Store.names_of`."""
+        return self.names(pattern)
 
     async def transact(self, writes: Sequence[Write]) -> Outcome:
         """Commit all writes or none of them; see `Store.transact`."""

@@ -10,16 +10,18 @@ from bisect import bisect_right
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from datetime import date
 
-from naq.timing.calendars import EventRule, stretches, wall_spans
+from naq.timing.calendars import EventRule, stretches
 from naq.timing.cron_search import DAY
 from naq.timing.day_bits import BITS, WHOLE_DAY, DayBits, Steps, first_bit, run_of_bits
-from naq.timing.zones import MARGIN, Zone, get_zone
+from naq.timing.zones import MARGIN, Zone
 
 __all__ = ["MOST_EVENTS", "Cover", "EventBits", "day_stretches"]
 
 MOST_EVENTS = 10_000
-"""Events of one rule that are looked at in `WINDOW` days; a rule with more is refused as an exclusion."""
+"""Events of one rule that are looked at in `WINDOW` days; `EventRule` refuses rules that have more."""
 WINDOW = 400
+_LAST_DAY = (date(9000, 1, 1) - date(1970, 1, 1)).days
+"""Behind it no event is looked for."""
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 
@@ -119,7 +121,6 @@ class EventBits:
     def __init__(self, rule: EventRule, tz: str) -> None:
         self._rule = rule
         self._tz = tz
-        self._zone = get_zone(rule.tz or tz)
         self._window = 0, 0
         self._events = Cover((), ())
 
@@ -138,7 +139,8 @@ class EventBits:
         if not first <= day < end:
             first = day - day % WINDOW
             self._window = first, first + WINDOW
-            found = wall_spans(self._zone, first * DAY, (first + WINDOW) * DAY, self._rule, self._tz)
+            last = min(first + WINDOW, _LAST_DAY)
+            found = self._rule.spans(first * DAY, last * DAY, self._tz) if first < last else ()
             self._events = Cover((span for _, span in zip(range(MOST_EVENTS), found, strict=False)), ())
 
 

@@ -22,7 +22,7 @@ from naq.events import Event, EventType
 from naq.exceptions import NaqError, StoreError
 from naq.jobs.records import PRESENCE_TTL, WorkerInfo
 from naq.store.codec import encode
-from naq.store.keys import Namespace
+from naq.store.keys import Namespace, worker_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.event_stream import group_of
@@ -30,7 +30,7 @@ from naq.store.nats.outbox import Outbox
 from naq.worker.claimed import PROGRESS, Held, Stage, encode_acks
 from naq.worker.execution.memory import resident_bytes
 
-__all__ = ["Heartbeat", "worker_key"]
+__all__ = ["Heartbeat"]
 
 PRESENCE_EVERY = 10.0
 """Seconds between two records of a worker that is alive."""
@@ -44,11 +44,6 @@ MEMORY_STEP = 256 * 1024 * 1024
 """Bytes by which the process must have grown since the last report to be reported."""
 
 log = logging.getLogger("naq.heartbeat")
-
-
-def worker_key(worker_id: str) -> str:
-    """Where a worker says that it is alive."""
-    return f"worker.{worker_id}"
 
 
 class Heartbeat:

@@ -16,10 +16,9 @@ from naq.jobs.job import JobStatus, QueuedJob
 from naq.jobs.records import DeadJob, DeadReason, QueueLimits, StoredResult
 from naq.lifecycle import Tasks
 from naq.queue.consumers import ensure_consumer
-from naq.queue.limits import queue_key
 from naq.queue.results import ResultService
 from naq.store.codec import decode, encode
-from naq.store.keys import Namespace, dead_key, parse_job_key
+from naq.store.keys import Namespace, dead_key, parse_job_key, queue_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService, ConnectionState
 from naq.store.nats.direct_get import entry_value

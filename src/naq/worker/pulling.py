@@ -18,7 +18,7 @@ from naq.clock import Clock
 from naq.exceptions import StoreError
 from naq.store.nats.client import RawSubscription
 from naq.store.nats.connection import ConnectionService
-from naq.store.nats.protocol import header_field, status_code
+from naq.store.nats.protocol import encode_request, header_field, status_code
 
 __all__ = ["OnJob", "Pull"]
 
@@ -85,9 +85,7 @@ class Pull:
         self.outstanding += count
         self._heard_at = self._clock.monotonic()
         try:
-            await self._connection.client.send(
-                f"PUB {self._subject} {self._inbox} {len(request)}\r\n{request}\r\n".encode()
-            )
+            await self._connection.client.send(encode_request(self._subject, self._inbox, request.encode()))
         except BaseException:
             self.outstanding -= count
             raise

@@ -30,7 +30,6 @@ from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import QueuedJob
 from naq.jobs.records import WorkerInfo
 from naq.lifecycle import BaseService, ServiceManager, Tasks
-from naq.queue.dependencies import Dependencies
 from naq.queue.limits import Rates, Slots
 from naq.queue.results import ResultService
 from naq.queue.settle import Settling
@@ -121,8 +120,8 @@ class WorkerService(BaseService):
     def _build(self) -> None:
         """Make the parts anew: what a stop leaves behind, e.g. a thread that ignores it, is none of theirs."""
         settings, clock, kv, connection = self.settings, self.clock, self._kv, self._connection
-        self._dependencies = Dependencies(kv, self._results, clock, self.worker_id)
-        self._settling = Settling(settings, kv, self._results, self._dependencies, self._history, self._events, clock)
+        self._settling = Settling(settings, kv, self._results, self._history, self._events, clock)
+        self._dependencies = self._settling.dependencies
         self._rates = Rates(clock, self.worker_id, settings.queues)
         self._trimmer = Trimmer(connection, self.names, clock, settings.queues)
         starts = Starts(settings, self._results, self._history, self._events, clock)
@@ -167,7 +166,7 @@ class WorkerService(BaseService):
             self._results,
             self._control,
             clock,
-            self._settling.tell_again,
+            self._settling.close_runs,
             on_clear=self._flow.take,
             on_ended=self._finisher.acknowledge,
             on_elsewhere=lambda held: self._finisher.give_back(held, BUSY_ELSEWHERE),
@@ -348,7 +347,7 @@ class WorkerService(BaseService):
         while True:
             await self.clock.sleep(SWEEP_EVERY)
             try:
-                await self._settling.look_after(await self._dependencies.sweep())
+                await self._settling.end_unmet(await self._dependencies.sweep())
             except StoreError as error:
                 log.info("jobs that wait for others are looked after later: %s", error)
 

@@ -23,6 +23,7 @@ from naq.jobs.job import JobStatus, QueuedJob
 from naq.jobs.records import StoredResult
 from naq.queue.results import ResultService
 from naq.store.codec import decode, encode
+from naq.store.keys import starts_key
 from naq.store.port import Committed, Delete, Entry, EventSink, Put, Write
 from naq.worker.claimed import Held
 
@@ -117,7 +118,7 @@ class Starts:
 
 
 def _key(queued: QueuedJob) -> str:
-    return f"starts.{queued.job_id}.{queued.attempt}"
+    return starts_key(queued.job_id, queued.attempt)
 
 
 def _is_of(queued: QueuedJob, running: StoredResult) -> bool:

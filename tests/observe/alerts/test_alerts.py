@@ -102,18 +102,18 @@ async def test_a_dead_mans_switch(config: dict[str, Any], run: Run) -> None:
     app.alert(NotRunSince("3s"), to=told, name="silence")
     functions.broken = False
     async with run(app):
-        await app.pause("paused")
+        await app.pause_schedule("paused")
         await told.until("fired", "never-ran")
         assert told.kinds("fails") == []
         functions.broken = True
         await told.until("fired", "fails")
         functions.broken = False
         await told.until("resolved", "fails")
-        await app.trigger("never-ran")
+        await app.trigger_schedule("never-ran")
         resolved = await told.until("resolved", "never-ran")
         assert "completed" in resolved.reason
         await told.until("fired", "never-ran", 2)
-        await app.delete("never-ran")
+        await app.delete_schedule("never-ran")
         await told.until("resolved", "never-ran", 2)
     assert told.kinds("runs") == told.kinds("paused") == []
 

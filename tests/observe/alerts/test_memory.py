@@ -43,21 +43,21 @@ def store() -> MemoryStore:
 
 
 async def test_a_successor_goes_on(store: MemoryStore) -> None:
-    memory = Memory(store, "shop")
-    board, position = await memory.load(RULES, 17, NOW)
+    memory = Memory(store, "shop", 17)
+    board, position = await memory.load(RULES, NOW)
     assert position == Position(sequence=17)
     board.hear(failed(1))
     board.see_schedules("silence", [Watched("nightly", NOW, "m:f", "default")], NOW)
     fence = await term(store)
     await memory.commit(fence, board, Position(sequence=20, skip=3, sent={"0": 12}), all_facts=True)
-    successor, position = await Memory(store, "shop").load(RULES, 99, NOW)
+    successor, position = await Memory(store, "shop", 99).load(RULES, NOW)
     assert position == Position(sequence=20, skip=3, sent={"0": 12})
     successor.hear(failed(2))
     changes = await memory.commit(fence, successor, Position(sequence=21), all_facts=False)
     assert [str(alert.kind) for alert in changes.told] == ["fired"]
     (record,) = await stored_alerts(store)
     assert record.untold == (record.alert,)
-    third, _ = await Memory(store, "shop").load(RULES, 99, NOW)
+    third, _ = await Memory(store, "shop", 99).load(RULES, NOW)
     third.hear(failed(3))
     third.told(("exports", "nightly"), record.alert.id)
     changes = await memory.commit(fence, third, Position(sequence=22), all_facts=False)
@@ -67,7 +67,7 @@ async def test_a_successor_goes_on(store: MemoryStore) -> None:
 
 async def test_who_was_replaced_writes_nothing(store: MemoryStore) -> None:
     memory = Memory(store, "shop")
-    board, _ = await memory.load(RULES, 1, NOW)
+    board, _ = await memory.load(RULES, NOW)
     old = await term(store)
     await term(store)
     board.hear(failed(1))
@@ -75,23 +75,23 @@ async def test_who_was_replaced_writes_nothing(store: MemoryStore) -> None:
     with pytest.raises(StoreUnavailable, match="was not stored"):
         await memory.commit(old, board, Position(sequence=2), all_facts=True)
     assert await stored_alerts(store) == []
-    assert (await Memory(store, "shop").load(RULES, 1, NOW))[1] == Position(sequence=1)
+    assert (await Memory(store, "shop", 1).load(RULES, NOW))[1] == Position(sequence=1)
 
 
 async def test_what_is_not_declared_any_more_is_over_and_forgotten(store: MemoryStore) -> None:
     shop = Memory(store, "shop")
-    board, _ = await shop.load(RULES, 1, NOW)
+    board, _ = await shop.load(RULES, NOW)
     board.hear(failed(1))
     board.hear(failed(2))
     fence = await term(store)
     await shop.commit(fence, board, Position(sequence=2), all_facts=True)
-    successor, _ = await shop.load({}, 1, NOW)
+    successor, _ = await shop.load({}, NOW)
     await shop.clean({})
     changes = await shop.commit(fence, successor, Position(sequence=2), all_facts=True)
     assert [alert.reason for alert in changes.told] == ["the alert is not declared any more"]
     left = [entry.key async for page in store.scan("watch.>") for entry in page if entry.value is not None]
     assert left == ["watch.shop"]
-    other, _ = await Memory(store, "other").load(RULES, 5, NOW)
+    other, _ = await Memory(store, "other", 5).load(RULES, NOW)
     assert other.records == {}
 
 
@@ -102,7 +102,7 @@ async def test_of_too_many_facts_the_oldest_are_stored(store: MemoryStore, monke
         event = failed(9 - number)
         board.hear(Event(type=event.type, timestamp=event.timestamp, schedule_id=f"s{number}", job_id="j"))
     await Memory(store, "shop").commit(await term(store), board, Position(sequence=2), all_facts=True)
-    successor, _ = await Memory(store, "shop").load(RULES, 1, NOW)
+    successor, _ = await Memory(store, "shop", 1).load(RULES, NOW)
     kept = [standing.subject for standing in successor.standings("exports")]
     assert kept[0] == "s8"
     assert 0 < len(kept) < 9

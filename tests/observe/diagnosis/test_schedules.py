@@ -16,7 +16,8 @@ from naq.observe.diagnosis.schedules import OpenJob, accounts_of_schedule
 from naq.schedules.occurrences import Occurrence
 from naq.schedules.planning.decision import NonFireReason
 from naq.schedules.policy import Overlap, Policy
-from naq.schedules.record import OpenRun, Schedule, cancelled, new_schedule, paused
+from naq.schedules.record import OpenRun, Schedule
+from naq.schedules.transitions import cancelled, new_schedule, paused
 from naq.timing.triggers import FixedDelay, Interval, Once
 
 T = datetime(2030, 1, 1, 12, tzinfo=UTC)

@@ -22,7 +22,8 @@ from naq.observe.verify.reasons import explained
 from naq.observe.verify.verdict import Figures, Judged, Kind, Tally
 from naq.schedules.counters import ERA_ENDED, Counters, EraEnded
 from naq.schedules.policy import Policy
-from naq.schedules.record import Schedule, cancelled, new_schedule, paused
+from naq.schedules.record import Schedule
+from naq.schedules.transitions import cancelled, new_schedule, paused
 from naq.store.codec import plain
 from naq.store.keys import job_id, job_key
 from naq.timing.exclusions import ExcludedTime

@@ -9,7 +9,8 @@ import pytest
 from naq.jobs.job import JobSpec
 from naq.schedules.planning.plan import CATCH_UP_LIMIT, FIRES_AT_ONCE, ON_TIME, Fire, NonFire, NonFireReason, plan
 from naq.schedules.policy import Coalesce, Policy
-from naq.schedules.record import Schedule, ScheduleStatus, new_schedule
+from naq.schedules.record import Schedule, ScheduleStatus
+from naq.schedules.transitions import new_schedule
 from naq.timing.exclusions import ExcludedCron, ExcludedDates
 from naq.timing.triggers import AnyOf, Cron, Interval, Once, Trigger
 

@@ -12,8 +12,9 @@ from naq.schedules.planning.manual import trigger_now
 from naq.schedules.planning.overlap import BUFFER_LIMIT
 from naq.schedules.planning.plan import NonFire, NonFireReason, Plan, plan
 from naq.schedules.policy import Coalesce, Overlap, Policy
-from naq.schedules.record import Schedule, ScheduleStatus, cancelled, new_schedule, paused, resumed, updated
+from naq.schedules.record import Schedule, ScheduleStatus
 from naq.schedules.run_end import run_ended
+from naq.schedules.transitions import cancelled, new_schedule, paused, resumed, updated
 from naq.store.keys import job_id
 from naq.timing.triggers import FixedDelay, Interval, Trigger
 
@@ -319,7 +320,7 @@ def test_a_paused_fixed_delay_is_computed_anew_on_resume() -> None:
 def test_trigger_now_stands_beside_the_plan() -> None:
     schedule = made(Overlap.ALLOW_ALL, max_runs=1)
     once, twice = trigger_now(schedule, at(0.5)), trigger_now(trigger_now(schedule, at(0.5)).schedule, at(0.5))
-    assert once.fires[0].manual and once.fires[0].nominal_at == at(0.5)
+    assert once.fires[0].nominal_at == at(0.5)
     assert once.fires[0].next_at == at(1)
     assert twice.schedule.manual_runs == 2
     assert (twice.schedule.runs, twice.schedule.next_run_at) == (0, at(1))

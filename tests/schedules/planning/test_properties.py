@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from naq.jobs.job import JobSpec, JobStatus
 from naq.schedules.planning.plan import FIRES_AT_ONCE, Plan, plan
 from naq.schedules.policy import Coalesce, Overlap, Policy
-from naq.schedules.record import Schedule, ScheduleStatus, new_schedule, paused, resumed
+from naq.schedules.record import Schedule, ScheduleStatus
 from naq.schedules.run_end import run_ended
+from naq.schedules.transitions import new_schedule, paused, resumed
 from naq.timing.exclusions import ExcludedCron, ExcludedDates, ExcludedTime, Exclusion
 from naq.timing.triggers import AnyOf, Cron, Interval, Trigger
 from tests.timing.strategies import quickly, thoroughly

@@ -12,7 +12,8 @@ import pytest
 
 from naq.exceptions import StoreUnavailable
 from naq.lifecycle import ServiceManager
-from naq.store.nats.bucket import KVStoreService, bucket_config
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.bucket_config import bucket_config
 from naq.store.port import Committed, Outcome, Put, Store, Unknown
 from naq.testing.link import Link, MemoryClient
 from naq.testing.server import NatsServer

@@ -99,6 +99,13 @@ async def test_the_last_revision_under_a_pattern(store: Store) -> None:
     assert await store.last_revision("s.>") == marker
 
 
+async def test_the_names_of_keys_are_listed_without_their_values(store: Store) -> None:
+    assert await store.names_of("s.>") == []
+    for key in ("s.a", "s.b.c", "other.x"):
+        await put(store, key)
+    assert sorted(await store.names_of("s.>")) == ["s.a", "s.b.c"]
+
+
 async def test_a_watch_hands_over_what_is_behind_a_revision_and_then_what_is_written(store: Store) -> None:
     await put(store, "w.old")
     first = await put(store, "w.a", b"1")

@@ -25,6 +25,7 @@ from nats.aio.client import Client
 
 from naq.exceptions import EmbeddedServerError
 from naq.store.embedded import directory as embedded_directory
+from naq.store.embedded import process as embedded_process
 from naq.store.embedded import program as nats_program
 from naq.store.embedded import server as embedded
 from naq.store.embedded.directory import ServerDirectory, ServerRecord
@@ -381,7 +382,7 @@ class TestServerKilled:
         async def cannot_tell(pid: int) -> bool:
             return False
 
-        monkeypatch.setattr(embedded, "process_ended", cannot_tell)
+        monkeypatch.setattr(embedded_process, "process_ended", cannot_tell)
         async with joined(data_dir) as server:
             killed = await kill_server(data_dir)
             await seen(lambda: server.pid not in (None, killed))
@@ -480,7 +481,7 @@ class TestByHand:
     async def test_a_server_that_does_not_react_is_killed(
         self, data_dir: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(embedded, "STOP_PATIENCE", 0.1)
+        monkeypatch.setattr(embedded_process, "STOP_PATIENCE", 0.1)
         server = EmbeddedServer(data_dir)
         await server.join()
         assert server.pid is not None
@@ -546,7 +547,7 @@ class TestErrors:
         await self.refused(data_dir, "does not keep locks")
 
     async def test_another_process_that_never_decides(self, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(embedded, "DECISION_PATIENCE", 0.1)
+        monkeypatch.setattr(embedded_process, "DECISION_PATIENCE", 0.1)
         directory = ServerDirectory(data_dir)
         directory.prepare()
         lock = embedded_directory.grab(directory.decision_lock)

@@ -15,7 +15,8 @@ from nats.protocol.parser import Parser
 from naq.config import load_settings
 from naq.exceptions import ConfigError, StoreUnavailable, StoreUnsuitable, TransactionTooLarge
 from naq.lifecycle import ServiceManager
-from naq.store.nats.bucket import KVStoreService, bucket_config
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.bucket_config import bucket_config
 from naq.store.nats.client import RawClient
 from naq.store.nats.connection import ConnectionService, ConnectionState
 from naq.store.nats.protocol import Delivery, header_field, parse_delivery, status_code

@@ -123,7 +123,7 @@ class Board:
     def look(self, now: datetime, limit: int = 400) -> list[Key]:
         """Those for whom the time has come. Before `settle` each is to be looked up: an event may have been lost."""
         found = []
-        for text in self._due.pop_due(now, limit):
+        for _, text in self._due.pop_due(now, limit):
             self._due.remove(text)
             name, _, subject = text.partition(" ")
             found.append((name, subject))

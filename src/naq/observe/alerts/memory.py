@@ -55,23 +55,25 @@ class _Facts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 class Memory:
     """Loads and stores the board of one application."""
 
-    def __init__(self, store: Store, application: str) -> None:
+    def __init__(self, store: Store, application: str, beginning: int = 0) -> None:
+        """``beginning``: the sequence in the stream of events from which the alerts of a new application are judged."""
+        self.application = application
         self._store = store
-        self._application = application
+        self._beginning = beginning
 
-    async def load(self, rules: Mapping[str, WatchedRule], beginning: int, now: datetime) -> tuple[Board, Position]:
-        """The board as it was stored, with the position behind it: ``beginning`` if there is none.
+    async def load(self, rules: Mapping[str, WatchedRule], now: datetime) -> tuple[Board, Position]:
+        """The board as it was stored, with the position behind it: the beginning if there is none.
 
         Alerts that are not declared any more, or whose rule changed, are over. Raises `StoreError`.
         """
-        entry = await self._store.get(watch_key(self._application))
-        position = Position(sequence=beginning)
+        entry = await self._store.get(watch_key(self.application))
+        position = Position(sequence=self._beginning)
         if entry is not None and entry.value is not None:
             position = decode(Position, entry.key, entry.value)
         standings = {name: await self._standings(name, str(each.rule)) for name, each in rules.items()}
-        pattern = f"{ALERTS}.{key_part(self._application)}.>"
+        pattern = f"{ALERTS}.{key_part(self.application)}.>"
         records = {_key(record): record async for record in _records(self._store, pattern)}
-        board = Board(self._application, rules, records, standings)
+        board = Board(self.application, rules, records, standings)
         for key, record in records.items():
             watched = rules.get(key[0])
             if watched is None:
@@ -91,11 +93,11 @@ class Memory:
         while len(puts) > AT_ONCE:
             await self._transact([fence, *puts[:AT_ONCE]])
             puts = puts[AT_ONCE:]
-        last: list[Write] = [fence, *puts, Put(watch_key(self._application), encode(position))]
+        last: list[Write] = [fence, *puts, Put(watch_key(self.application), encode(position))]
         if all_facts or changes:
             for name in board.unsaved:
                 facts = _Facts(rule=str(board.rule(name)), standings=_worth_storing(name, board.standings(name)))
-                last.append(Put(watch_key(self._application, name), encode(facts)))
+                last.append(Put(watch_key(self.application, name), encode(facts)))
             board.unsaved.clear()
         await self._transact(last)
         for key in changes.records:
@@ -104,7 +106,7 @@ class Memory:
 
     def _put(self, key: Key, record: AlertRecord) -> Put:
         ttl = None if record.firing or record.untold else RESOLVED_TTL
-        return Put(alert_key(self._application, *key), encode(record), ttl=ttl)
+        return Put(alert_key(self.application, *key), encode(record), ttl=ttl)
 
     async def _transact(self, writes: Sequence[Write]) -> None:
         outcome = await self._store.transact(writes)
@@ -113,7 +115,7 @@ class Memory:
 
     async def clean(self, rules: Mapping[str, WatchedRule]) -> None:
         """Remove what is known under alerts that are not declared any more."""
-        prefix = watch_key(self._application) + "."
+        prefix = watch_key(self.application) + "."
         async for entries in self._store.scan(prefix + "*"):
             gone = [
                 each.key for each in entries if each.value is not None and each.key.removeprefix(prefix) not in rules
@@ -122,7 +124,7 @@ class Memory:
                 await self._store.transact([Delete(key) for key in gone])
 
     async def _standings(self, name: str, rule: str) -> tuple[Standing, ...]:
-        entry = await self._store.get(watch_key(self._application, name))
+        entry = await self._store.get(watch_key(self.application, name))
         if entry is None or entry.value is None:
             return ()
         try:

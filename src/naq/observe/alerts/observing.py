@@ -16,7 +16,8 @@ from naq.lifecycle import ServiceManager
 from naq.observe.alerts.confirm import Proofs
 from naq.observe.alerts.declarations import Observed
 from naq.observe.alerts.delivery import Delivery
-from naq.observe.alerts.watcher import Watcher
+from naq.observe.alerts.memory import Memory
+from naq.observe.alerts.watcher import Watcher, watch_elector
 from naq.queue.service import JobService
 from naq.scheduler.leader import read_lease
 from naq.scheduler.service import SchedulerService
@@ -85,7 +86,9 @@ class Observing:
         )
         events = await services.get_service(EventService)
         store = await services.get_service(KVStoreService)
-        self.watcher = Watcher(self._application, self._observed, events, store, proofs, self._clock, self._beginning)
+        memory = Memory(store, self._application, self._beginning)
+        elector = watch_elector(store, self._application, self._clock)
+        self.watcher = Watcher(self._observed, memory, elector, events, proofs, self._clock)
         await self.watcher.start()
 
     async def _look_for_watcher(self, store: KVStoreService, application: str) -> None:

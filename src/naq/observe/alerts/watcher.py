@@ -34,7 +34,7 @@ from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.event_stream import EventService
 from naq.store.port import Check
 
-__all__ = ["Watcher"]
+__all__ = ["Watcher", "watch_elector"]
 
 TICK = 0.25
 """Seconds between two looks at the time."""
@@ -59,50 +59,53 @@ class _Silent:
         """Do nothing."""
 
 
+def watch_elector(kv: KVStoreService, application: str, clock: Clock) -> Elector:
+    """A candidate for watching the alerts of an application."""
+    settings = kv.settings
+    partition = watch_partition(application)
+    return Elector(
+        kv,
+        NatsPresence(kv.connection, kv.names, partition),
+        clock,
+        _Silent(),
+        ElectorSettings(
+            settings.instance_id,
+            1,
+            settings.leader_check_interval,
+            settings.leader_heartbeat_interval,
+            settings.leader_lease,
+            partition,
+        ),
+    )
+
+
 class Watcher:
     """One process's part in watching an application's alerts."""
 
     def __init__(
         self,
-        application: str,
         observed: Observed,
+        memory: Memory,
+        elector: Elector,
         events: EventService,
-        kv: KVStoreService,
         proofs: Proofs,
         clock: Clock,
-        beginning: int,
     ) -> None:
-        """``beginning``: the stream sequence from which a new application's alerts hear events."""
-        settings = events.settings
+        """``elector`` takes part in the election of this application's watcher (`watch_elector`)."""
         self._observed = observed
         self._rules = {name: alert.watched for name, alert in observed.alerts.items()}
         self._events = events
         self._proofs = proofs
         self._clock = clock
-        self._beginning = beginning
-        self._memory = Memory(kv, application)
-        partition = watch_partition(application)
-        self._fence_key = epoch_key(0, partition)
-        self.elector = Elector(
-            kv,
-            NatsPresence(events.connection, kv.names, partition),
-            clock,
-            _Silent(),
-            ElectorSettings(
-                settings.instance_id,
-                1,
-                settings.leader_check_interval,
-                settings.leader_heartbeat_interval,
-                settings.leader_lease,
-                partition,
-            ),
-        )
+        self._memory = memory
+        self._fence_key = epoch_key(0, watch_partition(memory.application))
+        self.elector = elector
         self._woken = asyncio.Event()
         self.elector.on_change = self._woken.set
         self.telling = Telling(observed, clock, self._woken.set)
         self._tasks = Tasks(clock)
-        self._board = Board(application, {})
-        self._sequence, self._skip = beginning, 0
+        self._board = Board(memory.application, {})
+        self._sequence = self._skip = 0
         self._sound_in = ""
         """The term in which the board is what was stored and all that was heard since; empty: in none."""
         self._looked_at = self._schedules_at = self._saved_at = 0.0
@@ -143,7 +146,7 @@ class Watcher:
     async def _watch(self, term: Term) -> None:
         """Watch until the term is over."""
         self._sound_in = ""
-        self._board, position = await self._memory.load(self._rules, self._beginning, self._clock.now())
+        self._board, position = await self._memory.load(self._rules, self._clock.now())
         await self._memory.clean(self._rules)
         self._sequence, self._skip = position.sequence, position.skip
         following = await self._events.next_sequence()

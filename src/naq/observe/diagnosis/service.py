@@ -29,7 +29,6 @@ from naq.schedules.record import Schedule
 from naq.schedules.service import ScheduleService
 from naq.store.keys import check_schedule_id, schedule_id_of, schedule_key
 from naq.store.nats.bucket import KVStoreService
-from naq.store.nats.connection import ConnectionService
 
 __all__ = ["AccountService", "JobReport", "ScheduleReport"]
 
@@ -72,7 +71,6 @@ class AccountService(BaseService):
     def __init__(
         self,
         config: Mapping[str, Any] | Settings,
-        connection_service: ConnectionService,
         kv_service: KVStoreService,
         schedule_service: ScheduleService,
         job_service: JobService,
@@ -82,7 +80,6 @@ class AccountService(BaseService):
     ) -> None:
         super().__init__(config)
         self.clock: Clock = clock or SystemClock()
-        self._connection = connection_service
         self._kv = kv_service
         self._schedules = schedule_service
         self._jobs = job_service
@@ -154,7 +151,7 @@ class AccountService(BaseService):
     async def leader(self) -> str | None:
         """The instance that leads; ``None`` when nobody does."""
         try:
-            lease = await find_leader(self._kv, self._connection, self.clock.now())
+            lease = await find_leader(self._kv, self._kv.connection, self.clock.now())
         except RecordUnreadable:
             return None
         return None if lease is None else lease.instance_id

@@ -1,23 +1,9 @@
-"""Checking what was fired against what should have been. Pure: records in, a verdict out; time is an argument.
+"""Verifying a live system: what should have fired, what did, and what is lost. `service` reads, everything else is pure.
 
-- `naq.observe.verify.written`: the checker for complete write logs, as simulations and fault tests have them: nothing is unknown;
-- `judging`: judges a live system, where jobs are removed when they are done and traces are kept for a while. Its input is a
-  `Case`: a record, read as a `Definition`, and the `evidence` of its fires. Its result becomes a `Verdict`.
+For each schedule the *evidence* of its fires is gathered (events, queued jobs, results, history) and compared with its
+*definition*: the nominal times that its record promises. The result is a `Verdict` of `Matter`s. Traces are kept for a
+while only, so a missing trace alone proves nothing; the counters in the record prove a loss. What can be neither
+proved nor disproved is *unproven*.
 
-Order: `evidence`, `remedies`, `verdict`, `window`, `written`, `case`, `definition`, `reasons`, `enqueues`, `judging`,
-`service`.
+Order: `evidence`, `remedies`, `verdict`, `window`, `case`, `definition`, `reasons`, `enqueues`, `judging`, `service`.
 """
-
-from __future__ import annotations
-
-from naq.observe.verify.written import EpochWritten, Fault, Finding, Lateness, Report, StoredJob, verify
-
-__all__ = [
-    "EpochWritten",
-    "Fault",
-    "Finding",
-    "Lateness",
-    "Report",
-    "StoredJob",
-    "verify",
-]

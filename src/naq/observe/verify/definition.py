@@ -13,12 +13,17 @@ from datetime import datetime
 
 from naq.observe.verify.evidence import Change
 from naq.schedules.counters import Counters
-from naq.schedules.eras import is_predictable
 from naq.schedules.nominal import TICK, Nominals, next_nominal
 from naq.schedules.record import Schedule, ScheduleStatus
-from naq.timing.triggers import AnyOf, Once
+from naq.timing.triggers import AnyOf, FixedDelay, Once, Trigger
 
-__all__ = ["Definition", "definitions"]
+__all__ = ["Definition", "definitions", "is_predictable"]
+
+
+def is_predictable(trigger: Trigger) -> bool:
+    """Whether its instants follow from the trigger alone, not from when runs ended."""
+    parts = trigger.triggers if isinstance(trigger, AnyOf) else (trigger,)
+    return not any(isinstance(part, FixedDelay) for part in parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,6 @@ from naq.schedules.record import Schedule
 from naq.store.codec import decode
 from naq.store.keys import check_schedule_id, schedule_key
 from naq.store.nats.bucket import KVStoreService
-from naq.store.nats.connection import ConnectionService
 from naq.store.nats.event_stream import EventService
 from naq.timing.duration import parse_duration
 
@@ -64,7 +63,6 @@ class VerifyService(BaseService):
     def __init__(
         self,
         config: Mapping[str, Any] | Settings,
-        connection_service: ConnectionService,
         kv_service: KVStoreService,
         event_service: EventService,
         history_service: HistoryService,
@@ -74,7 +72,7 @@ class VerifyService(BaseService):
     ) -> None:
         super().__init__(config)
         self.clock: Clock = clock or SystemClock()
-        self._connection = connection_service
+        self._connection = kv_service.connection
         self._kv = kv_service
         self._events = event_service
         self._history = history_service

@@ -1,4 +1,4 @@
-"""Changes of a schedule as people ask for them, read into what `naq.schedules.record.updated` takes. All complaints at once."""
+"""Changes to a schedule as users write them, read into arguments of `naq.schedules.transitions.updated`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 from naq.exceptions import InvalidInput, InvalidSchedule, Problem, shown
 from naq.parsing import instant_of, nearest
 from naq.schedules.forms.specification import POLICY_KEYS, parse_job, parse_policy, parse_schedule
-from naq.schedules.record import Schedule, updated
+from naq.schedules.record import Schedule
+from naq.schedules.transitions import updated
 
 __all__ = ["Changes", "read_changes", "read_instant"]
 

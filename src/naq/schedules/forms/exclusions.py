@@ -15,6 +15,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from typing import Any
+
+import msgspec
 
 from naq.exceptions import InvalidSchedule, Problem, shown
 from naq.timing.calendars import Calendar
@@ -29,7 +32,7 @@ from naq.timing.exclusions import (
 )
 from naq.timing.zones import resolve
 
-__all__ = ["exclusion_text", "read_exclusions"]
+__all__ = ["exclude_form", "exclusion_text", "read_exclusions"]
 
 EXAMPLE = "'2030-12-24..2031-01-01'"
 
@@ -82,6 +85,19 @@ def exclusion_text(exclusion: Exclusion) -> str | tuple[str, ...]:
             return f"calendar:{exclusion.calendar.name}"
         case ExcludedHolidays():
             return f"holidays:{exclusion.region}"
+
+
+def exclude_form(exclusions: Sequence[Exclusion], zone: str) -> list[Any]:
+    """Exclusions as text where that says it all in ``zone``, else as the mapping of the record."""
+    items: list[Any] = []
+    for exclusion in exclusions:
+        elsewhere = not isinstance(exclusion, ExcludedTime) and exclusion.tz != zone
+        if elsewhere or isinstance(exclusion, ExcludedCalendar):
+            items.append(msgspec.to_builtins(exclusion, str_keys=True))
+            continue
+        text = exclusion_text(exclusion)
+        items += [text] if isinstance(text, str) else text
+    return items
 
 
 def _read(item: object, tz: str, calendars: Mapping[str, Calendar]) -> Exclusion | str:

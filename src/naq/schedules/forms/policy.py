@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from naq.exceptions import InvalidInput
-from naq.parsing import MISSING, Reader
+from naq.parsing import MISSING, Reader, epoch, seconds
 from naq.schedules.forms.exclusions import read_exclusions
 from naq.schedules.forms.triggers import EXAMPLES
 from naq.schedules.policy import Coalesce, Overlap, Policy
 from naq.timing.calendars import Calendar
 from naq.timing.exclusions import Exclusion
 
-__all__ = ["POLICY_KEYS", "UNLIMITED", "read_policy"]
+__all__ = ["POLICY_KEYS", "UNLIMITED", "policy_form", "read_policy"]
 
 POLICY_KEYS = Policy.__struct_fields__
 
@@ -43,6 +43,24 @@ def read_policy(
         overlap=reader.choice("overlap", Overlap) or base.overlap,
         exclude=_exclude(reader, zone, calendars) if reader.has("exclude") else base.exclude,
     )
+
+
+def policy_form(policy: Policy) -> dict[str, Any]:
+    """The policy keys that differ from the defaults, but for ``exclude``, which needs a zone: see `schedule_form`."""
+    default = Policy()
+    form: dict[str, Any] = {}
+    for name in policy.__struct_fields__:
+        value = getattr(policy, name)
+        if value == getattr(default, name) or name == "exclude":
+            continue
+        if isinstance(value, datetime):
+            value = epoch(value)
+        elif isinstance(value, timedelta):
+            value = seconds(value)
+        elif isinstance(value, str):
+            value = str(value)
+        form[name] = value
+    return form
 
 
 def _max_runs(reader: Reader) -> int | None:

@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Any, Final
+from typing import Any, Final, Unpack
 from zoneinfo import ZoneInfo
 
 from naq.exceptions import InvalidSchedule, Problem, shown
 from naq.jobs.form import job_from_mapping, parse_job
 from naq.parsing import MISSING, Reader
-from naq.schedules.forms.facade import schedule_form
-from naq.schedules.forms.policy import POLICY_KEYS, read_policy
+from naq.schedules.forms.exclusions import exclude_form
+from naq.schedules.forms.options import CronOptions, PolicyOptions, WallClockOptions
+from naq.schedules.forms.policy import POLICY_KEYS, policy_form, read_policy
 from naq.schedules.forms.triggers import (
     EXAMPLES,
     KIND_OF_KEY,
@@ -26,12 +27,14 @@ from naq.schedules.forms.triggers import (
     read_several,
     read_text,
     read_trigger,
+    trigger_form,
 )
 from naq.schedules.nominal import Nominals
 from naq.schedules.policy import Policy
-from naq.schedules.record import Schedule, unbound
+from naq.schedules.record import Schedule
 from naq.timing.calendars import Calendar
-from naq.timing.triggers import Once, Trigger
+from naq.timing.exclusions import ExcludedTime
+from naq.timing.triggers import Once, Trigger, unbound
 
 __all__ = [
     "POLICY_KEYS",
@@ -50,6 +53,7 @@ __all__ = [
     "parse_policy",
     "parse_schedule",
     "rrule",
+    "schedule_form",
 ]
 
 Calendars = Mapping[str, Calendar]
@@ -107,6 +111,16 @@ def parse_changed(schedule: Schedule, changes: Mapping[str, Any], now: datetime)
     if "type" in changes or (kinds and present["type"] not in kinds):
         present = {key: value for key, value in present.items() if key in POLICY_KEYS or key == "timezone"}
     return parse_schedule({**present, **changes}, now, "changes")
+
+
+def schedule_form(trigger: Trigger, policy: Policy) -> dict[str, Any]:
+    """The mapping that `parse_schedule` reads as this trigger and policy: plain values only."""
+    form = trigger_form(trigger) | policy_form(policy)
+    if policy.exclude:
+        zones = {exclusion.tz for exclusion in policy.exclude if not isinstance(exclusion, ExcludedTime)}
+        zone = form.get("timezone") or (min(zones) if len(zones) == 1 else "UTC")
+        form |= {"timezone": zone, "exclude": exclude_form(policy.exclude, zone)}
+    return form
 
 
 def _read(
@@ -180,7 +194,7 @@ def _built(form: Mapping[str, Any]) -> Spec:
     return Spec(trigger, policy)
 
 
-def once(at: datetime | str | float, *, tz: str | ZoneInfo = MISSING, **policy: Any) -> Spec:
+def once(at: datetime | str | float, *, tz: str | ZoneInfo = MISSING, **policy: Unpack[PolicyOptions]) -> Spec:
     """Fire once, at that time: an aware datetime, ISO 8601 text or epoch seconds; a naive one is read in ``tz`` or UTC.
 
     ``policy`` are the policy keys of ``docs/reference/schedule-forms.md``. Raises `InvalidSchedule`.
@@ -188,7 +202,9 @@ def once(at: datetime | str | float, *, tz: str | ZoneInfo = MISSING, **policy: 
     return _built({"type": "once", "run_at": at, "timezone": tz, **policy})
 
 
-def every(interval: timedelta | str | float, *, anchor: datetime | str | float = MISSING, **policy: Any) -> Spec:
+def every(
+    interval: timedelta | str | float, *, anchor: datetime | str | float = MISSING, **policy: Unpack[PolicyOptions]
+) -> Spec:
     """Fire every so often on a fixed grid: ``every("10s")``. The grid begins at creation, or at ``anchor``
     (``"epoch"`` aligns it to full hours, days ... in UTC).
 
@@ -197,7 +213,9 @@ def every(interval: timedelta | str | float, *, anchor: datetime | str | float =
     return _built({"type": "interval", "interval": interval, "anchor": anchor, **policy})
 
 
-def after_end(delay: timedelta | str | float, *, first_at: datetime | str | float = MISSING, **policy: Any) -> Spec:
+def after_end(
+    delay: timedelta | str | float, *, first_at: datetime | str | float = MISSING, **policy: Unpack[PolicyOptions]
+) -> Spec:
     """Fire so long after the end of the previous run: ``after_end("5m")``. The first time so long after creation, or
     at ``first_at``.
 
@@ -206,7 +224,7 @@ def after_end(delay: timedelta | str | float, *, first_at: datetime | str | floa
     return _built({"type": "fixed_delay", "delay": delay, "first_at": first_at, **policy})
 
 
-def cron(expression: str, *, tz: str | ZoneInfo = MISSING, **policy: Any) -> Spec:
+def cron(expression: str, *, tz: str | ZoneInfo = MISSING, **policy: Unpack[CronOptions]) -> Spec:
     """Fire as a cron expression says: ``cron("0 9 * * MON-FRI", tz="Europe/Berlin", jitter="30s")``.
 
     ``policy`` are the policy keys of ``docs/reference/schedule-forms.md``, and ``day_or``, ``dst_gap``,
@@ -222,7 +240,7 @@ def calendar(
     tz: str | ZoneInfo = MISSING,
     start: str | date = MISSING,
     day: int = MISSING,
-    **policy: Any,
+    **policy: Unpack[WallClockOptions],
 ) -> Spec:
     """Fire every so many days, weeks, months or years: ``calendar("2 months", day=31, at="09:00")``, on the last day
     where the month is shorter. It counts from ``start``, by default the day of creation.
@@ -234,7 +252,13 @@ def calendar(
     return _built({**given, **policy})
 
 
-def rrule(rule: str, *, dtstart: datetime | str | float = MISSING, tz: str | ZoneInfo = MISSING, **policy: Any) -> Spec:
+def rrule(
+    rule: str,
+    *,
+    dtstart: datetime | str | float = MISSING,
+    tz: str | ZoneInfo = MISSING,
+    **policy: Unpack[WallClockOptions],
+) -> Spec:
     """Fire as a recurrence rule of RFC 5545 says: ``rrule("FREQ=MONTHLY;BYDAY=MO;BYSETPOS=-1")``. A naive ``dtstart``
     is read in ``tz``; by default it is the time of creation.
 
@@ -244,7 +268,7 @@ def rrule(rule: str, *, dtstart: datetime | str | float = MISSING, tz: str | Zon
     return _built({"type": "rrule", "rrule": rule, "dtstart": dtstart, "timezone": tz, **policy})
 
 
-def any_of(*schedules: Form, tz: str | ZoneInfo = MISSING, **policy: Any) -> Spec:
+def any_of(*schedules: Form, tz: str | ZoneInfo = MISSING, **policy: Unpack[PolicyOptions]) -> Spec:
     """Fire when any of them does, equal instants once: ``any_of(cron("0 9 * * *"), "every 6h", overlap="skip")``.
 
     The parts carry no policy of their own. ``tz`` is the zone of naive times in ``policy``. Raises `InvalidSchedule`.

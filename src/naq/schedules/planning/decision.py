@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from naq.events import Event, EventType
 from naq.jobs.history import HistoryRecord, RunOutcome
 from naq.schedules.record import Schedule
 
@@ -43,7 +44,6 @@ class NonFireReason(StrEnum):
     SKIP_REQUESTED = "skipped on request"
     PAUSED = "paused"
     ENDED = "the schedule has ended"
-    QUARANTINED = "the schedule cannot be planned"
 
     @property
     def is_missed(self) -> bool:
@@ -68,8 +68,6 @@ class Fire(msgspec.Struct, frozen=True, gc=False):
     """Whether the record lists this run as open: its end must be told by `naq.schedules.run_end.run_ended`."""
     backfill_id: str | None = None
     """The backfill it belongs to; its job's id is then `naq.store.keys.backfill_job_id`."""
-    manual: bool = False
-    """Somebody asked for it: ``nominal_at`` is that moment, and its job's id is `naq.store.keys.manual_job_id`."""
 
 
 class NonFire(msgspec.Struct, frozen=True, gc=False):
@@ -91,6 +89,20 @@ class NonFire(msgspec.Struct, frozen=True, gc=False):
             until=self.last_at if self.last_at > self.first_at else None,
             count=self.count,
             reason=str(self.reason),
+        )
+
+    def event(self, schedule: Schedule, at: datetime, instance_id: str) -> Event:
+        """The event that reports it."""
+        return Event(
+            type=EventType.FIRE_MISSED if self.reason.is_missed else EventType.FIRE_SKIPPED,
+            timestamp=at,
+            instance_id=instance_id,
+            schedule_id=schedule.schedule_id,
+            func=schedule.job.func,
+            queue=schedule.job.queue,
+            nominal_at=self.last_at,
+            reason=self.reason,
+            details={"count": self.count, "first_at": self.first_at.isoformat()},
         )
 
 

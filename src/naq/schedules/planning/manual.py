@@ -12,7 +12,8 @@ from naq.exceptions import InvalidSchedule, Problem, shown
 from naq.schedules.nominal import TICK
 from naq.schedules.planning.decision import Fire, NonFire, NonFireReason, Plan
 from naq.schedules.policy import Overlap
-from naq.schedules.record import Backfill, OpenRun, Schedule, ScheduleStatus, after_end, aimed, settled
+from naq.schedules.record import Backfill, OpenRun, Schedule, ScheduleStatus
+from naq.schedules.transitions import after_end, aimed, settled
 from naq.timing.triggers import FixedDelay
 
 __all__ = ["BACKFILL_LIMIT", "backfill", "backfill_stopped", "count_backfill", "trigger_now"]
@@ -63,7 +64,6 @@ def trigger_now(
         schedule.next_nominal_at,
         start_by=None if deadline is None else now + deadline,
         tracked=tracked,
-        manual=True,
     )
     return Plan(after, (fire,), terminate_jobs=terminated)
 

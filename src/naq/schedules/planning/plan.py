@@ -33,7 +33,8 @@ from naq.schedules.planning.decision import (
 from naq.schedules.planning.filling import fill
 from naq.schedules.planning.overlap import Admission, admit
 from naq.schedules.policy import Overlap
-from naq.schedules.record import Schedule, ScheduleStatus, after_end, aimed, settled
+from naq.schedules.record import Schedule, ScheduleStatus
+from naq.schedules.transitions import after_end, aimed, settled
 from naq.timing.triggers import FixedDelay
 
 __all__ = ["CATCH_UP_LIMIT", "FIRES_AT_ONCE", "ON_TIME", "Fire", "NonFire", "NonFireReason", "Plan", "plan"]

@@ -15,20 +15,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import socket
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from naq.clock import Clock, SystemClock
 from naq.exceptions import EmbeddedServerError
-from naq.store.embedded.directory import Member, ServerDirectory, ServerRecord, grab, reap, release
-from naq.store.embedded.program import HOST, find_program, greeting, last_words, port_is_free, process_ended
+from naq.store.embedded.directory import Member, ServerDirectory, ServerRecord, reap
+from naq.store.embedded.process import (
+    GLANCE,
+    ROUND,
+    decision,
+    end_server,
+    has_ended,
+    kill,
+    require_posix,
+    server_ended,
+    size_of,
+    until,
+)
+from naq.store.embedded.program import HOST, find_program, greeting, last_words, port_is_free
 
 __all__ = ["EmbeddedServer", "ServerAddress", "ServerStatus", "describe", "stop"]
 
@@ -36,16 +42,6 @@ log = logging.getLogger(__name__)
 
 START_TIMEOUT = 30.0
 """Seconds the server may take to answer after its start; it first recovers its data (about 1 s per million keys)."""
-STOP_PATIENCE = 15.0
-"""Seconds the server may take to end after SIGTERM, before it is killed."""
-KILL_PATIENCE = 5.0
-"""Seconds the kernel may take to end a killed server."""
-DECISION_PATIENCE = 60.0
-"""Seconds to wait for another process's decision: longer than a start or a stop may take."""
-GLANCE = 0.02
-"""Seconds between two looks at a lock that another process holds."""
-ROUND = 0.2
-"""Seconds between two looks at the server where its end cannot be waited for."""
 RETRY = 1.0
 """Seconds after which a member tries again, at the earliest, to have a server that could not be started."""
 CALM = 10.0
@@ -54,8 +50,6 @@ LONGEST_NAP = 5.0
 """Seconds between two restarts of a server that ends again and again, at most."""
 ATTEMPTS = 5
 """Starts in a row of a server that is killed, or whose port is taken, before it answers."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +122,11 @@ class EmbeddedServer:
         ends. Raises `EmbeddedServerError`, and then is no member: the program is missing, the directory cannot be
         written or is another user's, the server ended at once or did not answer within ``start_timeout`` seconds.
         """
-        _require_posix()
+        require_posix()
         async with self._turn:
             if self._member is None:
                 self._directory.prepare()
-                async with _decision(self._directory, self._clock):
+                async with decision(self._directory, self._clock):
                     self._directory.sweep()
                     member = self._directory.enrol()
                     try:
@@ -157,13 +151,20 @@ class EmbeddedServer:
             if member is None:
                 return
             try:
-                async with _decision(self._directory, self._clock):
+                async with decision(self._directory, self._clock):
                     member.resign()
                     self._directory.sweep()
                     if not self._directory.members():
-                        await _end(self._directory, self._clock)
+                        await end_server(self._directory, self._clock)
             finally:
                 member.resign()
+
+    def resign(self) -> None:
+        """Stop being a member without stopping the server, when the event loop of `join` is closed. Another member has to
+        leave after it, or the server runs on."""
+        member, self._member, self._watchdog = self._member, None, None
+        if member is not None:
+            member.resign()
 
     async def ensure_running(self) -> ServerAddress:
         """Return the address of a server that runs: the one that is there, or one started now.
@@ -176,7 +177,7 @@ class EmbeddedServer:
         async with self._turn:
             if self._member is None:
                 raise EmbeddedServerError("the embedded server is used without having been joined: join it first")
-            async with _decision(self._directory, self._clock):
+            async with decision(self._directory, self._clock):
                 record = self._directory.record()
                 if record is None or not self._directory.server_runs():
                     if record is not None and record.stopped:
@@ -228,7 +229,7 @@ class EmbeddedServer:
             if not port_is_free(record.port):
                 record = record.moved()
             self._directory.write(record)
-            said_before = _size(self._directory.log_file)
+            said_before = size_of(self._directory.log_file)
             status = await self._launch(program, record)
             if status is None:
                 return record
@@ -247,17 +248,17 @@ class EmbeddedServer:
 
     async def _launch(self, program: Path, record: ServerRecord) -> int | None:
         """Run the server until it answers (``None``) or ends (its exit status); else kill it and raise."""
-        claim = await _until(self._directory.claim_server, self._clock)
+        claim = await until(self._directory.claim_server, self._clock)
         child = self._directory.spawn(program, claim)
         try:
-            if not self._directory.server_runs() and not await _has_ended(child):
+            if not self._directory.server_runs() and not await has_ended(child):
                 raise EmbeddedServerError(
                     f"the file system of data_dir {str(self._directory.data_dir)!r} does not keep locks (a network "
                     "file system?): choose a data_dir on a local disk, or set nats_url"
                 )
             return None if await self._answers(record) else await asyncio.to_thread(child.wait)
         except BaseException:
-            _kill(child)
+            kill(child)
             raise
 
     async def _answers(self, record: ServerRecord) -> bool:
@@ -283,7 +284,7 @@ class EmbeddedServer:
         while True:
             since = self._clock.monotonic()
             try:
-                await _ended(self._directory, self._record, self._clock)
+                await server_ended(self._directory, self._record, self._clock)
                 nap = 0.0 if self._clock.monotonic() - since > CALM else nap
                 await self._clock.sleep(nap)
                 nap = min(LONGEST_NAP, 2 * nap + ROUND)
@@ -297,7 +298,7 @@ class EmbeddedServer:
 
     async def _end_watch(self) -> None:
         watchdog, self._watchdog = self._watchdog, None
-        if watchdog is not None:
+        if watchdog is not None and watchdog.get_loop() is asyncio.get_running_loop():
             watchdog.cancel()
             await asyncio.wait((watchdog,))
 
@@ -308,7 +309,7 @@ def describe(data_dir: Path) -> ServerStatus | None:
     Blocks for up to a second when the server does not answer. Raises `EmbeddedServerError` when this user may not
     look.
     """
-    _require_posix()
+    require_posix()
     directory = ServerDirectory(data_dir)
     if not directory.server_runs():
         return None
@@ -330,102 +331,20 @@ async def stop(data_dir: Path, *, clock: Clock | None = None) -> bool:
     Its members do not start it again: it stays down until somebody joins anew, and then they reconnect too.
     Raises `EmbeddedServerError` when it could not be stopped.
     """
-    _require_posix()
+    require_posix()
     clock = clock if clock is not None else SystemClock()
     directory = ServerDirectory(data_dir)
     if not directory.exists():
         return False
-    async with _decision(directory, clock):
+    async with decision(directory, clock):
         if not directory.server_runs():
             return False
         record = directory.record()
         if record is not None:
             directory.write(record.to_stop())
-        await _end(directory, clock)
+        await end_server(directory, clock)
         return True
-
-
-@asynccontextmanager
-async def _decision(directory: ServerDirectory, clock: Clock) -> AsyncIterator[None]:
-    """Be the only one to start or stop the server. Raises `EmbeddedServerError` if another takes too long."""
-
-    def take() -> int | None:
-        with directory.writable():
-            return grab(directory.decision_lock)
-
-    try:
-        async with asyncio.timeout(DECISION_PATIENCE):
-            lock = await _until(take, clock)
-    except TimeoutError:
-        raise EmbeddedServerError(
-            f"another naq process has been starting or stopping the embedded server for {DECISION_PATIENCE:g} s "
-            f"and holds {str(directory.decision_lock)!r}: end it if it hangs"
-        ) from None
-    try:
-        yield
-    finally:
-        release(lock)
-
-
-async def _end(directory: ServerDirectory, clock: Clock) -> None:
-    """End the server process and wait until it has ended. Only under the decision lock."""
-    for number, patience in ((signal.SIGTERM, STOP_PATIENCE), (signal.SIGKILL, KILL_PATIENCE)):
-        sent = False
-        try:
-            async with asyncio.timeout(patience):
-                while directory.server_runs():
-                    sent = sent or directory.signal_server(number)
-                    await clock.sleep(GLANCE)
-        except TimeoutError:
-            continue
-        reap()
-        return
-    raise EmbeddedServerError(
-        f"the embedded server (process {directory.server_pid()}) cannot be stopped: end it by hand"
-    )
-
-
-async def _ended(directory: ServerDirectory, known: ServerRecord | None, clock: Clock) -> None:
-    """Return when the server that is ``known`` does not run any more, be it that another member has started it anew: at
-    once where the kernel tells of a process's end, else within `ROUND`."""
-    while directory.server_runs() and directory.record() == known:
-        pid = directory.server_pid()
-        told = pid is not None and await process_ended(pid)
-        await clock.sleep(GLANCE if told else ROUND)
-
-
-async def _until(probe: Callable[[], T | None], clock: Clock) -> T:
-    """Ask again and again until the answer is not ``None``."""
-    while (answer := probe()) is None:
-        await clock.sleep(GLANCE)
-    return answer
-
-
-async def _has_ended(child: subprocess.Popen[bytes]) -> bool:
-    """Whether a process has ended; one that is about to is given a second."""
-    try:
-        await asyncio.to_thread(child.wait, 1.0)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
-
-
-def _kill(child: subprocess.Popen[bytes]) -> None:
-    child.kill()
-    child.wait()
-    reap()
 
 
 def _address(record: ServerRecord) -> ServerAddress:
     return ServerAddress(f"nats://{HOST}:{record.port}", record.user, record.password)
-
-
-def _size(file: Path) -> int:
-    return file.stat().st_size if file.exists() else 0
-
-
-def _require_posix() -> None:
-    if sys.platform == "win32":
-        raise EmbeddedServerError(
-            "the embedded server needs a POSIX system (Linux, macOS): run nats-server yourself and set nats_url"
-        )

@@ -8,16 +8,13 @@ verbs beside it.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Self
 
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.exceptions import (
-    InvalidInput,
     RecordUnreadable,
     StoreRejected,
     StoreUnavailable,
@@ -25,19 +22,18 @@ from naq.exceptions import (
     TransactionTooLarge,
 )
 from naq.lifecycle import BaseService
-from naq.store.keys import FENCE, Namespace
+from naq.store.keys import Namespace
 from naq.store.nats.batches import Batch, Batches, new_batch
+from naq.store.nats.bucket_config import bucket_config, require_suitable
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.direct_get import DirectReader, Stored
 from naq.store.nats.follow import follow
-from naq.store.nats.incarnation import Lives, first_revision
+from naq.store.nats.incarnation import Lives
 from naq.store.nats.protocol import Message
+from naq.store.nats.writes import as_bytes, checked_key, expects_absence, message, over_marker
 from naq.store.port import Check, Committed, Delete, Entry, Outcome, Put, Refused, Unknown, Write
 
 __all__ = ["KVStoreService", "Transaction"]
-
-MARKER_TTL = 3600
-"""Seconds for which a deleted key's marker stays, so that a watch that was away hears of the deletion."""
 
 CONDITION_FAILED = frozenset({10071, 10164})
 NOT_COMMITTED = frozenset({10176, 10210})
@@ -48,30 +44,6 @@ REMEDIES = {
     10023: ". Free space on the server's disk, or raise max_file_store in its configuration or the account's limits",
 }
 """What a person does about it, by the server's error number."""
-KEY = re.compile(r"[A-Za-z0-9_/=-]+(?:\.[A-Za-z0-9_/=-]+)*")
-
-
-def bucket_config(names: Namespace, replicas: int, now: datetime) -> dict[str, Any]:
-    """The stream behind a bucket that is made ``now``, as JetStream wants to hear it."""
-    return {
-        "name": names.stream,
-        "description": "naq: schedules, queued jobs and leases",
-        "subjects": [names.subject(">")],
-        "retention": "limits",
-        "storage": "file",
-        "num_replicas": replicas,
-        "max_msgs_per_subject": 1,
-        "max_msgs": -1,
-        "max_bytes": -1,
-        "max_age": 0,
-        "discard": "new",
-        "allow_direct": True,
-        "allow_atomic": True,
-        "allow_msg_ttl": True,
-        "allow_rollup_hdrs": True,
-        "deny_delete": True,
-        "first_seq": first_revision(round(now.timestamp() * 1_000_000)),
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +76,7 @@ class KVStoreService(BaseService):
         await self._require_jetstream()
         config = bucket_config(self.names, self.settings.replicas, self._clock.now())
         info = await self.connection.stream_service.ensure(config)
-        self._require_suitable(info["config"])
+        require_suitable(self.names, info["config"])
         self._lives.saw(info)
 
     async def _do_cleanup(self) -> None:
@@ -119,29 +91,11 @@ class KVStoreService(BaseService):
                 "or switch it on for this account"
             ) from error
 
-    def _require_suitable(self, config: Mapping[str, Any]) -> None:
-        wrong = []
-        if not config.get("allow_atomic"):
-            wrong.append("atomic publish is off")
-        if not config.get("allow_direct"):
-            wrong.append("direct get is off")
-        if not config.get("allow_msg_ttl"):
-            wrong.append("message TTLs are off")
-        if config.get("max_msgs_per_subject") != 1:
-            wrong.append("it keeps more than one message of a key")
-        if wrong:
-            name = self.settings.namespace
-            raise StoreUnsuitable(
-                f"the bucket {name!r} exists but cannot hold a naq store: {', '.join(wrong)}. Switch them on with "
-                f"'nats stream edit {self.names.stream} --allow-batch --allow-direct --allow-msg-ttl --max-msgs-per-subject=1', "
-                "or choose another namespace"
-            )
-
     # --- the Store that the engine knows
 
     async def get(self, key: str) -> Entry | None:
         """The key's entry; ``None`` when it does not exist or was deleted."""
-        entry = await self._reader.get(_checked(key))
+        entry = await self._reader.get(checked_key(key))
         return None if entry is None or entry.value is None else entry
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
@@ -185,7 +139,7 @@ class KVStoreService(BaseService):
         if not writes:
             return Committed(())
         outcome = await self._commit(writes)
-        if isinstance(outcome, Refused) and any(_expects_nothing(write) for write in writes):
+        if isinstance(outcome, Refused) and any(expects_absence(write) for write in writes):
             revived = await self._over_markers(writes)
             if revived is not None:
                 return await self._commit(revived)
@@ -196,21 +150,21 @@ class KVStoreService(BaseService):
 
         The server counts a deletion's marker as a message of the key.
         """
-        entries = await self._reader.get_many([write.key for write in writes if _expects_nothing(write)])
+        entries = await self._reader.get_many([write.key for write in writes if expects_absence(write)])
         markers = {key: entry.revision for key, entry in entries.items() if entry.value is None}
         if not markers:
             return None
-        return [_over_marker(write, markers) if _expects_nothing(write) else write for write in writes]
+        return [over_marker(write, markers) if expects_absence(write) else write for write in writes]
 
     async def expect(self, check: Check) -> None:
         """Open a batch that begins with this check, so that the transaction that follows need not wait for it.
 
         Most of what a small batch costs the server is opening it. Sent ahead, that is done before the fire is due.
         """
-        await self._batches.open(self._message(check))
+        await self._batches.open(message(self.names, check))
 
     async def _commit(self, writes: Sequence[Write]) -> Outcome:
-        messages = [self._message(write) for write in writes]
+        messages = [message(self.names, write) for write in writes]
         batch = self._batches.batch(messages[0])
         outcome = await self._send(writes, messages, batch)
         if batch.opened and isinstance(outcome, _Dropped):
@@ -224,18 +178,6 @@ class KVStoreService(BaseService):
         except (StoreRejected, TransactionTooLarge):
             await self._batches.end(messages, batch)
             raise
-
-    def _message(self, write: Write) -> Message:
-        match write:
-            case Put(key, value, expect, ttl):
-                headers = _condition(expect) if ttl is None else f"Nats-TTL: {ttl}s\r\n{_condition(expect)}"
-                return Message(self.names.prefix + _checked(key), headers, value)
-            case Delete(key, expect):
-                headers = f"KV-Operation: DEL\r\nNats-TTL: {MARKER_TTL}s\r\n"
-                return Message(self.names.subject(_checked(key)), headers + _condition(expect), b"")
-            case Check(key, revision):
-                other = f"Nats-Expected-Last-Subject-Sequence-Subject: {self.names.subject(_checked(key))}\r\n"
-                return Message(self.names.subject(FENCE), _condition(revision) + other, b"")
 
     def _outcome(self, writes: Sequence[Write], headers: bytes, data: bytes) -> Outcome | _Dropped:
         if headers.startswith(b"NATS/1.0 503"):
@@ -274,15 +216,15 @@ class KVStoreService(BaseService):
 
     async def put(self, key: str, value: bytes | str | Any, *, ttl: int | None = None) -> int:
         """Write a value whatever was there, and return its revision. Text is written as UTF-8, anything else as JSON."""
-        return await self._one(Put(key, _bytes(value), None, ttl))
+        return await self._one(Put(key, as_bytes(value), None, ttl))
 
     async def create(self, key: str, value: bytes | str | Any, *, ttl: int | None = None) -> int | None:
         """Write a value if the key does not exist, and return its revision; ``None`` when it exists."""
-        return await self._one_if(Put(key, _bytes(value), 0, ttl))
+        return await self._one_if(Put(key, as_bytes(value), 0, ttl))
 
     async def update(self, key: str, value: bytes | str | Any, revision: int) -> int | None:
         """Write a value if the key still has ``revision``, and return the new one; ``None`` when it has not."""
-        return await self._one_if(Put(key, _bytes(value), revision))
+        return await self._one_if(Put(key, as_bytes(value), revision))
 
     async def delete(self, key: str, revision: int | None = None) -> bool:
         """Delete a key (if it still has ``revision``, when one is given); ``False`` when there was nothing to delete or the
@@ -345,17 +287,17 @@ class Transaction:
 
     def create(self, key: str, value: bytes | str | Any, *, ttl: int | None = None) -> Self:
         """Write a key that must not exist."""
-        self.writes.append(Put(key, _bytes(value), 0, ttl))
+        self.writes.append(Put(key, as_bytes(value), 0, ttl))
         return self
 
     def update(self, key: str, value: bytes | str | Any, revision: int, *, ttl: int | None = None) -> Self:
         """Write a key that must have ``revision``."""
-        self.writes.append(Put(key, _bytes(value), revision, ttl))
+        self.writes.append(Put(key, as_bytes(value), revision, ttl))
         return self
 
     def put(self, key: str, value: bytes | str | Any, *, ttl: int | None = None) -> Self:
         """Write a key whatever is there."""
-        self.writes.append(Put(key, _bytes(value), None, ttl))
+        self.writes.append(Put(key, as_bytes(value), None, ttl))
         return self
 
     def delete(self, key: str, revision: int | None = None) -> Self:
@@ -366,42 +308,3 @@ class Transaction:
     async def commit(self) -> Outcome:
         """Send it: `Committed` with the revisions, `Refused`, or `Unknown`. Raises as `Store.transact`."""
         return await self._store.transact(self.writes)
-
-
-def _expects_nothing(write: Write) -> bool:
-    """Whether a write is conditional on its key's not existing."""
-    return write.revision == 0 if isinstance(write, Check) else write.expect == 0
-
-
-def _over_marker(write: Write, markers: Mapping[str, int]) -> Write:
-    revision = markers.get(write.key, 0)
-    match write:
-        case Put(key, value, _, ttl):
-            return Put(key, value, revision, ttl)
-        case Delete(key, _):
-            return Delete(key, revision)
-        case Check(key, _):
-            return Check(key, revision)
-
-
-def _condition(expect: int | None) -> str:
-    return "" if expect is None else f"Nats-Expected-Last-Subject-Sequence: {expect}\r\n"
-
-
-def _checked(key: str) -> str:
-    if KEY.fullmatch(key) is None:
-        raise InvalidInput.of(
-            "key",
-            key,
-            "a key is letters, digits, '-', '_', '=', '/', and '.' between its parts",
-            "schedule.daily-report",
-        )
-    return key
-
-
-def _bytes(value: bytes | str | Any) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, str):
-        return value.encode()
-    return json.dumps(value).encode()

@@ -33,6 +33,7 @@ from naq.store.embedded.server import EmbeddedServer, ServerAddress
 from naq.store.nats.answers import Answers
 from naq.store.nats.authentication import authentication
 from naq.store.nats.client import RawClient
+from naq.store.nats.protocol import encode_request
 
 __all__ = ["ConnectionService", "ConnectionState", "StreamService"]
 
@@ -143,9 +144,8 @@ class ConnectionService(BaseService):
         `StoreForbidden` when the user may not ask this.
         """
         reply, answer = self.expect_answer((subject,))
-        line = f"PUB {subject} {reply} {len(payload)}\r\n".encode()
         try:
-            await self.client.send(line + payload + b"\r\n")
+            await self.client.send(encode_request(subject, reply, payload))
             async with asyncio.timeout(timeout or self.settings.request_timeout):
                 headers, data = await answer
         except TimeoutError:

@@ -16,7 +16,7 @@ from datetime import datetime
 from naq.exceptions import StoreUnavailable
 from naq.store.keys import Namespace
 from naq.store.nats.connection import ConnectionService, ConnectionState
-from naq.store.nats.protocol import header_field, status_code, stored_place
+from naq.store.nats.protocol import encode_request, header_field, status_code, stored_place
 from naq.store.port import Entry
 
 __all__ = ["DirectReader", "Stored", "entry_value"]
@@ -98,50 +98,62 @@ class DirectReader:
         self, request: dict[str, object], *, stamped: bool = False
     ) -> tuple[list[Entry], list[bytes], int]:
         """All entries of one answer, when each was stored if that is asked for, and how many messages are left behind."""
-        entries: list[Entry] = []
-        stamps: list[bytes] = []
-        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        key_of = self._names.key
-        progress = 0
-
-        def on_frame(subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
-            nonlocal progress
-            progress += 1
-            code = status_code(headers)
-            if code == 0:
-                subject, revision = stored_place(headers)
-                entries.append(Entry(key_of(subject.decode()), entry_value(headers, data), int(revision)))
-                if stamped:
-                    stamps.append(header_field(headers, b"Nats-Time-Stamp") or b"")
-            elif not done.done():
-                if code in (204, 404):
-                    done.set_result(int(header_field(headers, b"Nats-Num-Pending") or 0))
-                else:
-                    text = headers[9:].split(b"\r\n", 1)[0].decode(errors="replace")
-                    done.set_exception(StoreUnavailable(f"reading {self._names.stream} was answered with {text}"))
-
-        def on_state(state: ConnectionState) -> None:
-            if state is not ConnectionState.RESTORED and not done.done():
-                done.set_exception(StoreUnavailable("the connection broke while the store was read"))
-
         client = self._connection.client
+        answer = _Answer(self._names, stamped)
         inbox = client.new_inbox()
-        stop = self._connection.on_state(on_state)
-        subscription = await client.subscribe_raw(inbox, on_frame)
+        stop = self._connection.on_state(answer.on_state)
+        subscription = await client.subscribe_raw(inbox, answer.on_frame)
         try:
-            payload = json.dumps(request).encode()
-            await client.send(
-                b"PUB %b %b %d\r\n%b\r\n" % (self._subject.encode(), inbox.encode(), len(payload), payload)
-            )
-            while True:
-                seen = progress
-                finished, _ = await asyncio.wait((done,), timeout=self._connection.settings.request_timeout)
-                if finished:
-                    return entries, stamps, done.result()
-                if progress == seen:
-                    raise StoreUnavailable(f"reading {self._names.stream} stalled: no answer in time")
+            await client.send(encode_request(self._subject, inbox, json.dumps(request).encode()))
+            pending = await answer.complete(self._connection.settings.request_timeout)
+            return answer.entries, answer.stamps, pending
         finally:
             stop()
-            if done.done() and not done.cancelled():
-                done.exception()
+            answer.close()
             await subscription.unsubscribe()
+
+
+class _Answer:
+    """The frames of one answer, until the last one or until the connection breaks."""
+
+    def __init__(self, names: Namespace, stamped: bool) -> None:
+        self.entries: list[Entry] = []
+        self.stamps: list[bytes] = []
+        self._names = names
+        self._stamped = stamped
+        self._frames = 0
+        self._done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def on_frame(self, subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
+        self._frames += 1
+        code = status_code(headers)
+        if code == 0:
+            subject, revision = stored_place(headers)
+            self.entries.append(Entry(self._names.key(subject.decode()), entry_value(headers, data), int(revision)))
+            if self._stamped:
+                self.stamps.append(header_field(headers, b"Nats-Time-Stamp") or b"")
+        elif not self._done.done():
+            if code in (204, 404):
+                self._done.set_result(int(header_field(headers, b"Nats-Num-Pending") or 0))
+            else:
+                text = headers[9:].split(b"\r\n", 1)[0].decode(errors="replace")
+                self._done.set_exception(StoreUnavailable(f"reading {self._names.stream} was answered with {text}"))
+
+    def on_state(self, state: ConnectionState) -> None:
+        if state is not ConnectionState.RESTORED and not self._done.done():
+            self._done.set_exception(StoreUnavailable("the connection broke while the store was read"))
+
+    async def complete(self, patience: float) -> int:
+        """Wait for the last frame; how many messages are left behind. ``patience``: seconds without any frame."""
+        while True:
+            seen = self._frames
+            finished, _ = await asyncio.wait((self._done,), timeout=patience)
+            if finished:
+                return self._done.result()
+            if self._frames == seen:
+                raise StoreUnavailable(f"reading {self._names.stream} stalled: no answer in time")
+
+    def close(self) -> None:
+        """The answer is no longer waited for: mark its error as seen."""
+        if self._done.done() and not self._done.cancelled():
+            self._done.exception()

@@ -67,6 +67,22 @@ class _Feed:
         entries, self.entries = self.entries, []
         return entries
 
+    async def arrivals(self) -> AsyncIterator[list[Entry]]:
+        """Groups of entries as they come; ends when the feed is broken or silent."""
+        while not self.broken:
+            try:
+                # Not wait_for: before Python 3.12 it can swallow a cancellation that comes with the signal.
+                async with asyncio.timeout(SILENCE):
+                    await self.signal.wait()
+            except TimeoutError:
+                log.info("a watch on %s is silent; it is made again", self._names.stream)
+                break
+            self.signal.clear()
+            if entries := self.take():
+                yield entries
+        if entries := self.take():
+            yield entries
+
 
 async def follow(
     connection: ConnectionService,
@@ -95,18 +111,7 @@ async def follow(
                 log.debug("a watch on %s cannot be set up yet: %s", names.stream, error)
                 await asyncio.sleep(RETRY_AFTER)
                 continue
-            while not feed.broken:
-                try:
-                    # Not wait_for: before Python 3.12 it can swallow a cancellation that comes with the signal.
-                    async with asyncio.timeout(SILENCE):
-                        await feed.signal.wait()
-                except TimeoutError:
-                    log.info("a watch on %s fell silent; it is made anew", names.stream)
-                    break
-                feed.signal.clear()
-                if entries := feed.take():
-                    yield entries
-            if entries := feed.take():
+            async for entries in feed.arrivals():
                 yield entries
             after = feed.last
 

@@ -19,6 +19,7 @@ __all__ = [
     "encode_ending",
     "encode_opening",
     "encode_publish",
+    "encode_request",
     "encode_single",
     "header_field",
     "parse_delivery",
@@ -106,6 +107,11 @@ def encode_publish(subject: str, payload: bytes, headers: str = "") -> bytes:
         return b"PUB %b %d\r\n%b\r\n" % (subject.encode(), len(payload), payload)
     head = f"NATS/1.0\r\n{headers}\r\n".encode()
     return b"HPUB %b %d %d\r\n%b%b\r\n" % (subject.encode(), len(head), len(head) + len(payload), head, payload)
+
+
+def encode_request(subject: str, reply: str, payload: bytes) -> bytes:
+    """One message that asks for an answer at ``reply``."""
+    return b"PUB %b %b %d\r\n%b\r\n" % (subject.encode(), reply.encode(), len(payload), payload)
 
 
 def header_field(headers: bytes, name: bytes) -> bytes | None:

@@ -11,18 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from naq.observe.verify.definition import is_predictable
 from naq.schedules.nominal import TICK, Nominals
 from naq.schedules.policy import Policy
 from naq.schedules.record import Schedule, ScheduleStatus
-from naq.timing.triggers import AnyOf, FixedDelay, Trigger
+from naq.timing.triggers import Trigger
 
-__all__ = ["Era", "Excuse", "RecordWritten", "is_predictable", "read_records"]
-
-
-def is_predictable(trigger: Trigger) -> bool:
-    """Whether its instants follow from the trigger alone, not from when runs ended."""
-    parts = trigger.triggers if isinstance(trigger, AnyOf) else (trigger,)
-    return not any(isinstance(part, FixedDelay) for part in parts)
+__all__ = ["Era", "Excuse", "RecordWritten", "read_records"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The checker of complete write logs: what should have been fired, what was, and whether the two match. Pure.
 
 It goes by definitions and by the stream, never by logs. Jobs are matched one to one with the targets of the schedules'
-eras (`naq.schedules.eras`), by schedule and nominal time:
+eras (`tests.oracle.eras`), by schedule and nominal time:
 
 - **LF** lost: a target without a job, that nothing excuses (missed and skipped nominal times are counted in the record);
 - **DF** duplicate: two jobs for one schedule and nominal time;
@@ -19,10 +19,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from naq.jobs.job import QueuedJob
-from naq.schedules.eras import Era, Excuse
 from naq.schedules.nominal import TICK
 from naq.store.codec import decode
 from naq.store.keys import job_id
+from tests.oracle.eras import Era, Excuse
 
 __all__ = [
     "EpochWritten",

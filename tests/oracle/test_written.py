@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from naq.jobs.job import JobSpec, QueuedJob
-from naq.observe.verify import EpochWritten, Fault, Lateness, Report, StoredJob, verify
-from naq.schedules.eras import Era, Excuse, RecordWritten, read_records
 from naq.schedules.policy import Coalesce, Policy
-from naq.schedules.record import Schedule, cancelled, new_schedule, paused, resumed, updated
+from naq.schedules.record import Schedule
+from naq.schedules.transitions import cancelled, new_schedule, paused, resumed, updated
 from naq.store.codec import encode
 from naq.store.keys import backfill_job_id, job_id, job_key
 from naq.timing.exclusions import ExcludedTime
 from naq.timing.triggers import FixedDelay, Interval, Once
+from tests.oracle.eras import Era, Excuse, RecordWritten, read_records
+from tests.oracle.written import EpochWritten, Fault, Lateness, Report, StoredJob, verify
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 SPEC = JobSpec(func="reports:send")

@@ -158,13 +158,13 @@ async def test_a_sweep_releases_who_was_overlooked(
     jobs: JobService, kv: KVStoreService, start_worker: StartWorker
 ) -> None:
     """As after a read from a copy that lags: the dependency ended, and nobody saw who waits."""
-    worker = await start_worker()
+    await start_worker()
     first = await jobs.enqueue(functions.add, 1)
     await jobs.result(first, timeout=HANG)
     spec = jobs._spec(Job(func=functions.add, args=[2], depends_on=[first]), False)
     queued = QueuedJob(job_id="overlooked", spec=spec, enqueued_at=jobs.clock.now())
-    await kv.transact(worker._dependencies.writes(queued, None))
-    assert await worker._dependencies.sweep() == []
+    await kv.transact(jobs._settling.dependencies.writes(queued, None))
+    assert await jobs._settling.dependencies.sweep() == []
     assert await jobs.result("overlooked", timeout=HANG) == 2
 
 

@@ -15,26 +15,11 @@ from naq.queue.limits import Rates
 from naq.queue.service import JobService
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.event_stream import EventService
-from naq.worker.buffer import Buffer
-from naq.worker.claimed import Held
 from naq.worker.service import WorkerService
 from tests.worker import functions
 from tests.worker.conftest import StartWorker, until
 
 HANG = 30.0
-
-
-def test_weights_mix_the_queues_smoothly() -> None:
-    buffer = Buffer({"a": 3, "b": 1})
-    for queue in ("a", "b"):
-        for number in range(8):
-            buffer.put(Held(queue, "", b"", number, 1, None, 0.0))  # type: ignore[arg-type]
-    order = []
-    while (held := buffer.next(lambda queue: True)) is not None:
-        order.append(held.queue)
-    assert "".join(order[:8]).count("a") == 6
-    assert "bb" not in "".join(order[:8])
-    assert order.count("b") == 8
 
 
 def test_rate_is_shared_evenly_and_never_exceeded() -> None:
