@@ -114,7 +114,7 @@ def _count_runs(trigger: Single, cover: Cover, low: int, high: int, steps: Steps
     if isinstance(trigger, Interval) and cover.patterns and _SECOND % (trigger.every // _MICRO or _SECOND) == 0:
         return _count_even(trigger, cover, low, high, steps)
     total = 0
-    if cover.patterns and 4 * INSTANT * trigger.count_between(_from_micros(low), _from_micros(high)) < steps.left:
+    if cover.patterns and 2 * INSTANT * trigger.count_between(_from_micros(low), _from_micros(high)) < steps.left:
         return _count_walking(trigger, cover, _from_micros(low), _from_micros(high), steps)
     reached = low
     for first, end in cover.runs(low // _SECOND, high // _SECOND + 1, steps):
@@ -223,7 +223,7 @@ def _by_fraction(triggers: Sequence[Single], steps: Steps) -> tuple[dict[int, li
         if isinstance(trigger, Once | FixedDelay):
             at = trigger.next_after(EPOCH.replace(year=1))
             fraction = 0 if at is None else at.microsecond
-        bits = bits_of(trigger, steps) or WalkedBits(trigger, steps)
+        bits = bits_of(trigger, steps) or WalkedBits(trigger, steps, 3 * INSTANT)
         groups.setdefault(fraction, []).append(_Part(bits, _counter(trigger, fraction)))
     return groups, fine
 

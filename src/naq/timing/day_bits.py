@@ -201,12 +201,13 @@ class GridBits:
 class WalkedBits:
     """The seconds of anything that has a next instant, found by asking for one after the other.
 
-    Each instant is a step. When there are none left, the rest of the day stays empty and the steps say so.
+    Each instant costs ``cost`` steps. When there are none left, the rest of the day stays empty and the steps say so.
     """
 
-    def __init__(self, source: Walkable, steps: Steps) -> None:
+    def __init__(self, source: Walkable, steps: Steps, cost: int = INSTANT) -> None:
         self._source = source
         self._steps = steps
+        self._cost = cost
         self._seen = (0, 0)
         """A stretch of days [first, end) that are known to be empty."""
 
@@ -222,7 +223,7 @@ class WalkedBits:
     def bits(self, day: int) -> int:
         bits, low = 0, day * DAY
         at = self._source.next_after(_instant(day) - _TICK)
-        while at is not None and (second := (at - EPOCH) // _SECOND - low) < DAY and self._steps.take(INSTANT):
+        while at is not None and (second := (at - EPOCH) // _SECOND - low) < DAY and self._steps.take(self._cost):
             bits |= 1 << second
             at = self._source.next_after(at)
         return bits
