@@ -124,7 +124,15 @@ singles: st.SearchStrategy[Single] = st.one_of(
     st.builds(
         Cron,
         st.sampled_from(
-            ["*/7 * * * *", "30 2 * * *", "0 */3 * * *", "5,35 1-4 * * SUN", "0 0 L * *", "15 */20 * * * *", "59 23 * * *"]
+            [
+                "*/7 * * * *",
+                "30 2 * * *",
+                "0 */3 * * *",
+                "5,35 1-4 * * SUN",
+                "0 0 L * *",
+                "15 */20 * * * *",
+                "59 23 * * *",
+            ]
         ),
         zones,
         dst_gap=st.sampled_from(["shift", "skip"]),

@@ -12,6 +12,7 @@ upper bound from there on: a `Count` says which it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from math import gcd
@@ -47,7 +48,8 @@ class Count(NamedTuple):
     """Otherwise ``number`` is an upper bound."""
 
 
-class _Part(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Part:
     """Instants of one fraction of a second."""
 
     bits: DayBits
