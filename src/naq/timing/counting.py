@@ -144,7 +144,7 @@ def _count_walking(trigger: Single, cover: Cover, after: datetime, until: dateti
 
 def _count_even(interval: Interval, cover: Cover, low: int, high: int, steps: Steps) -> int:
     """The same for a period that divides the second: each whole second has as many."""
-    low = max(low, _micros(interval.start()) - 1)
+    low = max(low, _micros(interval.origin()) - 1)
     first, end = low // _SECOND + 1, (high + 1) // _SECOND
     every = GridBits(first, 1)
     whole = _count_days([_Part(every, every.count)], first, end, steps, cover) if first < end else 0
@@ -165,7 +165,7 @@ def bits_of(trigger: Single, steps: Steps) -> DayBits | None:
             return _cron_bits(clock, clock.rule)
         case Interval():
             period = trigger.every // _MICRO
-            anchor = _micros(trigger.start())
+            anchor = _micros(trigger.origin())
             if period % _SECOND == 0:
                 return GridBits(anchor // _SECOND, period // _SECOND)
             return GridBits(anchor // _SECOND, 1) if period < _SECOND else None
@@ -240,7 +240,7 @@ def _counter(trigger: Single, fraction: int) -> Callable[[int, int], int]:
 
 def _grids(interval: Interval) -> list[tuple[int, GridBits]]:
     """An interval as grids of whole seconds, each with its fraction; none when they were too many."""
-    period, anchor = interval.every // _MICRO, _micros(interval.start())
+    period, anchor = interval.every // _MICRO, _micros(interval.origin())
     whole = period // gcd(period, _SECOND)  # in seconds, until the fractions come round
     many = whole * _SECOND // period
     if many > MOST_FRACTIONS:
@@ -251,7 +251,7 @@ def _grids(interval: Interval) -> list[tuple[int, GridBits]]:
 
 def _shared(interval: Interval, fraction: int) -> GridBits | None:
     """Those instants of an interval that have a fraction of a second, found by the Chinese remainder theorem."""
-    period, anchor = interval.every // _MICRO, _micros(interval.start())
+    period, anchor = interval.every // _MICRO, _micros(interval.origin())
     common = gcd(period, _SECOND)
     ahead, rest = divmod(fraction - anchor, common)
     if rest:
