@@ -6,6 +6,7 @@
     ├── InvalidInput            what you handed in cannot be used (also a ValueError)
     │   ├── ConfigError         one or more configuration keys; lists all complaints at once
     │   ├── InvalidJob          a job definition
+    │   ├── InvalidName         a method that does not exist (also an AttributeError)
     │   └── InvalidSchedule     a schedule definition (also a SchedulerError)
     ├── ServiceError            a service cannot be built, started or found
     │   └── EmbeddedServerError the server that naq runs itself did not start
@@ -18,7 +19,9 @@
     ├── SinkError               a sink did not take what it was to be told
     ├── RecordUnreadable        bytes in the store that are no record of ours, or a newer one
     ├── SchedulerError          the scheduler could not do what was asked; the cause is attached
-    │   └── ScheduleExists      the id is taken and ``if_exists`` is ``raise``
+    │   ├── ScheduleExists      the id is taken and ``if_exists`` is ``raise``
+    │   ├── SetConflict         two applications declare the same set of schedules, or the same schedule
+    │   └── FenceMoved          a write was conditional on another record, which changed meanwhile
     └── JobError                about one job
         ├── JobExists           the id is taken by a job that is still queued
         ├── JobFailed           a result was asked for, and the job ended in failure
@@ -40,8 +43,10 @@ from dataclasses import dataclass
 __all__ = [
     "ConfigError",
     "EmbeddedServerError",
+    "FenceMoved",
     "InvalidInput",
     "InvalidJob",
+    "InvalidName",
     "InvalidSchedule",
     "JobCancelled",
     "JobError",
@@ -55,6 +60,7 @@ __all__ = [
     "ScheduleExists",
     "SchedulerError",
     "ServiceError",
+    "SetConflict",
     "SinkError",
     "StoreError",
     "StoreForbidden",
@@ -115,6 +121,10 @@ class ConfigError(InvalidInput):
 
 class InvalidJob(InvalidInput):
     """The job cannot be stored: its function, arguments, queue or policy is wrong."""
+
+
+class InvalidName(InvalidInput, AttributeError):
+    """A method that does not exist was asked for; the message names the nearest one."""
 
 
 class ServiceError(NaqError):
@@ -201,6 +211,14 @@ class ScheduleExists(SchedulerError):
             'or say if_exists="keep" (leave it) or if_exists="replace" (change it in place)'
         )
         self.schedule_id = schedule_id
+
+
+class SetConflict(SchedulerError):
+    """Two applications declare the same set of schedules, or the same schedule."""
+
+
+class FenceMoved(SchedulerError):
+    """A write was conditional on another record, and that record changed meanwhile."""
 
 
 class JobError(NaqError):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from naq import Naq, cron, every
+from naq import Job, Naq, cron, every
 from naq.exceptions import InvalidInput, InvalidJob, InvalidSchedule
 from naq.lifecycle import ServiceManager
 from naq.queue.service import JobService
@@ -27,7 +27,7 @@ async def test_declared_options_reach_the_queue(config: dict[str, Any]) -> None:
     app.job(queue="mail", retries=3)(send)
     async with app:
         job_id = await app.enqueue(send, "eu")
-        info = await (await app.jobs()).get(job_id)
+        info = await app.get_job(job_id)
     assert info is not None
     assert (info.queue, info.retries, str(info.status)) == ("mail", 3, "queued")
 
@@ -62,13 +62,13 @@ async def test_declared_schedules_are_a_set(config: dict[str, Any]) -> None:
         assert before.keys() == {"stays", "goes", "by-hand"}
         changes = await second.store_declared(scheduler)
         after = {entry["schedule_id"]: entry for entry in await scheduler.list_schedules()}
-        assert after.keys() == {"stays", "by-hand"}
+        assert after.keys() == {"stays", "goes", "by-hand"}, "nothing is removed unless that is asked for"
         assert after["stays"]["schedule"]["interval"] == 7200
         assert after["stays"]["created_at"] == before["stays"]["created_at"]
         assert after["by-hand"]["declared_in"] is None
         assert {change.schedule_id: str(change.kind) for change in changes} == {
             "stays": "update",
-            "goes": "remove",
+            "goes": "keep",
             "by-hand": "refuse",
         }
     await first.close()
@@ -86,7 +86,7 @@ async def test_running_scheduler_and_worker_together(config: dict[str, Any]) -> 
         assert await app.result(await app.enqueue(plain), timeout=20) == 3
         assert await app.result(await app.enqueue_in("50ms", send, "later"), timeout=20) == "sent later"
         await app.schedule_job(send, every("50ms", max_runs=2), args=["us"], id="us")
-        job_id = await app.trigger("us")
+        job_id = await app.trigger_schedule("us")
         assert job_id is not None
         assert await app.result(job_id, timeout=20) == "sent us"
         stop.set()
@@ -100,9 +100,11 @@ def test_from_synchronous_code(config: dict[str, Any]) -> None:
     with app.sync as naq:
         job_id = naq.enqueue(send, "eu")
         assert naq.schedule_job(send, every("1h"), args=["eu"], id="hourly") == "hourly"
-        assert naq.pause("hourly") is True
-        assert naq.get_schedule("hourly")["status"] == "paused"
-        assert naq.delete("hourly") is True
+        assert naq.pause_schedule("hourly") is True
+        entry = naq.get_schedule("hourly")
+        assert entry is not None
+        assert entry["status"] == "paused"
+        assert naq.delete_schedule("hourly") is True
         assert naq.get_schedule("nobody") is None
 
     async def look() -> str | None:
@@ -125,7 +127,7 @@ async def test_configuring_later_wins_over_the_first_configuration(config: dict[
     app.configure({"namespace": config["namespace"], "concurrency": 3})
     assert (app.settings.namespace, app.settings.concurrency) == (config["namespace"], 3)
     async with app:
-        assert await app.schedules() == []
+        assert await app.list_schedules() == []
 
 
 async def test_a_job_that_is_too_large_names_its_field(config: dict[str, Any]) -> None:
@@ -133,3 +135,56 @@ async def test_a_job_that_is_too_large_names_its_field(config: dict[str, Any]) -
     async with app:
         with pytest.raises(InvalidJob, match=r"job\.args .*larger than the server accepts"):
             await app.enqueue(send, "x" * 2_000_000)
+
+
+def names(at: str, func: str, delay: str = "") -> str:
+    """Its parameters are called as those of `enqueue_at` and `enqueue_in`."""
+    return f"{at} {func} {delay}"
+
+
+async def test_parameters_of_a_function_may_have_any_name(config: dict[str, Any]) -> None:
+    async with Naq(**config) as app:
+        await app.enqueue(names, at="a", func="b")
+        await app.enqueue_at("2030-01-01T09:00Z", names, at="a", func="b", delay="c")
+        await app.enqueue_in("5m", names, at="a", func="b", delay="c")
+        assert len(await app.list_jobs()) == 3
+
+
+async def test_a_job_with_an_id_keeps_what_its_function_was_declared_with(config: dict[str, Any]) -> None:
+    app = Naq(**config)
+    app.job(queue="mail", retries=3)(send)
+    async with app:
+        job_id = await app.enqueue_job(Job(func=send, args=["eu"], job_id="report-1", retries=5))
+        info = await app.get_job(job_id)
+        await app.schedule_job(Job(func=send, args=["eu"]), every("1h"), id="hourly")
+        entry = await app.get_schedule("hourly")
+    assert info is not None
+    assert (info.job_id, info.queue, info.retries) == ("report-1", "mail", 5)
+    assert entry is not None
+    assert (entry["job"]["queue"], entry["job"]["retries"]) == ("mail", 3)
+
+
+def test_arguments_that_do_not_fit_are_refused_where_a_schedule_is_declared(config: dict[str, Any]) -> None:
+    app = Naq(**config)
+    with pytest.raises(InvalidJob, match="missing a required argument: 'region'"):
+        app.schedule(every("1h"))(send)
+    app.schedule(every("1h"), args=["eu"])(send)
+
+
+async def test_a_backfill_can_be_stopped(config: dict[str, Any]) -> None:
+    async with Naq(**config) as app:
+        await app.schedule_job(plain, cron("* * * * *"), id="minutely")
+        backfill_id = await app.backfill_schedule("minutely", "2026-01-01", "2026-01-02")
+        assert backfill_id is not None
+        assert await app.stop_backfill("minutely", backfill_id) is True
+        assert await app.stop_backfill("minutely", backfill_id) is False
+        assert await app.stop_backfill("nothing", backfill_id) is False
+
+
+async def test_events_of_a_type_that_does_not_exist_are_refused(config: dict[str, Any]) -> None:
+    async with Naq(**config) as app:
+        with pytest.raises(InvalidInput, match="did you mean 'job_failed'"):
+            await app.list_events(types=["job_faild"])
+        await app.enqueue(plain)
+        (event,) = await app.list_events(types=["job_enqueued"], since="1h")
+    assert event.func == f"{__name__}:plain"

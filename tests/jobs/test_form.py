@@ -117,7 +117,7 @@ def test_a_function_or_its_name_alone_is_a_job() -> None:
 
 
 @pytest.mark.parametrize("given", [None, 3, {"func": "m:f"}])
-def test_what_is_no_job_is_refused_in_the_words_of_the_house(given: Any) -> None:
+def test_anything_else_is_refused_with_an_example_of_a_job(given: Any) -> None:
     with pytest.raises(InvalidJob) as refused:
         parse_job(given)
     (problem,) = refused.value.problems

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from naq.exceptions import InvalidSchedule
+from naq.exceptions import InvalidSchedule, SetConflict
 from naq.schedules.declared import Change
 from naq.schedules.declared_file import read_definitions
-from naq.schedules.ownership import SetConflict
 from naq.schedules.record import Schedule
 from naq.testing import ManualScheduler
 

@@ -151,7 +151,7 @@ async def test_arguments_that_do_not_fit_are_a_dead_letter_and_not_retried(
         with pytest.raises(JobFailed):
             await jobs.result(await jobs.enqueue(Job(func=functions.add, args=args)), timeout=HANG)
     job_id = await jobs.enqueue(Job(func=functions.add, args=["x"], retries=5))
-    with pytest.raises(JobFailed, match="argument 1 does not fit"):
+    with pytest.raises(JobFailed, match="argument 1 does not match"):
         await jobs.result(job_id, timeout=HANG)
     dead = await jobs.dead_letters.get(job_id)
     assert dead is not None

@@ -23,15 +23,19 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, Unpack, overload
 
-from naq.app.client import Client, JobOptions
-from naq.app.sync import SyncFace
-from naq.config import Settings, load_settings
+from naq.app.calls import Schedule
+from naq.app.client import Client
+from naq.app.connection import Connection
+from naq.app.declared import Declarations, refuse_unknown
+from naq.app.sync import SyncClient
+from naq.config import Settings, SettingsOptions, load_settings
 from naq.events import Event, EventType
 from naq.exceptions import InvalidInput, InvalidSchedule
 from naq.jobs.functions import Registry
 from naq.jobs.job import Job
+from naq.jobs.options import JobOptions
 from naq.lifecycle import ServiceManager
 from naq.observe.alerts.declarations import Observed, To
 from naq.observe.alerts.observing import Observing
@@ -39,7 +43,6 @@ from naq.observe.alerts.rules import Pattern, Rule
 from naq.observe.alerts.sinks import Sink
 from naq.scheduler.service import SchedulerService
 from naq.schedules.declared import Change, ChangeKind, Definition, define
-from naq.schedules.forms.specification import Form, parse_job
 from naq.schedules.service import ScheduleService
 from naq.store.codec import function_name
 from naq.store.keys import check_schedule_id
@@ -59,7 +62,7 @@ class Declared:
 
     schedule_id: str
     job: Job
-    schedule: Form
+    schedule: Schedule
 
 
 class Naq(Client):
@@ -71,58 +74,62 @@ class Naq(Client):
         *,
         name: str | None = None,
         config_file: str | Path | None = None,
-        **config: Any,
+        **config: Unpack[SettingsOptions],
     ) -> None:
         """Without ``nats_url`` (here, in the file or in ``NAQ_NATS_URL``) it uses the embedded server.
 
-        ``name`` is the name of the set that its declared schedules are (default: the module that declares the first one).
-        ``config`` are the keys of `naq.config`. Raises `ConfigError` with every complaint. Nothing is connected yet.
+        ``name``: the name of its set of declared schedules (default: the module that declares the first one).
+        ``config``: any key of the configuration. Raises `ConfigError` with every complaint. It connects at the first call.
         """
-        self._given = {**config, **({} if nats_url is None else {"nats_url": nats_url})}
+        self._given: dict[str, Any] = {**config, **({} if nats_url is None else {"nats_url": nats_url})}
         self.settings: Settings = load_settings(self._given, file=config_file)
         self.name = name
-        self.registry = Registry(self.settings.allow_functions)
-        """The functions that this application's workers run."""
         self.declared: dict[str, Declared] = {}
         """The schedules that were declared with `schedule`, by id."""
         self.observed = Observed()
         """The alerts and sinks that were declared."""
-        self.job_options: dict[str, JobOptions] = {}
-        super().__init__(self.settings, self.job_options)
-        self.sync = SyncFace(lambda: Client(self.settings, self.job_options))
+        super().__init__(self.settings, Declarations(self.settings.allow_functions))
+        self.sync = SyncClient(lambda: Client(self.settings, self._declarations))
         """The same from synchronous code: ``app.sync.enqueue(send_report, "eu")``."""
 
+    @property
+    def registry(self) -> Registry:
+        """The functions that this application's workers run."""
+        return self._declarations.registry
+
     def configure(self, given: Mapping[str, Any], config_file: str | Path | None = None) -> None:
-        """Lay more configuration over what the application was made with, before it runs. Raises `ConfigError`."""
+        """Override some configuration before the application runs. Raises `ConfigError`."""
         self._given |= given
         self.settings = load_settings(self._given, file=config_file)
         self.registry.allow(self.settings.allow_functions)
-        self._use(self.settings)
+        self._connection = Connection(self.settings)
 
     @overload
     def job(self, func: F, /) -> F: ...
     @overload
-    def job(self, /, **options: Any) -> Callable[[F], F]: ...
-    def job(self, func: F | None = None, /, **options: Any) -> F | Callable[[F], F]:
+    def job(self, /, **options: Unpack[JobOptions]) -> Callable[[F], F]: ...
+    def job(self, func: F | None = None, /, **options: Unpack[JobOptions]) -> F | Callable[[F], F]:
         """Declare a function as a job: ``@app.job`` or ``@app.job(queue="mail", retries=3)``. It stays a plain function.
 
-        ``options`` are those of `naq.jobs.job.Job`. Raises `InvalidJob` at once when one is wrong.
+        ``options`` are the fields of `naq.Job` besides function, id and arguments. Raises `InvalidJob` at once when one is
+        wrong or unknown.
         """
+        refuse_unknown(options)
 
         def declare(function: F) -> F:
-            self._declare(function, options)
+            self._declarations.declare(function, options)
             return function
 
         return declare if func is None else declare(func)
 
     def schedule(
         self,
-        schedule: Form,
+        schedule: Schedule,
         *,
         id: str | None = None,  # noqa: A002  the word users expect
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
-        **options: Any,
+        **options: Unpack[JobOptions],
     ) -> Callable[[F], F]:
         """Declare a schedule of a function; its id is the function's name unless one is given.
 
@@ -131,11 +138,11 @@ class Naq(Client):
         """
 
         def declare(function: F) -> F:
-            reference = self._declare(function, options)
+            self._declarations.declare(function, options)
             schedule_id = check_schedule_id(function.__name__ if id is None else id, "id")
             if schedule_id in self.declared:
                 raise InvalidSchedule.of("id", schedule_id, "is declared twice in this application", f"{schedule_id}-2")
-            job = Job(func=function, args=args, kwargs=kwargs or {}, **self.job_options[reference])
+            job = self._declarations.call(function, args, kwargs or {})
             define(schedule_id, job, schedule)
             self.declared[schedule_id] = Declared(schedule_id, job, schedule)
             return function
@@ -188,13 +195,6 @@ class Naq(Client):
         application, also as a worker, tells what it emits itself. Raises `InvalidInput` at once when something is wrong.
         """
         self.observed.add_sink(to, types=types, schedule=schedule, func=func, queue=queue, local=local)
-
-    def _declare(self, function: Callable[..., Any], options: JobOptions) -> str:
-        reference = self.registry.add(function)
-        merged = {**self.job_options.get(reference, {}), **options}
-        parse_job(Job(func=function, **merged))
-        self.job_options[reference] = merged
-        return reference
 
     async def run(
         self,
@@ -254,18 +254,17 @@ class Naq(Client):
         return name
 
     async def store_declared(self, service: ScheduleService) -> tuple[Change, ...]:
-        """Create and change the declared schedules, and remove those of the set that are declared no more.
+        """Create and change the declared schedules. Those of the set that are not declared any more go on, and a warning
+        names them (`naq sync MODULE:APP --prune` removes them).
 
-        What could not be taken over, because its id belongs to somebody else, is logged.
+        A release that a newer one replaced changes nothing. What could not be taken over, because its id was taken by
+        hand or was cancelled, is logged; raises `SetConflict` when another set declares one of the ids.
         """
         name = self.set_name()
         if name is None:
             return ()
-        changes = await service.sync(self.definitions(), name, actor=f"declared:{name}")
+        changes = await service.sync(self.definitions(), name, at_start=True, actor=f"declared:{name}")
         for change in changes:
             if change.kind is ChangeKind.REFUSE:
                 log.error("declared schedule %s", change)
         return changes
-
-    def _reference(self, func: Callable[..., Any]) -> str:
-        return self.registry.add(func)

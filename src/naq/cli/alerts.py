@@ -10,9 +10,9 @@ from rich.text import Text
 from naq.cli import render
 from naq.cli.context import JsonOption, Options, examples, options_of, run, service
 from naq.clock import SystemClock
-from naq.jobs.records import plain_form
 from naq.observe.alerts.alert import AlertRecord
 from naq.observe.alerts.memory import stored_alerts
+from naq.store.codec import plain_form
 from naq.store.nats.bucket import KVStoreService
 
 __all__ = ["app"]

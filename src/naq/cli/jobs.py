@@ -14,11 +14,12 @@ from naq.cli.context import FAILED, JsonOption, Options, absent, examples, optio
 from naq.cli.schedule_history import attempt_rows
 from naq.clock import SystemClock
 from naq.exceptions import InvalidInput
-from naq.jobs.records import DeadJob, JobInfo, WorkerInfo, plain_form
+from naq.jobs.records import DeadJob, JobInfo, WorkerInfo
 from naq.lifecycle import ServiceManager
 from naq.observe.diagnosis.jobs import attempt_text, failure, how_far, span
 from naq.observe.diagnosis.service import AccountService, JobReport
 from naq.queue.service import JobService
+from naq.store.codec import plain_form
 from naq.store.keys import schedule_id_of
 from naq.timing.duration import parse_duration
 

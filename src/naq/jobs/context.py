@@ -1,7 +1,7 @@
-"""What a job may know about itself, and say while it runs.
+"""What a job knows about itself, and how it reports progress while it runs.
 
-A function gets it as its first parameter, when that is annotated `JobContext`, or asks `current_job()` from anywhere
-below, in threads and process children too.
+A function gets its context as its first parameter if that is annotated `JobContext`, or calls `current_job()` anywhere below,
+also in threads and in process children.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = logging.getLogger("naq.job")
 
 
 class _JobLogger(logging.LoggerAdapter[logging.Logger]):
-    """Puts the job's id before each message, and into the record as ``job_id``."""
+    """Adds the job's id in front of each message, and to the log record as ``job_id``."""
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         job_id = (self.extra or {}).get("job_id")
@@ -55,13 +55,13 @@ class JobContext:
         self.attempt: int = queued.attempt
         self.retries: int = queued.spec.retries
         self.previous_at: datetime | None = queued.previous_at
-        """The nominal time of the fire before this one, whatever became of it."""
+        """The nominal time of the fire before this one, however that ended."""
         self.previous_success_at: datetime | None = previous_success_at
-        """The nominal time of the schedule's last run that succeeded, as its history knew when this attempt began; for
-        a run triggered by hand, when it was enqueued. ``None``: there is none in the history. Looked up only for
-        functions that take the context as their first parameter."""
+        """The nominal time of the schedule's last successful run when this attempt began; if that run was triggered by
+        hand, when it was enqueued. ``None`` if the history has none. Looked up only for functions that take the context
+        as their first parameter."""
         self.next_at: datetime | None = queued.next_at
-        """The schedule's next nominal time as it was known at the fire."""
+        """The schedule's next nominal time as known when this one fired."""
         self.queue: str = queued.spec.queue
         self.func: str = queued.spec.func
         self.worker_id: str = worker_id
@@ -74,28 +74,28 @@ class JobContext:
 
     @property
     def is_last_attempt(self) -> bool:
-        """Whether a failure now is for good."""
+        """Whether a failure now is final."""
         return self.attempt > self.retries
 
     @property
     def logger(self) -> logging.LoggerAdapter[logging.Logger]:
-        """The logger ``naq.jobs.job`` with the job's id before each message."""
+        """The logger ``naq.job`` with the job's id in front of each message."""
         if self._logger is None:
             self._logger = _JobLogger(log, {"job_id": self.job_id, "schedule_id": self.schedule_id})
         return self._logger
 
     @property
     def cancelled(self) -> bool:
-        """Whether the job is asked to stop: somebody cancelled it, its time is up, or the worker stops.
+        """Whether the job is asked to stop: it was cancelled, its timeout has passed, or the worker stops.
 
-        Async functions need not look: they get `asyncio.CancelledError` at their next await. A sync function should
-        look now and then, or call `check`.
+        Async functions need not check it: they get `asyncio.CancelledError` at their next await. A sync function should
+        check it from time to time, or call `check`.
         """
         return self._cancel_reason is not None
 
     @property
     def cancel_reason(self) -> str | None:
-        """Why: ``cancelled``, ``timeout`` or ``drain``."""
+        """Why the job is asked to stop: ``cancelled``, ``timeout`` or ``drain``; ``None`` if it is not."""
         return self._cancel_reason
 
     def check(self) -> None:
@@ -104,13 +104,13 @@ class JobContext:
             raise JobCancelled(self.job_id)
 
     def progress(self, done: float, total: float | None = None, note: str | None = None) -> None:
-        """Say how far the job is. Costs nothing: the worker passes the last word on about twice a second."""
+        """Report how far the job is. Cheap: the worker publishes the last report about twice a second."""
         self.last_progress = Progress(done, total, note)
         if self._on_progress is not None:
             self._on_progress(self)
 
     def wait_cancelled(self, timeout: float | None = None) -> bool:
-        """Block a *sync* job until it is asked to stop, at most ``timeout`` seconds; whether it was. Use instead of sleep."""
+        """In a *sync* job, instead of sleep: wait until it is asked to stop, at most ``timeout`` seconds; whether it was."""
         if self._cancelled is None:
             self._cancelled = threading.Event()
             if self._cancel_reason is not None:
@@ -118,17 +118,17 @@ class JobContext:
         return self._cancelled.wait(timeout)
 
     def ask_to_stop(self, reason: str) -> None:
-        """For the worker: the job is to stop."""
+        """For the worker: tell the job to stop."""
         self._cancel_reason = reason
         if self._cancelled is not None:
             self._cancelled.set()
 
 
 def current_job() -> JobContext:
-    """The context of the job that runs here. Raises `LookupError` outside of a job."""
+    """The context of the running job. Raises `LookupError` outside of a job."""
     return _current.get()
 
 
 def bind_context(context: JobContext) -> None:
-    """Make this the current job, in the context of the running task or thread."""
+    """Make this the current job in the running task or thread."""
     _current.set(context)

@@ -1,4 +1,4 @@
-"""Asking the workers: who has this job, stop it. Plain NATS requests; each worker answers for itself."""
+"""Questions to the workers, such as who has a job, and requests to stop one: plain NATS requests that each worker answers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from naq.store.keys import Namespace
-from naq.store.nats.bucket import KVStoreService
+from naq.store.keys import ALL_WORKERS, Namespace, name_in
 from naq.store.nats.client import RawSubscription
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.protocol import encode_publish, status_code
+from naq.store.port import Store
 
 __all__ = ["Control", "Question", "Reply"]
 
@@ -21,23 +21,23 @@ PATIENCE = 0.5
 
 
 class Question(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What all workers are asked."""
+    """A question to all workers."""
 
     cancel: str | None = None
     """Stop this job if you have it."""
     reason: str | None = None
     held: bool = False
-    """Say which jobs you have."""
+    """Which jobs do you have?"""
     who_has: tuple[str, ...] = ()
-    """Say which of these jobs you are busy with."""
+    """Which of these jobs are you busy with?"""
 
 
 class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one worker answers."""
+    """The answer of one worker."""
 
     worker_id: str
     has: bool = False
-    """It has the job, and has asked it to stop."""
+    """It has the job and has asked it to stop."""
     held: tuple[str, ...] = ()
 
 
@@ -47,10 +47,10 @@ _replies = msgspec.json.Decoder(Reply)
 
 
 class _Answers:
-    """What came in answer to one question, until it is enough."""
+    """Collects the answers to one question until there are enough."""
 
     def __init__(self, wanted: int | None, until: Callable[[Reply], bool]) -> None:
-        """``wanted``: so many are asked, each for itself; ``None``: it is not known how many are."""
+        """``wanted``: how many workers are asked, each on its own subject; ``None``: unknown."""
         self.replies: list[Reply] = []
         self.enough = asyncio.Event()
         self._wanted = wanted
@@ -63,24 +63,24 @@ class _Answers:
         else:
             with contextlib.suppress(msgspec.MsgspecError):
                 self.replies.append(_replies.decode(data))
-        nobody = self._wanted is None and self._gone > 0
-        all_said = self._wanted is not None and self._gone + len(self.replies) >= self._wanted
-        if nobody or all_said or (self.replies and self._until(self.replies[-1])):
+        none_listens = self._wanted is None and self._gone > 0
+        all_answered = self._wanted is not None and self._gone + len(self.replies) >= self._wanted
+        if none_listens or all_answered or (self.replies and self._until(self.replies[-1])):
             self.enough.set()
 
 
 class Control:
-    """Both ends of the line. Each worker is asked on a subject of its own: when it is gone, NATS says so at once."""
+    """Both sides of the conversation. Each worker has a subject of its own: if it is gone, NATS reports that at once."""
 
-    def __init__(self, connection: ConnectionService, names: Namespace, kv: KVStoreService | None = None) -> None:
-        """Without ``kv``, where the workers are listed, it is not known who must answer."""
+    def __init__(self, connection: ConnectionService, names: Namespace, kv: Store | None = None) -> None:
+        """``kv`` is where the workers are listed; without it, it is unknown which workers must answer."""
         self._connection = connection
         self._kv = kv
         self._prefix = f"{names.name}.control."
         self._answers: set[asyncio.Task[None]] = set()
 
     async def serve(self, worker_id: str, answer: Callable[[Question], Reply]) -> list[RawSubscription]:
-        """Answer questions to this worker, and hear what all are told, until the subscriptions end."""
+        """Answer questions to this worker or to all, until the returned subscriptions end."""
         client = self._connection.client
 
         def on_frame(subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
@@ -88,9 +88,9 @@ class Control:
                 question = _questions.decode(data)
             except msgspec.MsgspecError:
                 return
-            said = _encoder.encode(answer(question))
+            answered = _encoder.encode(answer(question))
             if reply:
-                task = asyncio.ensure_future(client.send(encode_publish(reply.decode(), said)))
+                task = asyncio.ensure_future(client.send(encode_publish(reply.decode(), answered)))
                 self._answers.add(task)
                 task.add_done_callback(self._answered)
 
@@ -99,7 +99,7 @@ class Control:
     def _answered(self, task: asyncio.Task[None]) -> None:
         self._answers.discard(task)
         if not task.cancelled():
-            task.exception()  # the connection is down: whoever asked does not wait
+            task.exception()  # the connection is down, and the question has timed out
 
     async def ask(
         self,
@@ -109,11 +109,11 @@ class Control:
         workers: int | None = None,
         until: Callable[[Reply], bool] = lambda reply: False,
     ) -> list[Reply]:
-        """The answers of all workers that are listed, ``but`` one: until one is what was looked for, or all have
-        answered or are gone. Only one that is silent but not gone makes this wait, for `PATIENCE` at most.
+        """Ask all listed workers except ``but``, and return their answers.
 
-        Where the workers are not known, all are asked together, and ``workers`` answers are enough. Raises `StoreError`
-        when not connected.
+        It returns when ``until`` accepts an answer, or when every worker has answered or is gone; a worker that is
+        silent but not gone is waited for at most `PATIENCE` seconds. If the workers are not known, all are asked on one
+        subject and ``workers`` answers are enough. Raises `StoreError` when not connected.
         """
         subjects = [f"one.{worker}" for worker in await self._workers() if worker != but] if self._kv else ["all"]
         if not subjects:
@@ -137,8 +137,11 @@ class Control:
     async def _workers(self) -> list[str]:
         if self._kv is None:
             return []
-        return [key.partition(".")[2] async for keys in self._kv.keys("worker.>") for key in keys]
+        found = []
+        async for entries in self._kv.scan(ALL_WORKERS):
+            found += [name_in(entry.key) for entry in entries if entry.value is not None]
+        return found
 
     async def tell(self, question: Question) -> None:
-        """Tell all workers, without waiting for anything. Raises `StoreUnavailable` when not connected."""
+        """Send a request to all workers, without waiting for answers. Raises `StoreUnavailable` when not connected."""
         await self._connection.client.send(encode_publish(f"{self._prefix}all", _encoder.encode(question)))

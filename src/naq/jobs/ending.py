@@ -1,6 +1,6 @@
-"""What is to be done about an attempt that ended: a decision, made here and carried out by `naq.queue.settle`.
+"""The decision about an attempt that ended: ``decide(queued, outcome, facts) -> Ending``, carried out by `naq.queue.settle`.
 
-Pure: ``decide(queued, outcome, facts) -> Ending``. No clock, no store.
+Pure: it reads neither a clock nor a store.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 import msgspec
 
 from naq.events import Event, EventType
+from naq.jobs.events import job_event
 from naq.jobs.history import HistoryRecord, RunOutcome
 from naq.jobs.job import JobStatus, QueuedJob
-from naq.jobs.outcome import Dropped, HandedBack, Outcome, Raised, Returned, Stopped, Unrunnable
+from naq.jobs.outcome import Dropped, Ended, Raised, Returned, Stopped, Unrunnable
 from naq.jobs.records import DeadJob, DeadReason, StoredResult
 
-__all__ = ["Ending", "Facts", "abandoned", "decide"]
+__all__ = ["Ending", "Facts", "abandoned", "decide", "unwritable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +33,21 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The decision. Exactly one of these: the job ended (``result``), another attempt follows (``next_attempt``), or the
-    attempt is handed back (``hand_back``)."""
+    """The decision: either the job has ended (``result``) or another attempt follows (``next_attempt``)."""
 
     queued: QueuedJob
     result: StoredResult | None = None
-    """The end of the job; what waits for it may go on."""
+    """The end of the job; jobs that wait for it are checked."""
     dead: DeadJob | None = None
-    """The dead letter, if its end is one."""
+    """The dead letter, if the job became one."""
     next_attempt: QueuedJob | None = None
-    """With ``due_at``: deferred until then; without: into the queue at once."""
-    hand_back: bool = False
+    """Deferred until its ``due_at``; without one it is queued at once."""
     history: HistoryRecord | None = None
     event: Event | None = None
 
 
-def decide(queued: QueuedJob, outcome: Outcome, facts: Facts) -> Ending:
-    """What becomes of the job."""
+def decide(queued: QueuedJob, outcome: Ended, facts: Facts) -> Ending:
+    """What becomes of a job whose attempt ended with ``outcome``."""
     match outcome:
         case Returned(value, complaint):
             error_type = None if complaint is None else "ResultNotStored"
@@ -71,14 +70,12 @@ def decide(queued: QueuedJob, outcome: Outcome, facts: Facts) -> Ending:
             return _ended(queued, facts, JobStatus.MISSED, error="no worker started it before its start deadline")
         case Dropped():
             return _ended(queued, facts, JobStatus.CANCELLED, error=facts.reason)
-        case HandedBack():
-            return Ending(queued, hand_back=True)
 
 
 def abandoned(queued: QueuedJob, facts: Facts, worker_id: str, starts: int) -> tuple[HistoryRecord | None, Event]:
-    """What is told of a worker that vanished before the attempt ended; ``facts`` are those of whoever found that.
+    """The history record and event for a worker that vanished before the attempt ended; ``facts`` are of the finder.
 
-    It is no end: the attempt is started again, or was started too often and ends as a dead letter.
+    This is not an end: the attempt is started again, or was started too often and ends as a dead letter.
     """
     text = f"its worker {worker_id} vanished before it ended"
     history = _history(queued, facts, RunOutcome.ABANDONED, "WorkerVanished", text)
@@ -87,6 +84,15 @@ def abandoned(queued: QueuedJob, facts: Facts, worker_id: str, starts: int) -> t
     event = _event(queued, facts, EventType.JOB_ABANDONED, error=text, error_type="WorkerVanished")
     details = {**event.details, "worker_id": worker_id, "starts": starts}
     return history, msgspec.structs.replace(event, details=details)
+
+
+def unwritable(ending: Ending, facts: Facts, problem: str) -> Ending:
+    """The end of a job whose own end the store refuses: a dead letter and a result that are small and plain."""
+    wanted = f"ended as {ending.result.status}" if ending.result is not None else "failed, and was to be tried again"
+    text = f"it {wanted}, but that could not be written: {problem[:500]}".encode("ascii", "backslashreplace").decode()
+    spec = msgspec.structs.replace(ending.queued.spec, result_ttl=None)
+    queued = msgspec.structs.replace(ending.queued, spec=spec, error=None)
+    return _died(queued, facts, DeadReason.UNWRITABLE, "EndNotWritten", text, None)
 
 
 def _timed_out(stopped: Stopped) -> Raised:
@@ -227,16 +233,4 @@ def _event(
         details["error_type"] = error_type
     if wait is not None:
         details["retry_in"] = wait.total_seconds()
-    return Event(
-        type=kind,
-        timestamp=facts.now,
-        instance_id=facts.worker_id,
-        schedule_id=queued.schedule_id,
-        job_id=queued.job_id,
-        func=queued.spec.func,
-        queue=queued.spec.queue,
-        attempt=queued.attempt,
-        nominal_at=queued.nominal_at,
-        reason=error,
-        details=details,
-    )
+    return job_event(queued, kind, facts.now, facts.worker_id, reason=error, details=details)

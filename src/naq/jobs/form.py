@@ -1,4 +1,4 @@
-"""Jobs as users hand them in, made into what is stored: `parse_job`. Every complaint is collected."""
+"""Turning a user's job into its stored form (`parse_job`). All problems are collected and reported together."""
 
 from __future__ import annotations
 
@@ -45,17 +45,19 @@ EXAMPLES: Mapping[str, str] = {
 
 
 def as_job(job: Job | Callable[..., Any] | str, path: str = "job") -> Job:
-    """A job as it is given: a `Job`, or a function or its name alone. Raises `InvalidJob` for anything else."""
+    """A `Job`, from a `Job`, a function, or a function name. Raises `InvalidJob` for anything else."""
     if isinstance(job, Job):
         return job
     if isinstance(job, str) or callable(job):
         return Job(func=job)
-    raise InvalidJob.of(path, job, "is no Job, no function and no function's name", "reports:send_daily")
+    raise InvalidJob.of(path, job, "must be a Job, a function, or a function name", "reports:send_daily")
 
 
 def parse_job(job: Job | Callable[..., Any] | str, path: str = "job") -> JobSpec:
-    """The stored form of a job, given as for `as_job`. Raises `InvalidJob` with every complaint, each naming its field
-    (``job.queue``)."""
+    """The stored form of a job, which may be given as for `as_job`.
+
+    Raises `InvalidJob` with every problem, each naming its field (``job.queue``).
+    """
     problems: list[Problem] = []
     given = as_job(job, path)
     reader = Reader({name: getattr(given, name) for name in JOB_KEYS}, path, problems, EXAMPLES)
@@ -81,7 +83,7 @@ def parse_job(job: Job | Callable[..., Any] | str, path: str = "job") -> JobSpec
 
 
 def job_from_mapping(form: Mapping[str, Any] | str, path: str = "job") -> Job:
-    """A `Job` from a mapping with its fields as keys, or from a function's name alone. Raises `InvalidJob`."""
+    """A `Job` from a mapping of its fields, or from a function name. Raises `InvalidJob`."""
     if isinstance(form, str):
         return Job(func=form)
     problems: list[Problem] = []
@@ -155,7 +157,7 @@ def _backoff(reader: Reader) -> Backoff | None:
         delay = parse_duration(value, reader.field("backoff"), positive=False)
     except InvalidInput:
         kinds = ", ".join(BackoffKind)
-        reader.complain("backoff", value, f"is no backoff (seconds, '30s', a Backoff, or one of {kinds})")
+        reader.complain("backoff", value, f"must be seconds, a duration like '30s', a Backoff, or one of {kinds}")
         return None
     return Backoff(kind=BackoffKind.FIXED, delay=delay, longest=max(delay, timedelta(hours=1)))
 
@@ -183,7 +185,7 @@ def _retry_on(reader: Reader) -> tuple[str, ...] | None:
     for item in value if isinstance(value, Sequence) and not isinstance(value, str) else (value,):
         name = _exception_name(item)
         if name is None:
-            reader.complain("retry_on", item, "is no exception class and no name of one")
+            reader.complain("retry_on", item, "must be an exception class or the name of one")
         else:
             names.append(name)
     return tuple(names)

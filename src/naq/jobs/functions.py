@@ -1,8 +1,8 @@
-"""Functions by name: what a worker may run, and nothing else.
+"""The functions that a worker may run, by name.
 
-A stored job names its function as ``module:qualname``. A worker runs those that the application registered (`add`) and
-those that match a pattern it was told to allow (``reports:*``). A pattern allows only what its module itself defines: a
-job cannot reach through a module to what that module imported.
+A stored job names its function as ``module:qualname``. A worker runs the functions that the application registered (`add`),
+and those that match a pattern in ``allow_functions`` (``reports:*``). A pattern allows only functions that the module itself
+defines, not those that it imported.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ class Registry:
     """The functions that this process runs as jobs."""
 
     def __init__(self, allow: Iterable[str] = ()) -> None:
-        """``allow`` are patterns of references, with ``*`` and ``?``: ``reports:*``, ``app.*:send_*``."""
+        """``allow``: patterns of function names, with ``*`` and ``?``: ``reports:*``, ``app.*:send_*``."""
         self._allow = list(allow)
         self._functions: dict[str, Callable[..., Any]] = {}
         self._targets: dict[str, Target] = {}
 
     def add(self, func: Callable[..., Any], reference: str | None = None) -> str:
-        """Register a function, and return the reference that jobs name it by.
+        """Register a function, and return the name that jobs use for it.
 
-        Raises `InvalidJob` for a lambda, a nested function or a bound method, unless ``reference`` names it.
+        Raises `InvalidJob` for a lambda, a nested function or a bound method, unless ``reference`` gives a name.
         """
         name = function_name(func) if reference is None else function_name(reference)
         self._functions[name] = func
@@ -48,15 +48,15 @@ class Registry:
 
     @property
     def references(self) -> tuple[str, ...]:
-        """What is registered."""
+        """The names of the registered functions."""
         return tuple(self._functions)
 
     def resolve(self, reference: str, job_id: str = "") -> Callable[..., Any]:
-        """The function. Raises `UnknownFunction` when it is neither registered nor allowed, or is not there."""
+        """The function. Raises `UnknownFunction` when it is neither registered nor allowed, or does not exist."""
         return self.target(reference, job_id).func
 
     def target(self, reference: str, job_id: str = "") -> Target:
-        """The function with what is known of its parameters. Raises `UnknownFunction` as `resolve`."""
+        """The function with its parameters. Raises `UnknownFunction` as `resolve`."""
         target = self._targets.get(reference)
         if target is None:
             func = self._functions.get(reference) or self._allowed(reference)
@@ -72,11 +72,11 @@ class Registry:
 
 
 def import_function(reference: str) -> Callable[..., Any] | None:
-    """The function of that name, its module imported if need be; ``None`` when the module does not define it."""
+    """The function of that name; its module is imported if necessary. ``None`` when the module does not define it."""
     name, _, qualname = reference.partition(":")
     try:
         module = sys.modules["__main__"] if name == main_module_name() else importlib.import_module(name)
-    except Exception as error:  # noqa: BLE001 - a user's module: whatever it raises, the job cannot be run here
+    except Exception as error:  # noqa: BLE001 - a user's module may raise anything
         log.warning("the module of %s cannot be imported: %s: %s", reference, type(error).__name__, error)
         return None
     found: Any = module

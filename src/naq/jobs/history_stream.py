@@ -1,39 +1,39 @@
-"""The history of schedules: written without waiting, in groups; read newest first.
+"""The history of schedules on JetStream: written in the background in groups, read newest first.
 
-One subject for each schedule, so that the server itself keeps the last so many of each. What cannot be written while
-the server is away waits, up to `LIMIT` records.
+Each schedule has a subject of its own, so that the server keeps the last records of each. While the server cannot be
+reached, up to `LIMIT` records wait.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
-from naq.exceptions import RecordUnreadable
 from naq.jobs.history import HistoryRecord, RunOutcome
 from naq.lifecycle import BaseService, ServiceManager
-from naq.store.codec import decode, encode
+from naq.store.codec import encode
 from naq.store.keys import Namespace, check_schedule_id
 from naq.store.nats.connection import ConnectionService, StreamService
 from naq.store.nats.direct_get import DirectReader
 from naq.store.nats.outbox import DUPLICATE_WINDOW, Outbox
 from naq.store.nats.protocol import Message
 from naq.store.port import Entry
+from naq.store.records import readable
 
 __all__ = ["HistoryService"]
 
 LIMIT = 100_000
-"""Records that wait for the server at most."""
+"""The most records that wait for the server."""
 
 log = logging.getLogger("naq.history")
 
 
 class _HistoryNames(Namespace):
-    """The history stream, read as if it were a bucket whose keys are the schedules' ids."""
+    """The history stream, read like a bucket whose keys are the ids of the schedules."""
 
     __slots__ = ("_stream",)
 
@@ -48,7 +48,7 @@ class _HistoryNames(Namespace):
 
 
 class HistoryService(BaseService):
-    """The `HistorySink` on JetStream, and the way to read what it stored."""
+    """The `HistorySink` on JetStream, and reading what it stored."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class HistoryService(BaseService):
         self._names = Namespace(self.settings.namespace)
         self._reader = DirectReader(connection_service, _HistoryNames(self._names))
         self.outbox: Outbox[HistoryRecord] = Outbox("history", connection_service, self.clock, self._messages, LIMIT)
-        """What waits to be written."""
+        """Records that wait to be written."""
 
     async def _do_initialize(self) -> None:
         await self.connection.initialize()
@@ -93,39 +93,35 @@ class HistoryService(BaseService):
         await self.outbox.stop()
 
     def record(self, records: Iterable[HistoryRecord]) -> None:
-        """Take over records. Never waits, never fails."""
+        """Take records over. Never waits and never fails."""
         self.outbox.put(records)
 
     async def history(self, schedule_id: str, limit: int = 100) -> list[HistoryRecord]:
-        """What became of a schedule's nominal times, newest first; also of one that was deleted since.
-
-        Raises `StoreUnavailable` when the store cannot be asked.
-        """
+        """The history of a schedule, newest first, also of one that was deleted. Raises `StoreUnavailable`."""
         check_schedule_id(schedule_id)
         if self.connection.is_connected:
             await self.flush()
         found: deque[HistoryRecord] = deque(maxlen=limit)
         async for entries in self._reader.scan(schedule_id, 0):
-            found.extend(_readable(entries))
+            found.extend(_records(entries))
         return list(reversed(found))
 
     async def pages(self, schedule_id: str | None = None) -> AsyncIterator[list[HistoryRecord]]:
-        """The history of one schedule, or of all, oldest first, in pages. Raises `StoreUnavailable`."""
+        """Pages of the history of one schedule, or of all, oldest first. Raises `StoreUnavailable`."""
         async for entries in self._reader.scan("*" if schedule_id is None else check_schedule_id(schedule_id), 0):
-            yield list(_readable(entries))
+            yield _records(entries)
 
     async def newest(self, schedule_ids: Sequence[str]) -> dict[str, HistoryRecord]:
-        """The newest record of each of these schedules that has one. Raises `StoreUnavailable`."""
+        """The newest record of each schedule, by id; a schedule without history is left out. Raises `StoreUnavailable`."""
         if self.connection.is_connected:
             await self.flush()
         found = await self._reader.get_many(schedule_ids)
-        return {record.schedule_id: record for record in _readable(found.values())}
+        return {record.schedule_id: record for record in _records(found.values())}
 
     async def last_success(self, schedule_id: str) -> HistoryRecord | None:
-        """The schedule's last run that succeeded; ``None``: there is none in the history.
+        """The schedule's last successful run; ``None`` when the history has none. Raises `StoreUnavailable`.
 
-        One question when the newest record is a success, as it is most of the time. Raises `StoreUnavailable` when the
-        store cannot be asked.
+        It takes one read if the newest record is a success, as it usually is.
         """
         await self.flush()
         newest = await self._reader.get(schedule_id)
@@ -138,12 +134,12 @@ class HistoryService(BaseService):
         return last
 
     async def forget(self, schedule_id: str) -> None:
-        """Remove a schedule's history."""
+        """Delete the history of a schedule."""
         subject = self._names.history_subject(check_schedule_id(schedule_id))
         await self.streams.purge(self._names.history_stream, subject)
 
     async def flush(self) -> None:
-        """Write what waits; on return it is stored. Raises `StoreUnavailable` when not connected; nothing is lost then."""
+        """Write the records that wait; on return they are stored. Raises `StoreUnavailable`; nothing is lost then."""
         await self.outbox.flush()
 
     def _messages(self, group: Sequence[HistoryRecord]) -> list[Message]:
@@ -151,18 +147,14 @@ class HistoryService(BaseService):
 
 
 def _last_success(entries: Iterable[Entry]) -> HistoryRecord | None:
-    """The last of these, as they were written, that is of a run that succeeded."""
-    successes = [record for record in _readable(entries) if record.outcome is RunOutcome.COMPLETED]
+    """The last written of these records that is a success."""
+    successes = [record for record in _records(entries) if record.outcome is RunOutcome.COMPLETED]
     return successes[-1] if successes else None
 
 
-def _readable(entries: Iterable[Entry]) -> Iterator[HistoryRecord]:
-    """Their records, but for those that cannot be read: they are told in the log."""
-    for entry in entries:
-        try:
-            yield decode(HistoryRecord, entry.key, entry.value or b"")
-        except RecordUnreadable as error:
-            log.warning("%s", error)
+def _records(entries: Iterable[Entry]) -> list[HistoryRecord]:
+    """The records that can be read; the others are logged."""
+    return [record for _, record in readable(HistoryRecord, entries, log)]
 
 
 ServiceManager.register_service("history", HistoryService)

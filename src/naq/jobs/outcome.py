@@ -1,8 +1,9 @@
-"""How one attempt went, as a value."""
+"""How one attempt of a job went, as a value."""
 
 from __future__ import annotations
 
 import traceback as tracebacks
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -10,11 +11,12 @@ import msgspec
 from naq.exceptions import Retry
 from naq.jobs.records import DeadReason
 
-__all__ = ["Dropped", "HandedBack", "Outcome", "Raised", "Returned", "Stopped", "Unrunnable", "raised"]
+__all__ = ["Dropped", "Ended", "HandedBack", "Outcome", "Raised", "Returned", "Stopped", "Unrunnable", "raised"]
 
 TRACEBACK_LIMIT = 8000
-"""Characters of a traceback that are kept: its end, where the cause stands."""
+"""The last characters of a traceback that are kept; the end shows the cause."""
 ERROR_LIMIT = 2000
+"""The first characters of an error text that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Returned:
 
     value: msgspec.Raw
     complaint: str | None = None
-    """Why ``value`` is not what was returned: that is no JSON."""
+    """Why ``value`` is not what was returned: that cannot be written as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Raised:
     error: str
     traceback: str | None = None
     names: tuple[str, ...] = ()
-    """All names under which `JobSpec.retry_on` may list the exception."""
+    """The names under which `JobSpec.retry_on` may list the exception."""
     asked_retry: bool = False
     """It raised `Retry`."""
     retry_after: float | None = None
@@ -42,19 +44,19 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """It was stopped: by its timeout, or because somebody cancelled it."""
+    """It was stopped by its timeout, or because the job was cancelled."""
 
     reason: str
     """``timeout`` or ``cancelled``."""
     after: float
-    """Seconds it ran."""
+    """How many seconds it ran."""
     ignored: str | None = None
-    """What was done about it because it ignored being stopped; ``None``: it did not."""
+    """What was done because it ignored being stopped; ``None`` if it stopped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unrunnable:
-    """It could not be started at all, and no other attempt would be better."""
+    """It could not be started, and another attempt would not help."""
 
     reason: DeadReason
     error_type: str
@@ -63,7 +65,7 @@ class Unrunnable:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """It was not run: its start deadline had passed, or it was cancelled before it started."""
+    """It did not run: its start deadline had passed, or it was cancelled before."""
 
     reason: str
     """``missed`` or ``cancelled``."""
@@ -71,40 +73,52 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class HandedBack:
-    """The worker stopped before the attempt ended; another worker is to begin it anew."""
+    """The worker stopped before the attempt ended; another worker starts it again."""
 
 
-Outcome = Returned | Raised | Stopped | Unrunnable | Dropped | HandedBack
+Ended = Returned | Raised | Stopped | Unrunnable | Dropped
+"""The attempt has ended, and it must be decided what follows."""
+Outcome = Ended | HandedBack
 
 
 def raised(error: BaseException) -> Raised:
-    """The outcome that an exception of a user's function is."""
-    kinds = [kind for kind in type(error).__mro__ if kind not in (object, BaseException)]
-    names = tuple(
-        name
-        for kind in kinds
-        for name in (
-            kind.__qualname__,
-            f"{kind.__module__}:{kind.__qualname__}",
-            f"{kind.__module__}.{kind.__qualname__}",
-        )
-    )
-    retry = isinstance(error, Retry)
+    """The outcome for an exception that a user's function raised.
+
+    What is inside of an exception group counts, too: a `Retry` in it asks for a retry, and ``retry_on`` may name any of them.
+    """
+    all_of_it = list(_inside(error))
+    retries = [each for each in all_of_it if isinstance(each, Retry)]
+    waits = [each.after for each in retries if each.after is not None]
     return Raised(
         error_type=type(error).__qualname__,
         error=_text(error)[:ERROR_LIMIT],
         traceback=_traceback(error),
-        names=names,
-        asked_retry=retry,
-        retry_after=error.after if isinstance(error, Retry) else None,
+        names=tuple(dict.fromkeys(name for each in all_of_it for name in _names(type(each)))),
+        asked_retry=bool(retries),
+        retry_after=max(waits) if waits else None,
     )
+
+
+def _inside(error: BaseException) -> Iterator[BaseException]:
+    yield error
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _inside(each)
+
+
+def _names(raised_kind: type[BaseException]) -> Iterator[str]:
+    for kind in raised_kind.__mro__:
+        if kind not in (object, BaseException):
+            yield kind.__qualname__
+            yield f"{kind.__module__}:{kind.__qualname__}"
+            yield f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _text(error: BaseException) -> str:
     try:
         return str(error)
     except Exception:  # noqa: BLE001 - a user's exception class
-        return "(its text cannot be had)"
+        return "(the exception cannot be shown as text)"
 
 
 def _traceback(error: BaseException) -> str | None:

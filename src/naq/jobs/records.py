@@ -1,15 +1,15 @@
-"""Records around a job's life besides the job itself: dead letters, what is shown of a job, workers, limits of queues."""
+"""Records besides the job itself: dead letters, results, what is shown of a job, workers, limits of queues."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
 from naq.jobs.job import JobResult, JobStatus, QueuedJob
+from naq.store.codec import plain_form
 from naq.timing.instants import Instant
 
 __all__ = [
@@ -25,12 +25,11 @@ __all__ = [
     "dead_info",
     "entry_info",
     "is_over",
-    "plain_form",
     "result_info",
 ]
 
 PRESENCE_TTL = 30
-"""Seconds for which a worker's record, and a slot that it holds, stay without a new heartbeat."""
+"""Seconds after its last heartbeat at which a worker's record, and the slots it holds, expire."""
 
 
 class DeadReason(StrEnum):
@@ -39,15 +38,17 @@ class DeadReason(StrEnum):
     FAILED = "failed"
     """Its last attempt failed."""
     KILLER = "killer"
-    """It was handed out too often without an end: it seems to kill its workers."""
+    """It was started too often without an end: it seems to kill its workers."""
     UNKNOWN_FUNCTION = "unknown function"
     """The worker neither registered nor allows its function."""
     BAD_ARGUMENTS = "bad arguments"
-    """Its arguments do not fit its function."""
+    """Its arguments do not match its function."""
     UNREADABLE = "unreadable"
     """Its record cannot be read, or a newer naq wrote it."""
+    UNWRITABLE = "unwritable"
+    """It ended, but the store refuses to take its end."""
     DEPENDENCY = "dependency"
-    """A job that it depends on ended otherwise than was asked for."""
+    """A job that it depends on ended in another way than ``depends_when`` asks for."""
 
 
 class DeadJob(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -58,9 +59,9 @@ class DeadJob(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     reason: DeadReason
     died_at: Instant
     job: QueuedJob | None = None
-    """The last attempt; ``None`` when its record cannot be read."""
+    """The last attempt; ``None`` when its record could not be read."""
     raw: str | None = None
-    """What stood there instead, shortened."""
+    """The bytes that were found instead, as text."""
     key: str = ""
     """Where the attempt was queued."""
     error_type: str | None = None
@@ -70,7 +71,7 @@ class DeadJob(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How far a running job is, as it says itself."""
+    """How far a running job is, as it reported."""
 
     done: float = 0.0
     total: float | None = None
@@ -78,38 +79,38 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class StoredResult(JobResult, frozen=True, omit_defaults=True, kw_only=True):
-    """A `JobResult` as it is stored, with what only its store and its readers need."""
+    """A `JobResult` as it is stored."""
 
     chunks: int = 0
-    """So many further entries hold the value, when it is too large for one."""
+    """The number of further entries that hold the value; 0: it is in this one."""
     progress: Progress | None = None
 
 
 class WaitingFor(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """The record that one job waits for another."""
+    """The note that one job waits for another."""
 
     v: int = 1
     job_id: str
-    """Who waits."""
+    """The job that waits."""
     attempt: int = 1
     due_at: Instant | None = None
-    """It is not to run earlier either."""
+    """It must not run before this time either."""
 
 
 class QueueLimits(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What holds for one queue on all workers."""
+    """The limits of one queue, for all workers."""
 
     v: int = 1
     max_concurrent: int | None = None
-    """Jobs of the queue that workers have in hand at the same time, all together; ``None``: no limit."""
+    """How many jobs of the queue all workers together may have in hand; ``None``: no limit."""
     rate: float | None = None
-    """Jobs that may start in a second, all workers together; ``None``: no limit."""
+    """How many jobs all workers together may start per second; ``None``: no limit."""
     paused: bool = False
-    """Nothing of the queue is handed to any worker."""
+    """No job of the queue is delivered to a worker."""
 
 
 class WorkerInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A worker that is alive, as it says itself every few seconds."""
+    """A worker that is alive, as it reports every few seconds."""
 
     v: int = 1
     worker_id: str
@@ -120,22 +121,22 @@ class WorkerInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     started_at: Instant
     seen_at: Instant
     running: tuple[str, ...] = ()
-    """Ids of jobs that it runs: the first hundred."""
+    """Ids of the jobs that it runs, at most a hundred."""
     running_count: int = 0
     finished: int = 0
-    """Attempts that ended so far, well or badly."""
+    """Attempts that ended so far, whether they succeeded or not."""
     failed: int = 0
     stuck: int = 0
-    """Attempts that were given up and still run, because they ignored being cancelled."""
+    """Attempts that were abandoned and still run, because they ignored being stopped."""
     memory: int = 0
-    """Bytes resident."""
+    """Resident bytes."""
     blocked_for: float = 0.0
-    """Seconds for which a job has been blocking the event loop; 0: it does not."""
+    """Seconds for which a job has been blocking the event loop; 0: none does."""
     draining: bool = False
 
 
 class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one job, wherever it is in its life."""
+    """What is known of one job, whatever its status."""
 
     job_id: str
     status: JobStatus
@@ -143,7 +144,7 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     queue: str = ""
     attempt: int = 1
     retries: int | None = None
-    """Attempts after the first; ``None``: not known any more, as a result does not tell it."""
+    """Attempts after the first; ``None``: no longer known, because a result does not hold it."""
     enqueued_at: Instant | None = None
     due_at: Instant | None = None
     """When a deferred job goes into the queue; ``None`` for one that waits for other jobs."""
@@ -154,9 +155,9 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     worker_id: str | None = None
     depends_on: tuple[str, ...] = ()
     depends_when: str = "succeeded"
-    """How those must have ended."""
+    """How they must have ended."""
     max_concurrent: int | None = None
-    """How many jobs of its function may run at once; ``None``: no limit, or not known any more."""
+    """How many jobs of its function may run at once; ``None``: no limit, or no longer known."""
     progress: Progress | None = None
     value: Any = None
     """What the function returned, as JSON values."""
@@ -179,7 +180,7 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def entry_info(queued: QueuedJob, status: JobStatus) -> JobInfo:
-    """What the record of a queued or deferred attempt says."""
+    """What is known from the record of a queued or deferred attempt."""
     return JobInfo(
         job_id=queued.job_id,
         status=status,
@@ -199,7 +200,7 @@ def entry_info(queued: QueuedJob, status: JobStatus) -> JobInfo:
 
 
 def result_info(result: StoredResult) -> JobInfo:
-    """What a result says."""
+    """What is known from a result."""
     return JobInfo(
         job_id=result.job_id,
         status=result.status,
@@ -221,7 +222,7 @@ def result_info(result: StoredResult) -> JobInfo:
 
 
 def dead_info(dead: DeadJob) -> JobInfo:
-    """What a dead letter says."""
+    """What is known from a dead letter."""
     known = None if dead.job is None else entry_info(dead.job, JobStatus.FAILED)
     base = known or JobInfo(job_id=dead.job_id, status=JobStatus.FAILED)
     return msgspec.structs.replace(
@@ -235,31 +236,8 @@ def dead_info(dead: DeadJob) -> JobInfo:
     )
 
 
-def plain_form(record: msgspec.Struct) -> dict[str, Any]:
-    """A record as plain values: times in epoch seconds, enums as text, no version."""
-    return {name: _plain(getattr(record, name)) for name in record.__struct_fields__ if name != "v"}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.timestamp()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, StrEnum):
-        return str(value)
-    if isinstance(value, msgspec.Struct):
-        return plain_form(value)
-    if isinstance(value, msgspec.Raw):
-        return msgspec.json.decode(value)
-    if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return value
-
-
 def is_over(queued: QueuedJob, result: StoredResult | None) -> bool:
-    """Whether this attempt ended, as its result says. A result of an earlier job with the same id does not count."""
+    """Whether this attempt has ended according to ``result``; the result of an earlier job with the same id does not count."""
     return (
         result is not None
         and result.status.ended

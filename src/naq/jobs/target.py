@@ -1,4 +1,4 @@
-"""A function as a worker calls it: async or not, with the job's context or without, and its arguments made from JSON."""
+"""How a worker calls a function: async or not, with or without the job's context, and with arguments read from JSON."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ NOTHING = (b"[]", b"{}")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A function, and how to call it."""
+    """A function and how to call it."""
 
     reference: str
     func: Callable[..., Any]
     is_async: bool
-    """Its call returns an awaitable: it runs on the event loop."""
+    """A call returns an awaitable, so it runs on the event loop."""
     takes_context: bool
     """Its first parameter is annotated `JobContext`."""
     positional: tuple[Any, ...]
-    """Types of the positional parameters behind the context; `Any` where none is annotated."""
+    """The types of the positional parameters after the context; `Any` where there is no annotation."""
     rest: Any
-    """Type of each of ``*args``, `Any` if there is none."""
+    """The type of each of ``*args``; `Any` if there is no annotation."""
     named: Mapping[str, Any]
-    """Types by name."""
+    """The types of all parameters, by name."""
 
     def arguments(self, spec: JobSpec, *, allow_pickle: bool = False) -> tuple[list[Any], dict[str, Any]]:
-        """Positional and keyword arguments of a job, converted to what the function's annotations say.
+        """The positional and keyword arguments of a job, without the context, converted to the annotated types.
 
-        Raises `InvalidJob`. The context is not among them.
+        Raises `InvalidJob`.
         """
         if spec.pickled:
             return _unpickled(spec, allow_pickle)
@@ -52,7 +52,7 @@ class Target:
             args = msgspec.json.decode(spec.args, type=list[Any])
             kwargs = msgspec.json.decode(spec.kwargs, type=dict[str, Any])
         except msgspec.MsgspecError as error:
-            raise _unfit(spec, f"are not what they should be: {error}") from None
+            raise _unfit(spec, f"must be a JSON array and a JSON object: {error}") from None
         for position, value in enumerate(args):
             wanted = self.positional[position] if position < len(self.positional) else self.rest
             args[position] = _converted(spec, value, wanted, f"argument {position + 1}")
@@ -62,7 +62,7 @@ class Target:
 
 
 def make_target(reference: str, func: Callable[..., Any]) -> Target:
-    """Look at a function's signature once. One that cannot be looked at is called with the arguments as they are."""
+    """Inspect a function's signature. A function without a readable signature is called with the arguments as they are."""
     called = func if inspect.isroutine(func) or isinstance(func, type) else getattr(func, "__call__", func)  # noqa: B004
     is_async = inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(called)
     try:
@@ -79,7 +79,7 @@ def make_target(reference: str, func: Callable[..., Any]) -> Target:
 
 
 def _checked_type(hint: Any, default: Any) -> Any:
-    """The annotation if msgspec can read it, with ``None`` added where that is the default; else `Any`."""
+    """The annotation if msgspec supports it, else `Any`; ``None`` is allowed where it is the default."""
     if hint in PLAIN[:2]:
         return Any
     wanted = hint | None if default is None and isinstance(hint, type) else hint
@@ -91,7 +91,7 @@ def _checked_type(hint: Any, default: Any) -> Any:
 
 
 def _unfit(spec: JobSpec, reason: str) -> InvalidJob:
-    return InvalidJob(Problem("args", shown(bytes(spec.args)), reason, "what the function's annotations say"))
+    return InvalidJob(Problem("args", shown(bytes(spec.args)), reason, "values of the annotated types"))
 
 
 def _converted(spec: JobSpec, value: Any, wanted: Any, what: str) -> Any:
@@ -100,20 +100,20 @@ def _converted(spec: JobSpec, value: Any, wanted: Any, what: str) -> Any:
     try:
         return msgspec.convert(value, wanted, str_keys=True)
     except msgspec.ValidationError as error:
-        raise _unfit(spec, f"{what} does not fit its annotation: {error}") from None
+        raise _unfit(spec, f"{what} does not match its annotation: {error}") from None
 
 
 def pickle_arguments(args: Any, kwargs: Any) -> msgspec.Raw:
-    """Arguments as `JobSpec.args` holds them when it is ``pickled``."""
+    """Arguments in the form that `JobSpec.args` has when it is ``pickled``."""
     return msgspec.Raw(msgspec.json.encode([base64.b64encode(pickle.dumps((args, kwargs))).decode()]))
 
 
 def _unpickled(spec: JobSpec, allowed: bool) -> tuple[list[Any], dict[str, Any]]:
     if not allowed:
-        raise _unfit(spec, "they are pickled, and this worker does not accept that (allow_pickle is off)")
+        raise _unfit(spec, "are pickled, and this worker does not accept pickle (allow_pickle is off)")
     try:
         (text,) = msgspec.json.decode(spec.args, type=list[str])
         args, kwargs = pickle.loads(base64.b64decode(text))
         return list(args), dict(kwargs)
-    except Exception as error:  # noqa: BLE001 - unpickling runs users' code, which may raise anything
-        raise _unfit(spec, f"they are pickled and cannot be read: {type(error).__name__}: {error}") from None
+    except Exception as error:  # noqa: BLE001 - unpickling runs users' code
+        raise _unfit(spec, f"are pickled and cannot be read: {type(error).__name__}: {error}") from None

@@ -60,7 +60,7 @@ class SchedulerService(ScheduleService):
                 settings.resync_interval,
             ),
         )
-        self.schedules.on_written = self.schedules.overdue.on_written = self.partition.mirror.apply
+        self.schedules.on_written = self.partition.mirror.apply
 
     async def _do_initialize(self) -> None:
         await super()._do_initialize()

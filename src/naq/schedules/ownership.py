@@ -18,17 +18,13 @@ from typing import Any
 
 import msgspec
 
-from naq.exceptions import SchedulerError
+from naq.exceptions import SetConflict
 from naq.timing.instants import Instant
 
-__all__ = ["Claim", "Claimed", "DeclaredSet", "SetConflict", "Superseded", "claim", "digest_of"]
+__all__ = ["Claim", "Claimed", "DeclaredSet", "Superseded", "claim", "digest_of"]
 
 REMEMBERED = 100
 """Former definitions of a set whose digests are kept."""
-
-
-class SetConflict(SchedulerError):
-    """Two applications declare the same set, or the same schedule."""
 
 
 class DeclaredSet(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

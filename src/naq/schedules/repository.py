@@ -15,6 +15,7 @@ from typing import Any
 from naq.clock import Clock
 from naq.events import Event, EventType
 from naq.exceptions import (
+    FenceMoved,
     ScheduleExists,
     SchedulerError,
 )
@@ -40,7 +41,7 @@ from naq.store.codec import encode, plain
 from naq.store.keys import job_key, manual_job_id, schedule_key
 from naq.store.port import Check, Committed, Delete, Entry, EventSink, Outcome, Put, Refused, Store, Unknown, Write
 
-__all__ = ["Change", "Changed", "FenceMoved", "Schedules", "Unreadable"]
+__all__ = ["Change", "Changed", "Schedules", "Unreadable"]
 
 ATTEMPTS = 100
 """Times a change is tried again after a lost race for the same schedule, before the contention is reported."""
@@ -62,21 +63,19 @@ class Changed:
     revision: int
 
 
-class FenceMoved(SchedulerError):
-    """A write was conditional on another record, and that record changed."""
-
-
 class Schedules:
     """All schedules of a namespace, typed. Every method raises `SchedulerError` when the store cannot be asked."""
 
     def __init__(self, store: Store, clock: Clock, sink: EventSink, instance_id: str) -> None:
-        self._store = store
+        self.store = store
         self._clock = clock
         self._sink = sink
-        self._instance_id = instance_id
+        self.instance_id = instance_id
         self.on_written: Callable[[Entry], None] = lambda entry: None
         """Called with what was committed, so that a mirror beside it need not wait for its watch."""
         self.overdue = Overdue(store, clock, sink, instance_id)
+        self.overdue.on_written = lambda entry: self.on_written(entry)
+        self.overdue.on_given_up = lambda job_ids, reason: self.on_given_up(job_ids, reason)
         """Decides about what is due before an edit."""
         self.on_given_up: Callable[[Sequence[str], str], None] = lambda job_ids, reason: None
         """Called with the runs that were given up for one by hand, and why: `naq.store.port.JobStopper.stop`."""
@@ -89,7 +88,7 @@ class Schedules:
     async def pages(self) -> AsyncIterator[list[Schedule | Unreadable]]:
         """All schedules, in pages; records that cannot be read are among them as `Unreadable`."""
         with asking("list the schedules"):
-            async for entries in self._store.scan("schedule.>"):
+            async for entries in self.store.scan("schedule.>"):
                 yield [schedule_or_reason(entry) for entry in entries if entry.value is not None]
 
     async def create(
@@ -154,7 +153,7 @@ class Schedules:
         part = [schedule.evolve(change_id=change_id) for schedule in part]
         writes = [Put(schedule_key(schedule.schedule_id), encode(schedule), 0) for schedule in part]
         with asking(f"create {len(part)} schedules"):
-            outcome = await self._store.transact(writes)
+            outcome = await self.store.transact(writes)
         if isinstance(outcome, Committed):
             for write, revision in zip(writes, outcome.revisions, strict=True):
                 self.on_written(Entry(write.key, write.value, revision))
@@ -172,7 +171,7 @@ class Schedules:
         Raises `ScheduleExists` when an id belongs to somebody else, else `SchedulerError`: as `create`, it is not tried again.
         """
         with asking(f"read {len(part)} schedules"):
-            entries = await self._store.get_many([schedule_key(schedule.schedule_id) for schedule in part])
+            entries = await self.store.get_many([schedule_key(schedule.schedule_id) for schedule in part])
         if any(has_change(entry, part[0].change_id) for entry in entries.values()):
             return
         for schedule in part:
@@ -266,12 +265,12 @@ class Schedules:
             job = self._manual_job(schedule, decided.fires[0], entry.revision, identity)
             key = job_key(schedule.job.queue, identity)
             with asking(f"trigger schedule {schedule_id!r}"):
-                outcome = await self._store.transact(
+                outcome = await self.store.transact(
                     [Put(entry.key, encode(decided.schedule), entry.revision), Put(key, encode(job), 0)]
                 )
                 done = isinstance(outcome, Committed)
                 if not done and not isinstance(outcome, Refused):
-                    done = await self._store.get(key) is not None
+                    done = await self.store.get(key) is not None
             if not done and not isinstance(outcome, Refused):
                 # Not enqueued, not yet, or run and trimmed already: to enqueue it again might run it twice.
                 raise unknown(f"a job of schedule {schedule_id!r} was enqueued", outcome)
@@ -285,7 +284,7 @@ class Schedules:
             job_id=identity,
             spec=schedule.job,
             enqueued_at=fire.nominal_at,
-            enqueued_by=self._instance_id,
+            enqueued_by=self.instance_id,
             schedule_id=schedule.schedule_id,
             next_at=fire.next_at,
             previous_at=fire.previous_at,
@@ -304,11 +303,11 @@ class Schedules:
     async def _commit(self, writes: list[Write], fence: Check | None) -> Outcome:
         """One transaction, under the condition ``fence``. Raises `FenceMoved` when that does not hold."""
         if fence is None:
-            return await self._store.transact(writes)
-        outcome = await self._store.transact([fence, *writes])
+            return await self.store.transact(writes)
+        outcome = await self.store.transact([fence, *writes])
         if isinstance(outcome, Committed):
             return Committed(outcome.revisions[1:])
-        there = await self._store.get(fence.key)
+        there = await self.store.get(fence.key)
         if there is None or there.revision != fence.revision:
             raise FenceMoved(f"{fence.key} was changed meanwhile")
         return outcome
@@ -319,7 +318,7 @@ class Schedules:
 
     async def _entry(self, schedule_id: str) -> Entry | None:
         with asking(f"read schedule {schedule_id!r}"):
-            return await self._store.get(schedule_key(schedule_id))
+            return await self.store.get(schedule_key(schedule_id))
 
     def _created(self, schedules: Sequence[Schedule], actor: str | None) -> None:
         now = self._clock.now()
@@ -327,7 +326,7 @@ class Schedules:
             Event(
                 type=EventType.JOB_SCHEDULED,
                 timestamp=now,
-                instance_id=self._instance_id,
+                instance_id=self.instance_id,
                 schedule_id=schedule.schedule_id,
                 queue=schedule.job.queue,
                 actor=actor,
@@ -354,7 +353,7 @@ class Schedules:
         event = Event(
             type=kind,
             timestamp=self._clock.now(),
-            instance_id=self._instance_id,
+            instance_id=self.instance_id,
             schedule_id=schedule_id,
             job_id=job_id,
             actor=actor,

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 
 from naq.clock import Clock
 from naq.events import EventType
+from naq.exceptions import FenceMoved, SetConflict
 from naq.schedules.declared import Change, ChangeKind, Definition, changed, created, diff, digest
-from naq.schedules.ownership import Claim, DeclaredSet, SetConflict, Superseded, claim
+from naq.schedules.ownership import Claim, DeclaredSet, Superseded, claim
 from naq.schedules.policy import IfExists
 from naq.schedules.record import Schedule
-from naq.schedules.repository import FenceMoved, Schedules
+from naq.schedules.repository import Schedules
 from naq.schedules.stored import Unreadable, asking
 from naq.store.codec import decode, encode
 from naq.store.keys import set_key
-from naq.store.port import Check, Committed, Put, Store
+from naq.store.port import Check, Committed, Put
 
 __all__ = ["SetSync", "SyncOptions"]
 
@@ -48,11 +49,11 @@ class SyncOptions:
 class SetSync:
     """Brings declared sets into the store."""
 
-    def __init__(self, schedules: Schedules, store: Store, clock: Clock, instance_id: str) -> None:
+    def __init__(self, schedules: Schedules, clock: Clock) -> None:
         self._schedules = schedules
-        self._store = store
+        self._store = schedules.store
         self._clock = clock
-        self._instance_id = instance_id
+        self._instance_id = schedules.instance_id
 
     async def sync(self, definitions: Sequence[Definition], set_name: str, options: SyncOptions) -> tuple[Change, ...]:
         """Bring one set into the store; returns what was (or as a dry run would be) done about each schedule.

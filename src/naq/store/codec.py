@@ -1,14 +1,16 @@
-"""The one door for bytes: records to JSON and back, and functions to names.
+"""The only place where records become bytes and bytes become records; and the names of functions.
 
-Every stored record carries its version ``v``, but for the lease, which all versions must be able to read. A record of a
-newer version is refused, not guessed at, and so is anything that is no record at all: both are `RecordUnreadable`, and
-nobody deletes them. JSON, so that a person can read the bucket with any NATS client at three in the morning.
+Every stored record carries its version ``v``, except for the lease, which all versions must be able to read. A record of a
+newer version, and bytes that are not a record, are refused as `RecordUnreadable` and are never deleted. The form is JSON, so
+that a person can read the bucket with any NATS client.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +18,7 @@ import msgspec
 
 from naq.exceptions import InvalidJob, Problem, RecordUnreadable, shown
 
-__all__ = ["decode", "encode", "encode_json", "function_name", "plain"]
+__all__ = ["decode", "encode", "encode_json", "function_name", "plain", "plain_form"]
 
 VERSION = 1
 
@@ -42,8 +44,31 @@ def plain(value: Any) -> Any:
     return msgspec.json.decode(_encoder.encode(value))
 
 
+def plain_form(record: msgspec.Struct) -> dict[str, Any]:
+    """A record as plain values for users: times in epoch seconds, durations in seconds, enums as text, no version."""
+    return {name: _plain_value(getattr(record, name)) for name in record.__struct_fields__ if name != "v"}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.timestamp()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, StrEnum):
+        return str(value)
+    if isinstance(value, msgspec.Struct):
+        return plain_form(value)
+    if isinstance(value, msgspec.Raw):
+        return msgspec.json.decode(value)
+    if isinstance(value, Mapping):
+        return {key: _plain_value(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain_value(each) for each in value]
+    return value
+
+
 def decode(kind: type[T], key: str, value: bytes) -> T:
-    """The record of type ``kind`` that ``value``, found at ``key``, is. Raises `RecordUnreadable`."""
+    """Read ``value``, found at ``key``, as a record of type ``kind``. Raises `RecordUnreadable`."""
     decoder = _decoders.get(kind)
     if decoder is None:
         decoder = _decoders[kind] = msgspec.json.Decoder(kind)
@@ -68,44 +93,48 @@ def _unreadable(key: str, value: bytes, reason: str) -> RecordUnreadable:
 
 
 def encode_json(value: Any, field: str) -> msgspec.Raw:
-    """Any JSON-able value as raw JSON. Raises `InvalidJob` naming ``field`` when it is not."""
+    """A value as raw JSON. Raises `InvalidJob` naming ``field`` when it cannot be written as JSON."""
     try:
         return msgspec.Raw(_encoder.encode(value))
     except (TypeError, ValueError, msgspec.MsgspecError, RecursionError) as error:
-        raise InvalidJob(Problem(field, shown(value), f"is not JSON ({error})", '["eu", 3, {"full": true}]')) from None
+        raise InvalidJob(
+            Problem(field, shown(value), f"cannot be written as JSON ({error})", '["eu", 3, {"full": true}]')
+        ) from None
 
 
 def function_name(func: Callable[..., Any] | str, field: str = "job.func") -> str:
     """``module:qualname`` of a function that another process can import.
 
-    Raises `InvalidJob` for a lambda, a function inside a function, a bound method, or text that is no such name. A
-    function of the program that was started as a script is named by the script's file, ``app:report`` for ``app.py``.
+    Raises `InvalidJob` for a lambda, a function inside a function, a bound method, or text of another form. A function of
+    a script is named by the script's file: ``app:report`` for ``app.py``.
     """
     if isinstance(func, str):
         module, colon, qualname = func.partition(":")
         parts = [*module.split("."), *qualname.split(".")]
         if not colon or not all(part.isidentifier() for part in parts):
-            raise _bad_function(func, field, "is no function name of the form module:qualname")
+            raise _bad_function(func, field, "must be a function name of the form module:qualname")
         return func
     module = str(getattr(func, "__module__", None) or "")
     qualname = str(getattr(func, "__qualname__", None) or "")
     if not callable(func) or not module or not qualname:
-        raise _bad_function(func, field, "is no function")
+        raise _bad_function(func, field, "must be a function")
     if "<lambda>" in qualname:
-        raise _bad_function(func, field, "is a lambda, which no other process can import: give it a name with def")
+        raise _bad_function(func, field, "is a lambda, which other processes cannot import: give it a name with def")
     if "<locals>" in qualname:
         raise _bad_function(
             func,
             field,
-            "is defined inside a function, where no other process can import it: move it to its module",
+            "is defined inside a function, where other processes cannot import it: move it out",
         )
     if getattr(func, "__self__", None) is not None and not isinstance(func.__self__, type):  # type: ignore[attr-defined]
-        raise _bad_function(func, field, "is a method bound to an object: use a function and pass it the data")
+        raise _bad_function(
+            func, field, "is a method bound to an object: use a function, and pass the data as arguments"
+        )
     return f"{main_module_name() if module == '__main__' else module}:{qualname}"
 
 
 def main_module_name() -> str:
-    """The name under which another process imports what this one runs as ``__main__``."""
+    """The name under which another process imports the module that this process runs as ``__main__``."""
     main = sys.modules["__main__"]
     spec = getattr(main, "__spec__", None)
     if spec is not None:

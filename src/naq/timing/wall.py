@@ -14,7 +14,7 @@ seconds since 1970-01-01T00:00 on the wall. `WallClock` hangs such a rule in a z
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -23,6 +23,8 @@ from naq.timing.zones import EPOCH, MARGIN, DstGap, DstOverlap, Segment, Zone
 __all__ = ["DstMark", "Grid", "WallClock", "WallRule"]
 
 _SECOND = timedelta(seconds=1)
+_LATEST = (datetime.max.replace(microsecond=0, tzinfo=UTC) - EPOCH) // _SECOND
+"""The last wall second there is: what has not come by then never comes."""
 
 
 class WallRule(Protocol):
@@ -39,25 +41,25 @@ class WallRule(Protocol):
 
 
 class Grid:
-    """Wall times at an even distance from ``start`` on, up to ``last`` (inclusive) if there is one; a `WallRule`."""
+    """Wall times at an even distance from ``start`` on, up to ``last`` (inclusive) or the year 9999; a `WallRule`."""
 
     __slots__ = ("_last", "_start", "_step")
 
     def __init__(self, start: int, step: int, last: int | None = None) -> None:
         self._start = start
         self._step = step
-        self._last = last
+        self._last = _LATEST if last is None else min(last, _LATEST)
 
     def next_wall(self, wall: int) -> int | None:
         found = self._start + self._steps_before(wall) * self._step
-        return found if self._last is None or found <= self._last else None
+        return found if found <= self._last else None
 
     def previous_wall(self, wall: int) -> int | None:
-        steps = ((wall if self._last is None else min(wall, self._last)) - self._start) // self._step
+        steps = (min(wall, self._last) - self._start) // self._step
         return None if steps < 0 else self._start + steps * self._step
 
     def count_walls(self, first: int, end: int) -> int:
-        end = end if self._last is None else min(end, self._last + 1)
+        end = min(end, self._last + 1)
         return max(0, self._steps_before(end) - self._steps_before(first))
 
     def _steps_before(self, wall: int) -> int:
@@ -107,12 +109,12 @@ class WallClock:
         total = 0
         while second < end:
             segment = self.zone.segment(second)
-            low, high = self._bounds(segment)
+            low, high = self.bounds(segment)
             first = max(low, second + segment.offset)
             last = min(high, end + segment.offset)
             found = self.rule.count_walls(first, last) if first < last else 0
             total += found
-            if second == segment.start and self._falls_in_gap(segment):
+            if second == segment.start and self.falls_in_gap(segment):
                 total += self.rule.count_walls(low, low + 1) == 0
             second = segment.end
             if not found and second < end and segment.after >= segment.offset:
@@ -126,7 +128,7 @@ class WallClock:
         second = (instant - EPOCH) // _SECOND
         segment = self.zone.segment(second)
         wall = second + segment.offset
-        if second == segment.start and self._falls_in_gap(segment) and self.rule.next_wall(wall) != wall:
+        if second == segment.start and self.falls_in_gap(segment) and self.rule.next_wall(wall) != wall:
             return DstMark.SHIFTED
         if wall < segment.start + segment.before:
             return DstMark.SECOND
@@ -146,7 +148,7 @@ class WallClock:
                 found.append(change.at)
         return found
 
-    def _bounds(self, segment: Segment) -> tuple[int, int]:
+    def bounds(self, segment: Segment) -> tuple[int, int]:
         """The wall times [low, high) of a segment that count: those that come twice belong to one side, or to both."""
         low, high = segment.start + segment.offset, segment.end + segment.offset
         if not self._last and segment.before > segment.offset:
@@ -155,7 +157,7 @@ class WallClock:
             high = segment.end + segment.after
         return low, high
 
-    def _falls_in_gap(self, segment: Segment) -> bool:
+    def falls_in_gap(self, segment: Segment) -> bool:
         """Whether the rule names a time in the gap at the segment's start, and gaps are shifted."""
         if not self._shift or segment.before >= segment.offset:
             return False
@@ -166,9 +168,9 @@ class WallClock:
         """The first instant at ``second`` or later."""
         while True:
             segment = self.zone.segment(second)
-            if second == segment.start and self._falls_in_gap(segment):
+            if second == segment.start and self.falls_in_gap(segment):
                 return second
-            low, high = self._bounds(segment)
+            low, high = self.bounds(segment)
             wall = self.rule.next_wall(max(low, second + segment.offset))
             if wall is not None and wall < high:
                 return wall - segment.offset
@@ -183,11 +185,11 @@ class WallClock:
         """The last instant at ``second`` or earlier."""
         while True:
             segment = self.zone.segment(second)
-            low, high = self._bounds(segment)
+            low, high = self.bounds(segment)
             wall = self.rule.previous_wall(min(high - 1, second + segment.offset))
             if wall is not None and wall >= low:
                 return wall - segment.offset
-            if self._falls_in_gap(segment):
+            if self.falls_in_gap(segment):
                 return segment.start
             second = segment.start - 1
             if segment.before <= segment.offset:

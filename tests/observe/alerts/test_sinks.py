@@ -325,7 +325,7 @@ async def test_a_webhook_that_hangs_delays_neither_schedules_nor_other_sinks(
         async with asyncio.timeout(HANG):
             await enough.wait()
         assert len(hook.posts) == 1
-        (untold,) = [record for record in await app.alerts(everything=True) if record.alert.name == "exports"]
+        (untold,) = [record for record in await app.list_alerts(everything=True) if record.alert.name == "exports"]
         kinds = [str(alert.kind) for alert in untold.untold]
         assert kinds[:2] == ["fired", "resolved"]
         hook.gate.set()

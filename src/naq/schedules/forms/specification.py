@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Any, Final
+from typing import Any, Final, Unpack
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -20,6 +20,7 @@ from naq.jobs.form import job_from_mapping, parse_job
 from naq.parsing import MISSING, Reader
 from naq.schedules.binding import written
 from naq.schedules.forms.exclusions import exclude_form
+from naq.schedules.forms.options import CronOptions, PolicyOptions, WallClockOptions
 from naq.schedules.forms.policy import POLICY_KEYS, policy_form, read_policy
 from naq.schedules.forms.triggers import (
     EXAMPLES,
@@ -212,7 +213,7 @@ def _built(form: Mapping[str, Any]) -> Spec:
     return Spec(trigger, policy)
 
 
-def once(at: datetime | str | float, *, tz: str | ZoneInfo = MISSING, **policy: Any) -> Spec:
+def once(at: datetime | str | float, *, tz: str | ZoneInfo = MISSING, **policy: Unpack[PolicyOptions]) -> Spec:
     """Fire once, at that time: an aware datetime, ISO 8601 text or epoch seconds; a naive one is read in ``tz`` or UTC.
 
     ``policy`` are the policy keys of ``docs/reference/schedule-forms.md``. Raises `InvalidSchedule`.
@@ -220,7 +221,9 @@ def once(at: datetime | str | float, *, tz: str | ZoneInfo = MISSING, **policy: 
     return _built({"type": "once", "run_at": at, "timezone": tz, **policy})
 
 
-def every(interval: timedelta | str | float, *, anchor: datetime | str | float = MISSING, **policy: Any) -> Spec:
+def every(
+    interval: timedelta | str | float, *, anchor: datetime | str | float = MISSING, **policy: Unpack[PolicyOptions]
+) -> Spec:
     """Fire every so often on a fixed grid: ``every("10s")``. The grid begins at creation, or at ``anchor``
     (``"epoch"`` aligns it to full hours, days ... in UTC).
 
@@ -229,7 +232,9 @@ def every(interval: timedelta | str | float, *, anchor: datetime | str | float =
     return _built({"type": "interval", "interval": interval, "anchor": anchor, **policy})
 
 
-def after_end(delay: timedelta | str | float, *, first_at: datetime | str | float = MISSING, **policy: Any) -> Spec:
+def after_end(
+    delay: timedelta | str | float, *, first_at: datetime | str | float = MISSING, **policy: Unpack[PolicyOptions]
+) -> Spec:
     """Fire so long after the end of the previous run: ``after_end("5m")``. The first time so long after creation, or
     at ``first_at``.
 
@@ -238,7 +243,7 @@ def after_end(delay: timedelta | str | float, *, first_at: datetime | str | floa
     return _built({"type": "fixed_delay", "delay": delay, "first_at": first_at, **policy})
 
 
-def cron(expression: str, *, tz: str | ZoneInfo = MISSING, **policy: Any) -> Spec:
+def cron(expression: str, *, tz: str | ZoneInfo = MISSING, **policy: Unpack[CronOptions]) -> Spec:
     """Fire as a cron expression says: ``cron("0 9 * * MON-FRI", tz="Europe/Berlin", jitter="30s")``.
 
     ``policy`` are the policy keys of ``docs/reference/schedule-forms.md``, and ``day_or``, ``dst_gap``,
@@ -254,7 +259,7 @@ def calendar(
     tz: str | ZoneInfo = MISSING,
     start: str | date = MISSING,
     day: int = MISSING,
-    **policy: Any,
+    **policy: Unpack[WallClockOptions],
 ) -> Spec:
     """Fire every so many days, weeks, months or years: ``calendar("2 months", day=31, at="09:00")``, on the last day
     where the month is shorter. It counts from ``start``, by default the day of creation.
@@ -266,7 +271,13 @@ def calendar(
     return _built({**given, **policy})
 
 
-def rrule(rule: str, *, dtstart: datetime | str | float = MISSING, tz: str | ZoneInfo = MISSING, **policy: Any) -> Spec:
+def rrule(
+    rule: str,
+    *,
+    dtstart: datetime | str | float = MISSING,
+    tz: str | ZoneInfo = MISSING,
+    **policy: Unpack[WallClockOptions],
+) -> Spec:
     """Fire as a recurrence rule of RFC 5545 says: ``rrule("FREQ=MONTHLY;BYDAY=MO;BYSETPOS=-1")``. A naive ``dtstart``
     is read in ``tz``; by default it is the time of creation.
 
@@ -276,7 +287,7 @@ def rrule(rule: str, *, dtstart: datetime | str | float = MISSING, tz: str | Zon
     return _built({"type": "rrule", "rrule": rule, "dtstart": dtstart, "timezone": tz, **policy})
 
 
-def any_of(*schedules: Form, tz: str | ZoneInfo = MISSING, **policy: Any) -> Spec:
+def any_of(*schedules: Form, tz: str | ZoneInfo = MISSING, **policy: Unpack[PolicyOptions]) -> Spec:
     """Fire when any of them does, equal instants once: ``any_of(cron("0 9 * * *"), "every 6h", overlap="skip")``.
 
     The parts carry no policy of their own. ``tz`` is the zone of naive times in ``policy``. Raises `InvalidSchedule`.

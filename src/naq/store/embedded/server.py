@@ -159,6 +159,13 @@ class EmbeddedServer:
             finally:
                 member.resign()
 
+    def resign(self) -> None:
+        """Stop being a member without stopping the server, when the event loop of `join` is closed. Another member has to
+        leave after it, or the server runs on."""
+        member, self._member, self._watchdog = self._member, None, None
+        if member is not None:
+            member.resign()
+
     async def ensure_running(self) -> ServerAddress:
         """Return the address of a server that runs: the one that is there, or one started now.
 
@@ -291,7 +298,7 @@ class EmbeddedServer:
 
     async def _end_watch(self) -> None:
         watchdog, self._watchdog = self._watchdog, None
-        if watchdog is not None:
+        if watchdog is not None and watchdog.get_loop() is asyncio.get_running_loop():
             watchdog.cancel()
             await asyncio.wait((watchdog,))
 
