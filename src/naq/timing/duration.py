@@ -8,7 +8,10 @@ from datetime import timedelta
 
 from naq.exceptions import InvalidInput
 
-__all__ = ["duration_text", "parse_duration"]
+__all__ = ["LONGEST", "duration_text", "parse_duration"]
+
+LONGEST = timedelta(days=36_525)
+"""A hundred years: a longer duration is a mistake, and time plus it may be no time any more."""
 
 UNITS = {"w": 604800.0, "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 0.000001}
 _WHOLE = re.compile(r"(\d+(?:\.\d+)?(?:ms|us|[wdhms])\s*)+")
@@ -18,8 +21,8 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|us|[wdhms])")
 def parse_duration(value: object, field: str, *, positive: bool = True) -> timedelta:
     """Read a duration: a timedelta, seconds as a number, or text such as ``1h30m``; to the microsecond.
 
-    Raises `InvalidInput` naming ``field`` when it is none of these, is not finite, or is not more than zero
-    (``positive=False`` lets zero pass).
+    Raises `InvalidInput` naming ``field`` when it is none of these, is not finite, is longer than `LONGEST`, or is not
+    more than zero (``positive=False`` lets zero pass).
     """
     result: timedelta | None = None
     try:
@@ -41,6 +44,8 @@ def parse_duration(value: object, field: str, *, positive: bool = True) -> timed
         raise InvalidInput.of(field, value, "is no duration (seconds, a timedelta, or text like '1h30m')", "5m")
     if result < timedelta(0) or (positive and result == timedelta(0)):
         raise InvalidInput.of(field, value, "must be more than zero" if positive else "must not be negative", "5m")
+    if result > LONGEST:
+        raise InvalidInput.of(field, value, "must not be longer than a hundred years", "5m")
     return result
 
 
