@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.runs import write_run
 from naq import Naq
-from naq.engine.context import JobContext
+from naq.jobs.context import JobContext
 
 app = Naq()
 

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 from benchmarks.limit import bare_creations_per_second, bare_fires_per_second, bare_latencies
 from benchmarks.world import Row, beside, fires, latency_beside, percentile, services
-from naq.job import Job
-from naq.services.events import EventService
-from naq.services.scheduler import SchedulerService
-from naq.specification import every, once
+from naq.jobs.job import Job
+from naq.scheduler.service import SchedulerService
+from naq.schedules.forms.specification import every, once
+from naq.store.nats.event_stream import EventService
 
 JOB = Job(func="reports:send", args=["eu"])
 

@@ -18,13 +18,13 @@ from datetime import UTC, datetime, timedelta
 
 from benchmarks.limit import bare_creations_per_second
 from benchmarks.world import Row, beside, cpu_seconds, fires, services
-from naq.engine.memory import resident_bytes
-from naq.job import Job
-from naq.services.base import ServiceManager
-from naq.services.kv_stores import KVStoreService
-from naq.services.scheduler import SchedulerService
-from naq.services.schedules import ScheduleService
-from naq.specification import cron, once
+from naq.jobs.job import Job
+from naq.lifecycle import ServiceManager
+from naq.scheduler.service import SchedulerService
+from naq.schedules.forms.specification import cron, once
+from naq.schedules.service import ScheduleService
+from naq.store.nats.bucket import KVStoreService
+from naq.worker.execution.memory import resident_bytes
 
 JOB = Job(func="reports:send", args=["eu"])
 LOAD_TARGET = {100_000: "<= 5 s", 1_000_000: "<= 30 s"}

@@ -20,14 +20,14 @@ from benchmarks.application import nothing, record
 from benchmarks.limit import bare_latencies
 from benchmarks.runs import RECORDS, Run, read_runs
 from benchmarks.world import Row, latency_beside, percentile, services
-from naq.job import Job
-from naq.job_records import StoredResult
-from naq.services.base import ServiceManager
-from naq.services.jobs import JobService
-from naq.services.results import ResultService
-from naq.services.scheduler import SchedulerService
-from naq.specification import every
-from naq.wire import decode
+from naq.jobs.job import Job
+from naq.jobs.records import StoredResult
+from naq.lifecycle import ServiceManager
+from naq.queue.results import ResultService
+from naq.queue.service import JobService
+from naq.scheduler.service import SchedulerService
+from naq.schedules.forms.specification import every
+from naq.store.codec import decode
 
 CONCURRENCY = 100
 """Jobs that the worker runs at a time: what docs/howto/run-workers.md advises for async jobs."""
@@ -60,7 +60,7 @@ async def throughput(manager: ServiceManager, count: int) -> float:
         waiting: set[str] = set()
         began = time.perf_counter()
         waiting.update(await service.enqueue_many(Job(func=nothing) for _ in range(count)))
-        async for entries in results.store.watch("*"):
+        async for entries in results.store.watch(["*"], 0):
             for entry in entries:
                 if entry.value is not None and decode(StoredResult, entry.key, entry.value).status.ended:
                     waiting.discard(entry.key)

@@ -6,10 +6,10 @@ import asyncio
 import time
 
 from benchmarks.world import services
-from naq.engine.schedules import BULK, IN_FLIGHT
-from naq.names import LANES
-from naq.ports import Check, Committed, Put, Write
-from naq.services.kv_stores import KVStoreService
+from naq.schedules.repository import BULK, IN_FLIGHT
+from naq.store.keys import LANES
+from naq.store.nats.bucket import KVStoreService
+from naq.store.port import Check, Committed, Put, Write
 
 RECORD = (
     b'{"schedule_id":"bench-000000","job":{"func":"reports:send","args":["eu"]},"trigger":{"type":"once",' + b"x" * 200

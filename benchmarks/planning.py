@@ -6,10 +6,11 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from benchmarks.world import Row
-from naq.job import JobSpec
-from naq.plan import plan
-from naq.policy import Policy
-from naq.schedule import Schedule, new_schedule
+from naq.jobs.job import JobSpec
+from naq.schedules.planning.plan import plan
+from naq.schedules.policy import Policy
+from naq.schedules.record import Schedule
+from naq.schedules.transitions import new_schedule
 from naq.timing.triggers import Cron, Interval, Trigger
 
 ROUNDS = 20_000

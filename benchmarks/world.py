@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from naq.job import QueuedJob
-from naq.services.base import ServiceManager
-from naq.services.kv_stores import KVStoreService
+from naq.jobs.job import QueuedJob
+from naq.lifecycle import ServiceManager
+from naq.store.codec import decode
+from naq.store.nats.bucket import KVStoreService
 from naq.testing.server import NatsServer
-from naq.wire import decode
 
 
 @dataclass(frozen=True)

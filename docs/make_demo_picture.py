@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from naq.cli.demo import Demo
+from naq.cli.demo.command import Demo
 
 SECONDS = 14.2
 PICTURE = Path(__file__).parent / "images" / "demo.svg"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from naq import Alert, FailedTimes, Naq, every
-from naq.services.base import ServiceManager
+from naq.services import ServiceManager
 
 app = Naq(name="alerts-example")
 over = asyncio.Event()
@@ -34,7 +34,7 @@ async def main() -> None:
     running = asyncio.create_task(app.run(stop=stop, ready=ready.set_result))
     await ready
     await over.wait()
-    print("firing now:", len(await app.alerts()))
+    print("firing now:", len(await app.list_alerts()))
     stop.set()
     await running
     await app.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from naq import Naq, Retry, every
-from naq.services.base import ServiceManager
+from naq.services import ServiceManager
 
 app = Naq(name="example")
 sent = asyncio.Semaphore(0)

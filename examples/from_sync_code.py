@@ -16,9 +16,10 @@ def main() -> None:
     with app.sync as naq:
         print("job", naq.enqueue(add, 1, 2))
         naq.schedule_job(add, cron("0 3 * * *", tz="Asia/Tokyo"), args=[3, 4], id="nightly-sum", if_exists="replace")
-        print(naq.get_schedule("nightly-sum")["description"])
-        print("paused", naq.pause("nightly-sum", reason="example"))
-        print("removed", naq.delete("nightly-sum"))
+        schedule = naq.get_schedule("nightly-sum")
+        print("nothing" if schedule is None else schedule["description"])
+        print("paused", naq.pause_schedule("nightly-sum", reason="example"))
+        print("removed", naq.delete_schedule("nightly-sum"))
 
 
 if __name__ == "__main__":

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 
-from naq.ports import Committed, Refused
-from naq.services.base import ServiceManager
-from naq.services.kv_stores import KVStoreService
+from naq.services import Committed, KVStoreService, Refused, ServiceManager
 
 
 async def main() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from naq.services.base import ServiceManager
+from naq.lifecycle import ServiceManager
 from naq.testing.server import NatsServer
 from tests.faults.report import FaultRun, table
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.catalogue import Server
-from naq.services.nats_program import find_program, free_port
+from naq.store.embedded.program import find_program, free_port
 
 __all__ = ["serving", "version_of_server"]
 

@@ -1,30 +1,225 @@
-"""naq: durable schedules that fire exactly once into a durable queue, on NATS JetStream."""
+"""naq: durable schedules that fire exactly once into a durable queue, on NATS JetStream.
+
+The public API is `naq`, `naq.services` and `naq.testing`. Other modules may change in any release, except the import
+paths of the service API (`naq.job` and the modules of `naq.services`).
+
+``import naq`` loads nothing else: each name is loaded when it is used for the first time.
+"""
 
 from __future__ import annotations
 
-from naq.alerting.alert import Alert
-from naq.alerting.rules import FailedTimes, Missed, NotRunSince, RunningLongerThan
-from naq.app import Naq
-from naq.exceptions import NaqError, Retry
-from naq.job import Job, JobStatus
-from naq.observe.sinks import LogSink
-from naq.observe.webhook import Webhook
-from naq.specification import cron, every, once
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from naq.app.application import Naq
+    from naq.app.client import Client
+    from naq.config import Settings, load_settings
+    from naq.events import Event, EventType
+    from naq.exceptions import (
+        ConfigError,
+        EmbeddedServerError,
+        InvalidInput,
+        InvalidJob,
+        InvalidName,
+        InvalidSchedule,
+        JobCancelled,
+        JobError,
+        JobExists,
+        JobFailed,
+        JobTimeout,
+        NaqError,
+        Problem,
+        RecordUnreadable,
+        Retry,
+        ScheduleExists,
+        SchedulerError,
+        ServiceError,
+        SinkError,
+        StoreError,
+        StoreForbidden,
+        StoreRejected,
+        StoreUnavailable,
+        StoreUnsuitable,
+        TransactionTooLarge,
+        UnknownFunction,
+    )
+    from naq.jobs.context import JobContext, current_job
+    from naq.jobs.job import Job, JobSpec, JobStatus
+    from naq.jobs.job_id import JobId
+    from naq.observe.alerts.alert import Alert, AlertRecord
+    from naq.observe.alerts.rules import FailedTimes, Missed, NotRunSince, RunningLongerThan
+    from naq.observe.alerts.sinks import LogSink
+    from naq.observe.alerts.webhook import Webhook
+    from naq.schedules.forms.exclusions import read_exclusions
+    from naq.schedules.forms.specification import (
+        Spec,
+        after_end,
+        any_of,
+        calendar,
+        cron,
+        every,
+        once,
+        parse_changed,
+        parse_schedule,
+        rrule,
+    )
+    from naq.schedules.policy import Coalesce, IfExists, Overlap, Policy
+    from naq.timing.backoff import Backoff
+    from naq.timing.calendars import holiday_calendar
+    from naq.timing.exclusions import count_excluded, excluded_by
+    from naq.timing.ics import read_ics
+    from naq.timing.triggers import (
+        AnyOf,
+        CalendarInterval,
+        Cron,
+        FixedDelay,
+        Interval,
+        Once,
+        RRule,
+        Trigger,
+        dst_gaps,
+        dst_mark,
+    )
+    from naq.worker.execution.run import Middleware
 
 __all__ = [
     "Alert",
+    "AlertRecord",
+    "AnyOf",
+    "Backoff",
+    "CalendarInterval",
+    "Client",
+    "Coalesce",
+    "ConfigError",
+    "Cron",
+    "EmbeddedServerError",
+    "Event",
+    "EventType",
     "FailedTimes",
+    "FixedDelay",
+    "IfExists",
+    "Interval",
+    "InvalidInput",
+    "InvalidJob",
+    "InvalidName",
+    "InvalidSchedule",
     "Job",
+    "JobCancelled",
+    "JobContext",
+    "JobError",
+    "JobExists",
+    "JobFailed",
+    "JobId",
+    "JobSpec",
     "JobStatus",
+    "JobTimeout",
     "LogSink",
+    "Middleware",
     "Missed",
     "Naq",
     "NaqError",
     "NotRunSince",
+    "Once",
+    "Overlap",
+    "Policy",
+    "Problem",
+    "RRule",
+    "RecordUnreadable",
     "Retry",
     "RunningLongerThan",
+    "ScheduleExists",
+    "SchedulerError",
+    "ServiceError",
+    "Settings",
+    "SinkError",
+    "Spec",
+    "StoreError",
+    "StoreForbidden",
+    "StoreRejected",
+    "StoreUnavailable",
+    "StoreUnsuitable",
+    "TransactionTooLarge",
+    "Trigger",
+    "UnknownFunction",
     "Webhook",
+    "__version__",
+    "after_end",
+    "any_of",
+    "calendar",
+    "count_excluded",
     "cron",
+    "current_job",
+    "dst_gaps",
+    "dst_mark",
     "every",
+    "excluded_by",
+    "holiday_calendar",
+    "load_settings",
     "once",
+    "parse_changed",
+    "parse_schedule",
+    "read_exclusions",
+    "read_ics",
+    "rrule",
 ]
+
+__version__ = "0.1.0"
+
+_NAMES_OF = {
+    "naq.app.application": ("Naq",),
+    "naq.app.client": ("Client",),
+    "naq.config": ("Settings", "load_settings"),
+    "naq.events": ("Event", "EventType"),
+    "naq.exceptions": (
+        *("ConfigError", "EmbeddedServerError", "InvalidInput", "InvalidJob", "InvalidName", "InvalidSchedule"),
+        *(
+            "JobCancelled",
+            "JobError",
+            "JobExists",
+            "JobFailed",
+            "JobTimeout",
+            "NaqError",
+            "Problem",
+            "RecordUnreadable",
+            "Retry",
+        ),
+        *("ScheduleExists", "SchedulerError", "ServiceError", "SinkError", "StoreError", "StoreForbidden"),
+        *("StoreRejected", "StoreUnavailable", "StoreUnsuitable", "TransactionTooLarge", "UnknownFunction"),
+    ),
+    "naq.jobs.context": ("JobContext", "current_job"),
+    "naq.jobs.job": ("Job", "JobSpec", "JobStatus"),
+    "naq.jobs.job_id": ("JobId",),
+    "naq.observe.alerts.alert": ("Alert", "AlertRecord"),
+    "naq.observe.alerts.rules": ("FailedTimes", "Missed", "NotRunSince", "RunningLongerThan"),
+    "naq.observe.alerts.sinks": ("LogSink",),
+    "naq.observe.alerts.webhook": ("Webhook",),
+    "naq.schedules.forms.exclusions": ("read_exclusions",),
+    "naq.schedules.forms.specification": (
+        *("Spec", "after_end", "any_of", "calendar", "cron", "every", "once", "parse_changed", "parse_schedule"),
+        "rrule",
+    ),
+    "naq.schedules.policy": ("Coalesce", "IfExists", "Overlap", "Policy"),
+    "naq.timing.backoff": ("Backoff",),
+    "naq.timing.calendars": ("holiday_calendar",),
+    "naq.timing.exclusions": ("count_excluded", "excluded_by"),
+    "naq.timing.ics": ("read_ics",),
+    "naq.timing.triggers": (
+        *("AnyOf", "CalendarInterval", "Cron", "FixedDelay", "Interval", "Once", "RRule", "Trigger"),
+        *("dst_gaps", "dst_mark"),
+    ),
+    "naq.worker.execution.run": ("Middleware",),
+}
+_HOME = {name: module for module, names in _NAMES_OF.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from the module that defines it."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_HOME[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

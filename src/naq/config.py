@@ -16,17 +16,17 @@ import re
 import secrets
 import socket
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 from urllib.parse import urlsplit
 
 import msgspec
 
 from naq.exceptions import ConfigError, Problem, shown
 
-__all__ = ["Settings", "load_settings", "state_directory"]
+__all__ = ["Settings", "SettingsOptions", "load_settings", "state_directory"]
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 ENVIRONMENT_PREFIX = "NAQ_"
@@ -175,6 +175,45 @@ class Settings:
     def embedded(self) -> bool:
         """Whether naq runs its own server: no ``nats_url`` was given."""
         return not self.nats_url
+
+
+class SettingsOptions(TypedDict, total=False):
+    """The keys of `Settings` as keyword arguments; ``None``: not given."""
+
+    nats_creds: str | None
+    nats_nkey: str | None
+    nats_token: str | None
+    nats_user: str | None
+    nats_password: str | None
+    tls_ca: str | None
+    tls_cert: str | None
+    tls_key: str | None
+    connect_timeout: float | None
+    request_timeout: float | None
+    namespace: str | None
+    replicas: int | None
+    data_dir: str | Path | None
+    instance_id: str | None
+    priority: int | None
+    leader_check_interval: float | None
+    leader_heartbeat_interval: float | None
+    leader_lease: float | None
+    resync_interval: float | None
+    fire_batch: int | None
+    queues: str | Sequence[str] | None
+    concurrency: int | None
+    ack_wait: float | None
+    max_deliveries: int | None
+    drain_timeout: float | None
+    memory_limit: int | None
+    process_memory_limit: int | None
+    allow_functions: str | Sequence[str] | None
+    allow_pickle: bool | None
+    job_ttl: float | None
+    history_length: int | None
+    history_age: float | None
+    events_age: float | None
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None
 
 
 FIELDS = {declared.name: declared for declared in dataclasses.fields(Settings)}

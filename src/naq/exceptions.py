@@ -6,6 +6,7 @@
     ├── InvalidInput            what you handed in cannot be used (also a ValueError)
     │   ├── ConfigError         one or more configuration keys; lists all complaints at once
     │   ├── InvalidJob          a job definition
+    │   ├── InvalidName         a method that does not exist (also an AttributeError)
     │   └── InvalidSchedule     a schedule definition (also a SchedulerError)
     ├── ServiceError            a service cannot be built, started or found
     │   └── EmbeddedServerError the server that naq runs itself did not start
@@ -42,6 +43,7 @@ __all__ = [
     "EmbeddedServerError",
     "InvalidInput",
     "InvalidJob",
+    "InvalidName",
     "InvalidSchedule",
     "JobCancelled",
     "JobError",
@@ -115,6 +117,10 @@ class ConfigError(InvalidInput):
 
 class InvalidJob(InvalidInput):
     """The job cannot be stored: its function, arguments, queue or policy is wrong."""
+
+
+class InvalidName(InvalidInput, AttributeError):
+    """A method that does not exist was asked for; the message names the nearest one."""
 
 
 class ServiceError(NaqError):

@@ -6,12 +6,12 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
-from naq.alerting.alert import Alert, AlertKind, AlertRecord
-from naq.names import alert_key
-from naq.ports import Put
-from naq.services.base import ServiceManager
-from naq.services.kv_stores import KVStoreService
-from naq.wire import encode
+from naq.lifecycle import ServiceManager
+from naq.observe.alerts.alert import Alert, AlertKind, AlertRecord
+from naq.store.codec import encode
+from naq.store.keys import alert_key
+from naq.store.nats.bucket import KVStoreService
+from naq.store.port import Put
 from tests.cli.conftest import Command
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)

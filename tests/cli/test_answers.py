@@ -12,17 +12,17 @@ from typing import Any
 
 import pytest
 
-from naq.history import HistoryRecord, RunOutcome
-from naq.job import Job
-from naq.job_records import WorkerInfo
-from naq.names import job_id, schedule_key
-from naq.services.base import ServiceManager
-from naq.services.history import HistoryService
-from naq.services.jobs import JobService
-from naq.services.kv_stores import KVStoreService
-from naq.wire import encode
+from naq.jobs.history import HistoryRecord, RunOutcome
+from naq.jobs.history_stream import HistoryService
+from naq.jobs.job import Job
+from naq.jobs.records import WorkerInfo
+from naq.lifecycle import ServiceManager
+from naq.queue.service import JobService
+from naq.store.codec import encode
+from naq.store.keys import job_id, schedule_key
+from naq.store.nats.bucket import KVStoreService
 from tests.cli.conftest import Command, Outcome, Start
-from tests.jobs.conftest import until
+from tests.worker.conftest import until
 
 YESTERDAY = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
 Do = Callable[[Callable[[ServiceManager], Awaitable[Any]]], Any]

@@ -11,8 +11,8 @@ import pytest
 
 from naq.cli import exit_code
 from naq.exceptions import EmbeddedServerError, RecordUnreadable, ScheduleExists, SchedulerError, StoreUnavailable
-from naq.services.base import ServiceManager
-from naq.services.kv_stores import KVStoreService
+from naq.lifecycle import ServiceManager
+from naq.store.nats.bucket import KVStoreService
 from tests.cli.conftest import Command
 
 ADD = ("schedule", "add", "shop:greet")
@@ -54,7 +54,7 @@ TABLE: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "no function": (
         ("schedule", "add", "not a func", "--every", "1s"),
-        "job.func = 'not a func': is no function name of the form module:qualname; "
+        "job.func = 'not a func': must be a function name of the form module:qualname; "
         "for example job.func = 'reports:send_daily' or a function of a module",
     ),
     "arguments that are no JSON": (
@@ -113,7 +113,7 @@ TABLE: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "unknown status of jobs": (
         ("job", "ls", "--status", "gone"),
-        "status = ['gone']: is none of deferred, queued, running, completed, failed, cancelled, missed; "
+        "status = ['gone']: must be one of deferred, queued, running, completed, failed, cancelled, missed; "
         "for example status = 'queued'",
     ),
     "retry of nothing": (

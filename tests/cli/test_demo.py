@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from naq.cli.demo_check import Watch, problems
-from naq.cli.demo_view import View
+from naq.cli.demo.check import Watch, problems
+from naq.cli.demo.view import View
 from naq.events import Event, EventType
-from naq.job import Job
-from naq.names import job_id
-from naq.schedule import Schedule, new_schedule, paused
-from naq.specification import parse_job, parse_schedule
+from naq.jobs.job import Job
+from naq.schedules.forms.specification import parse_job, parse_schedule
+from naq.schedules.record import Schedule
+from naq.schedules.transitions import new_schedule, paused
+from naq.store.keys import job_id
 from tests.cli.conftest import finish
 from tests.faults.world import Process
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from naq.job import Job
-from naq.services.base import ServiceManager
-from naq.services.jobs import JobService
+from naq.jobs.job import Job
+from naq.lifecycle import ServiceManager
+from naq.queue.service import JobService
 from tests.cli.conftest import Command, Start
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from naq.names import schedule_key
-from naq.services.base import ServiceManager
-from naq.services.kv_stores import KVStoreService
+from naq.lifecycle import ServiceManager
+from naq.store.keys import schedule_key
+from naq.store.nats.bucket import KVStoreService
 from tests.cli.conftest import Command
 
 

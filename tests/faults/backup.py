@@ -10,8 +10,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from naq.services.connection import ConnectionService
-from naq.services.protocol import encode_publish
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.protocol import encode_publish
 
 __all__ = ["Backup", "WrittenMeanwhile", "back_up", "restore"]
 

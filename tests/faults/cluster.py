@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from naq.exceptions import StoreError
-from naq.testing.server import NatsCluster, NatsServer
+from naq.testing.cluster import NatsCluster
+from naq.testing.server import NatsServer
 from tests.faults.fleet import Processes
 from tests.faults.world import recording
 

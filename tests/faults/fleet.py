@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from naq.job import Job
-from naq.services.schedules import ScheduleService
-from naq.specification import once
+from naq.jobs.job import Job
+from naq.schedules.forms.specification import once
+from naq.schedules.service import ScheduleService
 from naq.testing.server import NatsServer
 from tests.faults.proxy import Proxy
 from tests.faults.world import Process, ProcessEnded, Recorder, Verdict, every_second, judge, recording

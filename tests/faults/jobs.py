@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from naq import Naq
-from naq.engine.context import current_job
+from naq.jobs.context import current_job
 
 app = Naq()
 

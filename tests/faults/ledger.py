@@ -2,7 +2,7 @@
 
 A bucket keeps the last value of each key, and a watch may miss what lay between. So the server is asked to republish each
 message when it has stored it, and a ledger that has a gap says so. From it the eras of all schedules are read, as people
-made them, and `naq.verify` holds the fires against them.
+made them, and `naq.observe.verify` holds the fires against them.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from naq.eras import RecordWritten, read_records
-from naq.names import Namespace
-from naq.ports import Entry
-from naq.schedule import Schedule
-from naq.services.connection import ConnectionService
-from naq.services.direct import Stored, entry_value
-from naq.services.protocol import header_field
-from naq.verify import EpochWritten, Fault, StoredJob, verify
-from naq.wire import decode
+from naq.schedules.record import Schedule
+from naq.store.codec import decode
+from naq.store.keys import Namespace
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.direct_get import Stored, entry_value
+from naq.store.nats.protocol import header_field
+from naq.store.port import Entry
 from tests.faults.world import Verdict
+from tests.oracle.eras import RecordWritten, read_records
+from tests.oracle.written import EpochWritten, Fault, StoredJob, verify
 
 __all__ = ["Ledger", "ledger"]
 

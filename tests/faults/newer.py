@@ -8,9 +8,9 @@ from unittest import mock
 
 import msgspec
 
-from naq import wire
 from naq.cli import main
-from naq.engine import elector
+from naq.scheduler import elector
+from naq.store import codec as wire
 
 VERSION = 2
 

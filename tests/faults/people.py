@@ -15,13 +15,13 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from naq.eras import RecordWritten
 from naq.exceptions import ScheduleExists, SchedulerError
-from naq.job import Job
-from naq.policy import IfExists
-from naq.schedule import Schedule, ScheduleStatus
-from naq.services.schedules import ScheduleService
+from naq.jobs.job import Job
+from naq.schedules.policy import IfExists
+from naq.schedules.record import Schedule, ScheduleStatus
+from naq.schedules.service import ScheduleService
 from tests.faults.ledger import Ledger
+from tests.oracle.eras import RecordWritten
 
 __all__ = ["Done", "Person", "broken_words"]
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from naq.verify import Lateness
+from tests.oracle.written import Lateness
 
 if TYPE_CHECKING:
     from tests.faults.world import Recorder, Verdict

@@ -21,9 +21,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from naq.exceptions import InvalidInput
-from naq.job import Job
-from naq.services.base import ServiceManager
-from naq.services.verifying import VerifyService
+from naq.jobs.job import Job
+from naq.lifecycle import ServiceManager
+from naq.observe.verify.service import VerifyService
 from naq.timing.duration import duration_text, parse_duration
 from tests.faults.blows import Blow, draw
 from tests.faults.fleet import Fleet, fleet, now

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from naq.services.kv_stores import bucket_config
-from naq.services.streams import StreamService
+from naq.store.nats.bucket_config import bucket_config
+from naq.store.nats.connection import StreamService
 from tests.faults.backup import Backup, WrittenMeanwhile, back_up, restore
 from tests.faults.fleet import Fleet, fleet, now
 from tests.faults.report import Reports

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from naq.job import JobSpec
-from naq.policy import Coalesce, IfExists, Policy
-from naq.schedule import Schedule
+from naq.jobs.job import JobSpec
+from naq.schedules.policy import Coalesce, IfExists, Policy
+from naq.schedules.record import Schedule
 from naq.timing.triggers import Interval
 from tests.faults.report import Reports
 from tests.faults.test_leader import scheduler

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from naq.clock import SystemClock
-from naq.services.base import ServiceManager
-from naq.services.connection import ConnectionService
-from naq.services.events import EventService
-from naq.services.kv_stores import KVStoreService
-from naq.services.scheduler import SchedulerService
+from naq.lifecycle import ServiceManager
+from naq.scheduler.service import SchedulerService
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.event_stream import EventService
 from tests.faults.fleet import Fleet, fleet, now
 from tests.faults.report import Reports
 

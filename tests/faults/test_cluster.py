@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from naq.job import Job
-from naq.services.base import ServiceManager
-from naq.services.events import EventService
-from naq.services.scheduler import SchedulerService
-from naq.specification import once
-from naq.testing.server import NatsCluster, NatsServer
+from naq.jobs.job import Job
+from naq.lifecycle import ServiceManager
+from naq.scheduler.service import SchedulerService
+from naq.schedules.forms.specification import once
+from naq.store.nats.event_stream import EventService
+from naq.testing.cluster import NatsCluster
+from naq.testing.server import NatsServer
 from tests.faults.cluster import ClusterFleet, cluster_fleet
 from tests.faults.fleet import now
 from tests.faults.report import Reports
@@ -152,7 +153,7 @@ async def test_many_transactions_in_flight_are_not_refused_for_each_other(
             reconcile = firing._reconcile
 
             async def counted(*arguments: Any) -> Any:
-                refused.append(arguments[2])
+                refused.append(arguments[1])
                 return await reconcile(*arguments)
 
             monkeypatch.setattr(firing, "_reconcile", counted)

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from naq.job import Job
-from naq.services.base import ServiceManager
-from naq.services.jobs import JobService
-from naq.services.kv_stores import KVStoreService
+from naq.jobs.job import Job
+from naq.lifecycle import ServiceManager
+from naq.queue.service import JobService
+from naq.store.nats.bucket import KVStoreService
 from tests.faults.cluster import ClusterFleet, cluster_fleet
 from tests.faults.fleet import now, revive
 from tests.faults.report import Reports
 from tests.faults.test_workers import Mark, marks
-from tests.jobs.conftest import stream_is_empty, until
+from tests.worker.conftest import stream_is_empty, until
 
 ACK_WAIT = 3.0
 WORKERS = ("w1", "w2", "w3")

@@ -8,20 +8,21 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from naq.engine.schedules import Schedules
 from naq.events import EventType
 from naq.exceptions import ScheduleExists, SchedulerError
-from naq.job import Job, JobSpec
-from naq.policy import Policy
-from naq.ports import Delete, Outcome, Put, Unknown, Write
-from naq.schedule import Schedule, new_schedule
-from naq.services.base import ServiceManager
-from naq.services.events import EventService
-from naq.services.schedules import ScheduleService
+from naq.jobs.job import Job, JobSpec
+from naq.lifecycle import ServiceManager
+from naq.schedules.policy import Policy
+from naq.schedules.record import Schedule
+from naq.schedules.repository import Schedules
+from naq.schedules.service import ScheduleService
+from naq.schedules.transitions import new_schedule
+from naq.store.codec import encode
+from naq.store.nats.event_stream import EventService
+from naq.store.port import Delete, Outcome, Put, Unknown, Write
 from naq.testing.clock import ManualClock, manual_time
 from naq.testing.store import MemoryStore
 from naq.timing.triggers import Once
-from naq.wire import encode
 from tests.faults.proxy import Proxy
 from tests.simulation.node import Silence
 

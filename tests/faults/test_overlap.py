@@ -15,16 +15,16 @@ from typing import Any
 
 import pytest
 
-from naq.history import HistoryRecord
-from naq.job import Job, JobStatus
-from naq.job_records import JobInfo
-from naq.policy import Overlap
-from naq.run_end import Superseded
-from naq.services.base import ServiceManager
-from naq.services.jobs import JobService
+from naq.jobs.history import HistoryRecord
+from naq.jobs.job import Job, JobStatus
+from naq.jobs.records import JobInfo
+from naq.lifecycle import ServiceManager
+from naq.queue.service import JobService
+from naq.schedules.policy import Overlap
+from naq.schedules.run_end import Superseded
 from tests.faults.fleet import Fleet, fleet, now
 from tests.faults.test_workers import Mark, marks
-from tests.jobs.conftest import until
+from tests.worker.conftest import until
 
 TIMES = 12
 """Nominal times of each schedule, a second apart."""

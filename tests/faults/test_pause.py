@@ -10,10 +10,11 @@ import pytest
 
 from naq import cli
 from naq.events import EventType
-from naq.job import Job
-from naq.schedule import Schedule, resumed
-from naq.services.base import ServiceManager
-from naq.services.scheduler import SchedulerService
+from naq.jobs.job import Job
+from naq.lifecycle import ServiceManager
+from naq.scheduler.service import SchedulerService
+from naq.schedules.record import Schedule
+from naq.schedules.transitions import resumed
 from tests.faults.report import Reports
 from tests.faults.world import Verdict, recording
 

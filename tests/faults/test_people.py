@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from naq.services.base import ServiceManager
-from naq.services.schedules import ScheduleService
+from naq.lifecycle import ServiceManager
+from naq.schedules.service import ScheduleService
 from tests.faults.fleet import Fleet, fleet, now
 from tests.faults.ledger import Ledger, ledger
 from tests.faults.people import Person, broken_words

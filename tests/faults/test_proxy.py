@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from naq.ports import Check, Committed, Put, Unknown, Write
-from naq.services.base import ServiceManager
-from naq.services.connection import ConnectionState
-from naq.services.kv_stores import KVStoreService
+from naq.lifecycle import ServiceManager
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.connection import ConnectionState
+from naq.store.port import Check, Committed, Put, Unknown, Write
 from tests.faults.proxy import HOST, Frames, Proxy, Way
 
 PATIENCE = 30.0

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from naq.names import LANES, epoch_key, lease_key
+from naq.store.keys import LANES, epoch_key, lease_key
 from tests.faults.fleet import TICK, Fleet, fleet, now
 from tests.faults.report import Reports
 

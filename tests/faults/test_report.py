@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from naq.job import JobSpec, QueuedJob
+from naq.jobs.job import JobSpec, QueuedJob
 from tests.faults.report import FaultRun, Reports, main, read, table
 from tests.faults.world import Recorder, Verdict
 

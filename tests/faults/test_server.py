@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from naq.services.embedded import describe
+from naq.store.embedded.server import describe
 from tests.faults.report import Reports
 from tests.faults.world import Process, every_second, judge, recording
 

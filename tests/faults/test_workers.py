@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from naq.job import Job
+from naq.jobs.job import Job
 from tests.faults.fleet import Fleet, fleet
 from tests.faults.report import Reports
 from tests.faults.world import Recorder

@@ -13,10 +13,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from naq.ports import Committed, Put
-from naq.services.base import ServiceManager
-from naq.services.connection import ConnectionService
-from naq.services.kv_stores import KVStoreService
+from naq.lifecycle import ServiceManager
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.connection import ConnectionService
+from naq.store.port import Committed, Put
 from naq.testing.server import NatsServer
 from tests.faults.backup import WrittenMeanwhile, back_up, restore
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from unittest import mock
 
 from naq.cli import main
-from naq.services.stopping import WorkerStopper
+from naq.schedules.stopping import WorkerStopper
 
 if __name__ == "__main__":
 

@@ -14,15 +14,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from naq.exceptions import RecordUnreadable
-from naq.job import Job, QueuedJob
-from naq.lease import Lease
-from naq.names import job_id
-from naq.ports import Entry
-from naq.services.base import ServiceManager
-from naq.services.kv_stores import KVStoreService
-from naq.services.schedules import ScheduleService
-from naq.verify import Lateness
-from naq.wire import decode
+from naq.jobs.job import Job, QueuedJob
+from naq.lifecycle import ServiceManager
+from naq.scheduler.lease import Lease
+from naq.schedules.service import ScheduleService
+from naq.store.codec import decode
+from naq.store.keys import job_id
+from naq.store.nats.bucket import KVStoreService
+from naq.store.port import Entry
+from tests.oracle.written import Lateness
 
 READY = 60.0
 """Seconds a process may take until it says that it is ready."""

@@ -11,14 +11,14 @@ import pytest
 
 from naq.events import Event
 from naq.exceptions import InvalidInput, InvalidJob, InvalidSchedule, ScheduleExists, SchedulerError
-from naq.job import Job, QueuedJob
-from naq.ports import Entry
-from naq.services.base import ServiceManager
-from naq.services.events import EventService
-from naq.services.kv_stores import KVStoreService
-from naq.services.scheduler import SchedulerService
-from naq.services.schedules import ScheduleService
-from naq.wire import decode
+from naq.jobs.job import Job, QueuedJob
+from naq.lifecycle import ServiceManager
+from naq.scheduler.service import SchedulerService
+from naq.schedules.service import ScheduleService
+from naq.store.codec import decode
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.event_stream import EventService
+from naq.store.port import Entry
 
 HOURLY = {"type": "interval", "interval": 3600}
 
@@ -290,7 +290,8 @@ async def test_rubbish_in_the_bucket_is_quarantined_and_stops_nobody(
     assert listed["rubbish"]["status"] == "quarantined"
     assert "upgrade this instance" in listed["newer"]["reason"]
     assert "zero" in listed
-    assert listed["zero"]["quarantined"]
+    assert listed["zero"]["status"] == "quarantined"
+    assert listed["zero"]["reason"]
     assert (await store.get("schedule.rubbish")) is not None
     assert scheduler.status()["quarantined_schedules"] == 3
     assert await scheduler.delete_schedule("rubbish") is True

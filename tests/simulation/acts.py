@@ -1,4 +1,4 @@
-"""What people do in a history, each as the facade does it: a change, carried out by `naq.engine.schedules`."""
+"""What people do in a history, each as the facade does it: a change, carried out by `naq.schedules.repository`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from typing import Any
 
 import msgspec
 
-from naq.engine.schedules import Change
 from naq.events import EventType
 from naq.exceptions import StoreUnavailable
-from naq.job import JobSpec, QueuedJob
-from naq.names import deferred_key
-from naq.policy import IfExists, Policy
-from naq.ports import Committed, Put, Unknown
-from naq.schedule import Schedule, cancelled, new_schedule, paused, replaced, resumed, updated
-from naq.specification import parse_schedule
+from naq.jobs.job import JobSpec, QueuedJob
+from naq.schedules.forms.specification import parse_schedule
+from naq.schedules.policy import IfExists, Policy
+from naq.schedules.record import Schedule
+from naq.schedules.repository import Change
+from naq.schedules.transitions import cancelled, new_schedule, paused, replaced, resumed, updated
+from naq.store.codec import encode
+from naq.store.keys import deferred_key
+from naq.store.port import Committed, Put, Unknown
 from naq.timing.triggers import Trigger
-from naq.wire import encode
 from tests.simulation.history import Kind, Step
 from tests.simulation.node import Person
 

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 
-from naq.engine.schedules import Changed
-from naq.eras import Era, RecordWritten, read_records
-from naq.job import QueuedJob
-from naq.policy import Coalesce, Overlap
-from naq.ports import Entry
-from naq.schedule import Schedule
-from naq.verify import EpochWritten, StoredJob, verify
-from naq.wire import decode
+from naq.jobs.job import QueuedJob
+from naq.schedules.policy import Coalesce, Overlap
+from naq.schedules.record import Schedule
+from naq.schedules.repository import Changed
+from naq.store.codec import decode
+from naq.store.port import Entry
+from tests.oracle.eras import Era, RecordWritten, read_records
+from tests.oracle.written import EpochWritten, StoredJob, verify
 from tests.simulation.history import Kind
 from tests.simulation.world import Verdict, World, Written
 

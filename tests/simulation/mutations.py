@@ -11,11 +11,11 @@ from unittest.mock import patch
 
 from msgspec.structs import replace
 
-from naq.engine.elector import Elector
-from naq.engine.firing import Firing
-from naq.engine.mirror import Mirror
-from naq.lease import Term
-from naq.ports import Check, Committed, Outcome, Put, Refused, Unknown, Write
+from naq.scheduler.elector import Elector
+from naq.scheduler.firing import Firing
+from naq.scheduler.lease import Term
+from naq.scheduler.mirror import Mirror
+from naq.store.port import Check, Committed, Outcome, Put, Refused, Unknown, Write
 from naq.testing.link import MemoryClient
 
 __all__ = ["MUTATIONS"]

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from naq.engine.elector import ElectorSettings
-from naq.engine.partition import Partition
-from naq.engine.schedules import Schedules
 from naq.events import Event
 from naq.exceptions import StoreError
-from naq.lease import MARGIN
-from naq.ports import Check, Write
+from naq.scheduler.elector import ElectorSettings
+from naq.scheduler.lease import MARGIN
+from naq.scheduler.listeners import Listeners
+from naq.scheduler.partition import Partition, PartitionSettings
+from naq.schedules.repository import Schedules
+from naq.store.port import Check, Write
 from naq.testing.clock import ManualClock
 from naq.testing.link import Link, MemoryClient
 from naq.testing.presence import MemoryPresence, Switchboard
@@ -114,10 +115,12 @@ class Node:
             self.client,
             MemoryPresence(self._board, self.client),
             self.clock,
-            Silence(),
-            ElectorSettings(instance, self.priority, self.rhythm.check, self.rhythm.heartbeat, self.rhythm.lease),
-            batch=self.rhythm.batch,
-            resync_interval=self.rhythm.resync,
+            Listeners(Silence()),
+            PartitionSettings(
+                ElectorSettings(instance, self.priority, self.rhythm.check, self.rhythm.heartbeat, self.rhythm.lease),
+                self.rhythm.batch,
+                self.rhythm.resync,
+            ),
         )
         self.on_start(self.process)
         self.process.run(self._live(self.partition), name=instance)

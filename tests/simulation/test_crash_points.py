@@ -13,13 +13,13 @@ from functools import partial
 
 import pytest
 
-from naq.job import QueuedJob
-from naq.names import deferred_key, schedule_key
-from naq.policy import Coalesce, Policy
-from naq.ports import Put, Write
-from naq.schedule import new_schedule
+from naq.jobs.job import QueuedJob
+from naq.schedules.policy import Coalesce, Policy
+from naq.schedules.transitions import new_schedule
+from naq.store.codec import encode
+from naq.store.keys import deferred_key, schedule_key
+from naq.store.port import Put, Write
 from naq.timing.triggers import Interval, Once
-from naq.wire import encode
 from tests.simulation.acts import SPEC
 from tests.simulation.history import History
 from tests.simulation.node import Node, Rhythm

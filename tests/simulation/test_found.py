@@ -7,16 +7,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from naq.engine.mirror import Mirror
-from naq.job import JobSpec
-from naq.policy import Policy
-from naq.ports import Delete, Entry, Put
-from naq.schedule import new_schedule
+from naq.jobs.job import JobSpec
+from naq.scheduler.mirror import Mirror
+from naq.schedules.policy import Policy
+from naq.schedules.transitions import new_schedule
+from naq.store.codec import encode
+from naq.store.port import Delete, Entry, Put
 from naq.testing.clock import ManualClock, manual_time
 from naq.testing.replica import Replica
 from naq.testing.store import MemoryStore
 from naq.timing.triggers import Once
-from naq.wire import encode
 from tests.simulation.history import History, Kind, Step
 from tests.simulation.node import Silence
 from tests.simulation.world import live

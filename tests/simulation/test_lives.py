@@ -9,18 +9,21 @@ from typing import Any, TypeVar
 
 import pytest
 
-from naq.engine.elector import ElectorSettings
-from naq.engine.partition import Partition
-from naq.job import JobSpec
-from naq.policy import Coalesce, Policy
-from naq.ports import Entry, Put
-from naq.schedule import Schedule, new_schedule
+from naq.jobs.job import JobSpec
+from naq.scheduler.elector import ElectorSettings
+from naq.scheduler.firing import Fired
+from naq.scheduler.listeners import Listeners
+from naq.scheduler.partition import Partition, PartitionSettings
+from naq.schedules.policy import Coalesce, Policy
+from naq.schedules.record import Schedule
+from naq.schedules.transitions import new_schedule
+from naq.store.codec import encode
+from naq.store.port import Entry, Put
 from naq.testing.clock import ManualClock, manual_time
 from naq.testing.link import MemoryClient
 from naq.testing.presence import MemoryPresence, Switchboard
 from naq.testing.store import MemoryStore
 from naq.timing.triggers import Interval
-from naq.wire import encode
 from tests.simulation.node import Silence
 
 T = TypeVar("T")
@@ -44,10 +47,12 @@ class House:
         return task.result()
 
     async def scheduler(self, name: str) -> tuple[Partition, MemoryClient]:
-        client = self.store.client(name)
+        client = MemoryClient(self.store, name)
         settings = ElectorSettings(name, 1, check_interval=1.0, heartbeat_interval=1.0, ttl=5.0)
         presence = MemoryPresence(self.board, client)
-        partition = Partition(client, presence, self.clock, Silence(), settings, batch=100, resync_interval=10.0)
+        partition = Partition(
+            client, presence, self.clock, Listeners(Silence()), PartitionSettings(settings, 100, 10.0)
+        )
         self.partitions.append(partition)
         await self.do(partition.start())
         return partition, client
@@ -136,8 +141,7 @@ async def test_a_leader_of_the_old_life_writes_nothing_into_the_new_one(restored
     assert new.elector.leads
     written = house.store.entries("job.>")
     client.restore()
-    done, holds = await house.do(old.firing.commit(term, 0, intents))
-    assert (done, holds) == ([], False)
+    assert await house.do(old.firing.commit(term, 0, intents)) == Fired([], False)
     assert [entry.key for entry in house.store.entries("job.>")][: len(written)] == [entry.key for entry in written]
     assert before is not None
     await house.end()
@@ -150,10 +154,10 @@ async def test_it_waits_for_a_store_that_is_away_and_tells_once() -> None:
     one, client = await house.scheduler("one")
     client.disconnect()
     await house.clock.advance(30)
-    before = one.firing.rest.probing
+    before = one.firing.retries.probing
     client.restore()
     await house.clock.advance(2)
-    assert (before, one.firing.rest.probing) == (True, False)
+    assert (before, one.firing.retries.probing) == (True, False)
     assert house.fired("s")
     await house.end()
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from naq.exceptions import InvalidInput, SchedulerError, StoreError
-from naq.ports import Entry
+from naq.store.port import Entry
 from naq.testing.clock import ManualClock
 from naq.testing.presence import Switchboard
 from naq.testing.replica import Replica

@@ -13,9 +13,9 @@ from datetime import datetime
 import pytest
 
 from naq import Job
-from naq.history import RunOutcome
-from naq.job import JobStatus
-from naq.policy import Overlap
+from naq.jobs.history import RunOutcome
+from naq.jobs.job import JobStatus
+from naq.schedules.policy import Overlap
 from naq.testing.clock import START
 from naq.testing.scheduler import ManualScheduler
 

@@ -11,8 +11,9 @@ import nats.errors
 import pytest
 
 from naq.exceptions import EmbeddedServerError
-from naq.services.nats_program import HOST, greeting, port_is_free
-from naq.testing.server import NatsServer, nats_cluster, nats_server
+from naq.store.embedded.program import HOST, greeting, port_is_free
+from naq.testing.cluster import nats_cluster
+from naq.testing.server import NatsServer, nats_server
 
 
 async def test_a_server_comes_and_goes() -> None:

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from naq.exceptions import InvalidSchedule
+from naq.schedules.forms.exclusions import exclusion_text, read_exclusions
 from naq.timing import calendars
 from naq.timing.calendars import Calendar, DayRange, EventRule, TimeRange, holiday_calendar, is_holiday
-from naq.timing.exclusion_form import exclusion_text, read_exclusions
 from naq.timing.exclusions import (
     ExcludedCalendar,
     ExcludedCron,

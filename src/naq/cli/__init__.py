@@ -2,6 +2,9 @@
 
 Exit codes: 0 done; 1 what was asked for is not there, or failed; 2 bad input or usage; 3 could not ask (no server, no
 answer); 130 interrupted. Standard output is the answer and nothing else; logs and complaints go to standard error.
+
+Order: `context`, `forms`, `render`, `alerts`, `demo`, `doctor`, `processes`, `schedules`, `sets`, `verify`,
+`schedule_history`, `jobs`, `schedule_changes`, `root`.
 """
 
 from __future__ import annotations

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from naq.alerting.alert import AlertRecord
 from naq.cli import render
 from naq.cli.context import JsonOption, Options, examples, options_of, run, service
 from naq.clock import SystemClock
-from naq.job_records import plain_form
-from naq.observe.memory import stored_alerts
-from naq.services.kv_stores import KVStoreService
+from naq.observe.alerts.alert import AlertRecord
+from naq.observe.alerts.memory import stored_alerts
+from naq.store.codec import plain_form
+from naq.store.nats.bucket import KVStoreService
 
 __all__ = ["app"]
 

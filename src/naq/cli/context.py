@@ -19,10 +19,10 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.markup import escape
 
-from naq.app import Naq
+from naq.app.application import Naq
 from naq.config import Settings, load_settings
 from naq.exceptions import InvalidInput
-from naq.services.base import BaseService, ServiceManager
+from naq.lifecycle import BaseService, ServiceManager
 
 __all__ = [
     "BAD_INPUT",

@@ -14,13 +14,13 @@ from naq.cli import render
 from naq.cli.context import FAILED, JsonOption, Options, options_of, run, service
 from naq.clock import SystemClock
 from naq.events import Event
-from naq.services.base import ServiceManager
-from naq.services.checkup import Finding, Level, check_up
-from naq.services.events import EventService
-from naq.services.kv_stores import KVStoreService
-from naq.services.leadership import find_leader
+from naq.lifecycle import ServiceManager
+from naq.observe.doctor import Finding, Level, check_up
+from naq.scheduler.leader import find_leader
+from naq.store.codec import plain
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.event_stream import EventService
 from naq.timing.duration import parse_duration
-from naq.wire import plain
 
 __all__ = ["config", "doctor", "events", "leader"]
 

@@ -14,12 +14,13 @@ from naq.cli.context import FAILED, JsonOption, Options, absent, examples, optio
 from naq.cli.schedule_history import attempt_rows
 from naq.clock import SystemClock
 from naq.exceptions import InvalidInput
-from naq.job_accounts import attempt_text, failure, how_far, span
-from naq.job_records import DeadJob, JobInfo, WorkerInfo, plain_form
-from naq.names import schedule_id_of
-from naq.services.accounts import AccountService, JobReport
-from naq.services.base import ServiceManager
-from naq.services.jobs import JobService
+from naq.jobs.records import DeadJob, JobInfo, WorkerInfo
+from naq.lifecycle import ServiceManager
+from naq.observe.diagnosis.jobs import attempt_text, failure, how_far, span
+from naq.observe.diagnosis.service import AccountService, JobReport
+from naq.queue.service import JobService
+from naq.store.codec import plain_form
+from naq.store.keys import schedule_id_of
 from naq.timing.duration import parse_duration
 
 __all__ = ["app", "queues", "workers"]

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from naq.app import Naq
+from naq.app.application import Naq
 from naq.cli import render
 from naq.cli.context import FAILED, JsonOption, Options, examples, load_app, options_of, run, start_logging, until_told
-from naq.services.base import ServiceManager
-from naq.services.embedded import EmbeddedServer, describe, stop
-from naq.services.scheduler import SchedulerService
+from naq.lifecycle import ServiceManager
+from naq.scheduler.service import SchedulerService
+from naq.store.embedded.server import EmbeddedServer, describe, stop
 
 __all__ = ["run_both", "scheduler", "server", "worker"]
 

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from naq.cli import alerts, demo, doctor, jobs, processes, schedule_changes, sets, verify
+from naq.cli import alerts, doctor, jobs, processes, schedule_changes, sets, verify
 from naq.cli.context import Options, examples, start_logging
+from naq.cli.demo import command as demo
 from naq.config import load_settings
 
 __all__ = ["app"]

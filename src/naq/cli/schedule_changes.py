@@ -10,7 +10,7 @@ from naq.cli.context import absent, actor, examples, options_of, run, service
 from naq.cli.forms import pairs, trigger_form
 from naq.cli.schedule_history import app
 from naq.cli.schedules import NO_SCHEDULE, IdArgument
-from naq.services.schedules import ScheduleService
+from naq.schedules.service import ScheduleService
 
 __all__ = ["app"]
 

@@ -13,15 +13,15 @@ from naq.cli import render
 from naq.cli.context import JsonOption, Options, absent, examples, options_of, run
 from naq.cli.schedules import DEFAULT_COUNT, NO_SCHEDULE, Coming, CountOption, IdArgument, app, zone_of
 from naq.clock import SystemClock
-from naq.history import HistoryRecord
-from naq.job import JobStatus
-from naq.job_accounts import Account, counted, failure, how_far, span
-from naq.job_records import JobInfo
-from naq.names import kind_of_fire
-from naq.occurrences import Occurrence
-from naq.schedule_accounts import OpenJob
-from naq.services.accounts import AccountService, ScheduleReport
-from naq.services.base import ServiceManager
+from naq.jobs.history import HistoryRecord
+from naq.jobs.job import JobStatus
+from naq.jobs.records import JobInfo
+from naq.lifecycle import ServiceManager
+from naq.observe.diagnosis.jobs import Account, counted, failure, how_far, span
+from naq.observe.diagnosis.schedules import OpenJob
+from naq.observe.diagnosis.service import AccountService, ScheduleReport
+from naq.schedules.occurrences import Occurrence
+from naq.store.keys import kind_of_fire
 
 __all__ = ["absent_schedule", "app", "attempt_rows"]
 

@@ -12,12 +12,12 @@ from naq.cli import render
 from naq.cli.context import JsonOption, Options, absent, actor, examples, options_of, run, service
 from naq.cli.forms import arguments, pairs, trigger_form
 from naq.clock import SystemClock
-from naq.job import Job
-from naq.job_accounts import NOBODY_LEADS, START_SCHEDULER
-from naq.preview import Upcoming
-from naq.services.accounts import AccountService
-from naq.services.schedules import ScheduleService
-from naq.specification import parse_schedule
+from naq.jobs.job import Job
+from naq.observe.diagnosis.jobs import NOBODY_LEADS, START_SCHEDULER
+from naq.observe.diagnosis.service import AccountService
+from naq.schedules.forms.specification import parse_schedule
+from naq.schedules.preview import Upcoming
+from naq.schedules.service import ScheduleService
 from naq.timing.triggers import AnyOf, Trigger, dst_mark
 from naq.timing.zones import get_zone
 

@@ -12,14 +12,14 @@ import typer
 from naq.cli import render
 from naq.cli.context import JsonOption, Options, actor, load_app, options_of, run, service
 from naq.clock import SystemClock
-from naq.crontab import read_crontab
-from naq.declared import Change, ChangeKind, Definition, read_definitions
-from naq.declared import render as plan_text
-from naq.engine.schedules import Unreadable
 from naq.exceptions import InvalidInput
-from naq.lint import Finding, lint
-from naq.schedule import Schedule
-from naq.services.schedules import ScheduleService
+from naq.schedules.crontab import read_crontab
+from naq.schedules.declared import Change, ChangeKind, Definition, read_definitions
+from naq.schedules.declared import render as plan_text
+from naq.schedules.lint import Finding, lint
+from naq.schedules.record import Schedule
+from naq.schedules.repository import Unreadable
+from naq.schedules.service import ScheduleService
 
 __all__ = ["import_crontab", "lint_schedules", "sync"]
 

@@ -12,9 +12,9 @@ from rich.text import Text
 from naq.cli import render
 from naq.cli.context import FAILED, JsonOption, Options, options_of, run, service
 from naq.clock import SystemClock
-from naq.services.verifying import VerifyService
-from naq.verify.verdict import Figures, Kind, Matter, Verdict
-from naq.verify.window import read_since
+from naq.observe.verify.service import VerifyService
+from naq.observe.verify.verdict import Figures, Kind, Matter, Verdict
+from naq.observe.verify.window import read_since
 
 __all__ = ["verdict_form", "verify"]
 

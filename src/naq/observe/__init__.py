@@ -1,1 +1,4 @@
-"""Listeners to events, on top of the services: the watcher of an application's alerts, and the sinks that are told."""
+"""What reads and judges a running system: alerts, the verifier, the diagnosis of a schedule or job, and the doctor.
+
+Order: `alerts`, `diagnosis`, `verify`, `doctor`.
+"""

@@ -5,7 +5,7 @@ arrives though its sender has stopped or died meanwhile: a transaction whose ans
 be. Requests of one client keep their order; those of different clients overtake each other. All chance comes from the
 link's own `random.Random`.
 
-The client stays by the contract of `naq.ports`: no answer in time is `Unknown` for a transaction and `StoreUnavailable`
+The client stays by the contract of `naq.store.port`: no answer in time is `Unknown` for a transaction and `StoreUnavailable`
 for a question, and `StoreUnavailable` at once when it knows that it is not connected.
 """
 
@@ -19,7 +19,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from naq.exceptions import NaqError, StoreUnavailable
-from naq.ports import Check, Committed, Entry, Outcome, Unknown, Write
+from naq.store.port import Check, Committed, Entry, Outcome, Unknown, Write
 from naq.testing.replica import Replica, View
 from naq.testing.store import MemoryStore, Watch, checked_key
 
@@ -160,6 +160,10 @@ class MemoryClient:
     async def last_revision(self, pattern: str) -> int:
         """The highest revision under a pattern; see `Store.last_revision`."""
         return await self._ask(lambda: self._source().newest(pattern))
+
+    async def names_of(self, pattern: str) -> list[str]:
+        """All keys under a pattern; see `Store.names_of`."""
+        return await self._ask(lambda: self._source().names(pattern))
 
     async def transact(self, writes: Sequence[Write]) -> Outcome:
         """Commit all writes or none of them; see `Store.transact`."""

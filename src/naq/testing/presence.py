@@ -1,4 +1,4 @@
-"""How leaders and followers speak to each other in memory: `naq.ports.Presence` over the links of a `MemoryStore`.
+"""How leaders and followers speak to each other in memory: `naq.store.port.Presence` over the links of a `MemoryStore`.
 
 The switchboard stands where the server stands: it knows whose connection is there. A question to a holder whose
 connection is gone is answered "gone" by the switchboard; one to a holder that is paused or silently cut off is not
@@ -12,7 +12,7 @@ import contextvars
 from collections.abc import Awaitable, Callable
 
 from naq.exceptions import StoreUnavailable
-from naq.ports import Answer
+from naq.store.port import Answer
 from naq.testing.link import MemoryClient
 
 __all__ = ["MemoryPresence", "Switchboard"]

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from naq.clock import Clock
-from naq.ports import Entry
+from naq.store.port import Entry
 from naq.testing.store import MemoryStore, key_matcher
 
 __all__ = ["Replica", "View"]
@@ -59,6 +59,10 @@ class View:
         matches = key_matcher((pattern,))
         found = [entry for key in self._past if matches(key) and (entry := self.peek(key)) is not None]
         return sorted((entry for entry in found if entry.revision > after), key=lambda entry: entry.revision)
+
+    def names(self, pattern: str) -> list[str]:
+        """All keys under a pattern."""
+        return [entry.key for entry in self.page(pattern, 0)]
 
     def newest(self, pattern: str) -> int:
         """The highest revision under a pattern."""

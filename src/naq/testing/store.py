@@ -1,8 +1,8 @@
-"""The store in memory: `naq.ports.Store` exactly as it is written there, without a server.
+"""The store in memory: `naq.store.port.Store` exactly as it is written there, without a server.
 
 `MemoryStore` is a store that always answers at once. ``client(name)`` gives what one process has instead: a
 `naq.testing.link.MemoryClient`, whose way to the store can be slow, cut, or lose answers. One contract suite
-(``tests/contract``) holds for this store and for the one on JetStream.
+(``tests/store/contract``) holds for this store and for the one on JetStream.
 """
 
 from __future__ import annotations
@@ -12,14 +12,10 @@ import contextvars
 import heapq
 import weakref
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TYPE_CHECKING
 
 from naq.clock import Clock, SystemClock
 from naq.exceptions import InvalidInput, StoreRejected, TransactionTooLarge
-from naq.ports import Check, Committed, Delete, Entry, Outcome, Put, Refused, Write
-
-if TYPE_CHECKING:
-    from naq.testing.link import Link, MemoryClient
+from naq.store.port import Check, Committed, Delete, Entry, Outcome, Put, Refused, Write
 
 __all__ = ["MemoryStore", "Watch", "checked_key", "key_matcher"]
 
@@ -58,12 +54,6 @@ class MemoryStore:
 
     # --- the store's own side
 
-    def client(self, name: str, link: Link | None = None) -> MemoryClient:
-        """A client of its own, on a link that may be hurt; see `naq.testing.link`."""
-        from naq.testing.link import MemoryClient
-
-        return MemoryClient(self, name, link)
-
     def peek(self, key: str) -> Entry | None:
         """What is at a key, a deletion's marker included."""
         self._expire()
@@ -77,6 +67,10 @@ class MemoryStore:
     def page(self, pattern: str, after: int) -> list[Entry]:
         """The first of the entries behind a revision, as many as a `scan` hands over at once."""
         return self.entries(pattern, after)[: self._page]
+
+    def names(self, pattern: str) -> list[str]:
+        """All keys under a pattern."""
+        return [entry.key for entry in self.entries(pattern)]
 
     def newest(self, pattern: str) -> int:
         """The highest revision under a pattern."""
@@ -180,6 +174,10 @@ class MemoryStore:
     async def last_revision(self, pattern: str) -> int:
         """The highest revision under a pattern; see `Store.last_revision`."""
         return self.newest(pattern)
+
+    async def names_of(self, pattern: str) -> list[str]:
+        """All keys under a pattern; see `Store.names_of`."""
+        return self.names(pattern)
 
     async def transact(self, writes: Sequence[Write]) -> Outcome:
         """Commit all writes or none of them; see `Store.transact`."""

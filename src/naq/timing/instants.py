@@ -10,5 +10,5 @@ import msgspec
 __all__ = ["Instant"]
 
 Instant: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
-"""An aware datetime. Bytes that hold one without a zone are refused where they become a record (`naq.wire`): nothing else
+"""An aware datetime. Bytes that hold one without a zone are refused where they become a record (`naq.store.codec`): nothing else
 could compare it with another, and whoever tried would stop for all schedules."""

@@ -1,1 +1,0 @@
-"""The engine: what runs a scheduler and a worker, knowing only the doors (`naq.ports`) and the `Clock`."""

@@ -1,0 +1,134 @@
+"""What a job knows about itself, and how it reports progress while it runs.
+
+A function gets its context as its first parameter if that is annotated `JobContext`, or calls `current_job()` anywhere below,
+also in threads and in process children.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, MutableMapping
+from contextvars import ContextVar
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from naq.exceptions import JobCancelled
+from naq.jobs.records import Progress
+
+if TYPE_CHECKING:
+    from naq.jobs.job import QueuedJob
+
+__all__ = ["JobContext", "bind_context", "current_job"]
+
+_current: ContextVar[JobContext] = ContextVar("naq_job")
+
+log = logging.getLogger("naq.job")
+
+
+class _JobLogger(logging.LoggerAdapter[logging.Logger]):
+    """Adds the job's id in front of each message, and to the log record as ``job_id``."""
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        job_id = (self.extra or {}).get("job_id")
+        return f"[{job_id}] {msg}", kwargs
+
+
+class JobContext:
+    """One attempt of a job, as its function sees it. Times are aware UTC."""
+
+    def __init__(
+        self,
+        queued: QueuedJob,
+        *,
+        worker_id: str = "",
+        started_at: datetime | None = None,
+        on_progress: Callable[[JobContext], None] | None = None,
+        previous_success_at: datetime | None = None,
+    ) -> None:
+        self.job_id: str = queued.job_id
+        self.schedule_id: str | None = queued.schedule_id
+        self.nominal_at: datetime | None = queued.nominal_at
+        """When the schedule should have fired; ``None`` for an ad-hoc job."""
+        self.fired_at: datetime = queued.enqueued_at
+        """When this attempt went into the queue."""
+        self.attempt: int = queued.attempt
+        self.retries: int = queued.spec.retries
+        self.previous_at: datetime | None = queued.previous_at
+        """The nominal time of the fire before this one, however that ended."""
+        self.previous_success_at: datetime | None = previous_success_at
+        """The nominal time of the schedule's last successful run when this attempt began; if that run was triggered by
+        hand, when it was enqueued. ``None`` if the history has none. Looked up only for functions that take the context
+        as their first parameter."""
+        self.next_at: datetime | None = queued.next_at
+        """The schedule's next nominal time as known when this one fired."""
+        self.queue: str = queued.spec.queue
+        self.func: str = queued.spec.func
+        self.worker_id: str = worker_id
+        self.started_at: datetime | None = started_at
+        self.last_progress: Progress | None = None
+        self._on_progress = on_progress
+        self._cancelled: threading.Event | None = None
+        self._cancel_reason: str | None = None
+        self._logger: _JobLogger | None = None
+
+    @property
+    def is_last_attempt(self) -> bool:
+        """Whether a failure now is final."""
+        return self.attempt > self.retries
+
+    @property
+    def logger(self) -> logging.LoggerAdapter[logging.Logger]:
+        """The logger ``naq.job`` with the job's id in front of each message."""
+        if self._logger is None:
+            self._logger = _JobLogger(log, {"job_id": self.job_id, "schedule_id": self.schedule_id})
+        return self._logger
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the job is asked to stop: it was cancelled, its timeout has passed, or the worker stops.
+
+        Async functions need not check it: they get `asyncio.CancelledError` at their next await. A sync function should
+        check it from time to time, or call `check`.
+        """
+        return self._cancel_reason is not None
+
+    @property
+    def cancel_reason(self) -> str | None:
+        """Why the job is asked to stop: ``cancelled``, ``timeout`` or ``drain``; ``None`` if it is not."""
+        return self._cancel_reason
+
+    def check(self) -> None:
+        """Raise `JobCancelled` if the job is asked to stop."""
+        if self._cancel_reason is not None:
+            raise JobCancelled(self.job_id)
+
+    def progress(self, done: float, total: float | None = None, note: str | None = None) -> None:
+        """Report how far the job is. Cheap: the worker publishes the last report about twice a second."""
+        self.last_progress = Progress(done, total, note)
+        if self._on_progress is not None:
+            self._on_progress(self)
+
+    def wait_cancelled(self, timeout: float | None = None) -> bool:
+        """In a *sync* job, instead of sleep: wait until it is asked to stop, at most ``timeout`` seconds; whether it was."""
+        if self._cancelled is None:
+            self._cancelled = threading.Event()
+            if self._cancel_reason is not None:
+                self._cancelled.set()
+        return self._cancelled.wait(timeout)
+
+    def ask_to_stop(self, reason: str) -> None:
+        """For the worker: tell the job to stop."""
+        self._cancel_reason = reason
+        if self._cancelled is not None:
+            self._cancelled.set()
+
+
+def current_job() -> JobContext:
+    """The context of the running job. Raises `LookupError` outside of a job."""
+    return _current.get()
+
+
+def bind_context(context: JobContext) -> None:
+    """Make this the current job in the running task or thread."""
+    _current.set(context)

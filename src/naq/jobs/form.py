@@ -1,0 +1,220 @@
+"""Turning a user's job into its stored form (`parse_job`). All problems are collected and reported together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from naq.exceptions import InvalidInput, InvalidJob, Problem, shown
+from naq.jobs.job import Job, JobSpec
+from naq.parsing import MISSING, Reader, seconds
+from naq.store.codec import encode_json, function_name
+from naq.store.keys import check_job_id, check_queue
+from naq.timing.backoff import Backoff, BackoffKind
+from naq.timing.duration import parse_duration
+
+__all__ = ["as_job", "job_form", "job_from_mapping", "parse_job"]
+
+EXECUTORS = ("auto", "process")
+ENDINGS = ("succeeded", "failed", "ended")
+JOB_KEYS = tuple(Job.__dataclass_fields__)
+
+EXAMPLES: Mapping[str, str] = {
+    "func": "'reports:send_daily'",
+    "job_id": "'report-2026'",
+    "args": "['eu', 3]",
+    "kwargs": "{'full': True}",
+    "queue": "'mail'",
+    "retries": "3",
+    "backoff": "'30s'",
+    "retry_on": "[ConnectionError]",
+    "timeout": "30",
+    "result_ttl": "3600",
+    "executor": "'process'",
+    "depends_on": "['extract-1']",
+    "depends_when": "'succeeded'",
+    "max_concurrent": "2",
+    "kind": "'exponential'",
+    "delay": "'30s'",
+    "longest": "'1h'",
+    "jitter": "0.1",
+}
+
+
+def as_job(job: Job | Callable[..., Any] | str, path: str = "job") -> Job:
+    """A `Job`, from a `Job`, a function, or a function name. Raises `InvalidJob` for anything else."""
+    if isinstance(job, Job):
+        return job
+    if isinstance(job, str) or callable(job):
+        return Job(func=job)
+    raise InvalidJob.of(path, job, "must be a Job, a function, or a function name", "reports:send_daily")
+
+
+def parse_job(job: Job | Callable[..., Any] | str, path: str = "job") -> JobSpec:
+    """The stored form of a job, which may be given as for `as_job`.
+
+    Raises `InvalidJob` with every problem, each naming its field (``job.queue``).
+    """
+    problems: list[Problem] = []
+    given = as_job(job, path)
+    reader = Reader({name: getattr(given, name) for name in JOB_KEYS}, path, problems, EXAMPLES)
+    _job_id(reader)
+    values = {
+        "func": _caught(reader, "func", lambda value, field: function_name(value, field)),
+        "args": _json(reader, "args", list, "must be a list or tuple of JSON values"),
+        "kwargs": _json(reader, "kwargs", dict, "must be a mapping of names to JSON values"),
+        "queue": _caught(reader, "queue", check_queue),
+        "retries": reader.integer("retries", at_least=0),
+        "backoff": _backoff(reader),
+        "retry_on": _retry_on(reader),
+        "timeout": reader.duration("timeout"),
+        "result_ttl": reader.duration("result_ttl"),
+        "executor": _one_of(reader, "executor", EXECUTORS),
+        "depends_on": _depends_on(reader),
+        "depends_when": _one_of(reader, "depends_when", ENDINGS),
+        "max_concurrent": reader.integer("max_concurrent", at_least=1),
+    }
+    if problems:
+        raise InvalidJob(*problems)
+    return JobSpec(**{name: value for name, value in values.items() if value is not None})
+
+
+def job_from_mapping(form: Mapping[str, Any] | str, path: str = "job") -> Job:
+    """A `Job` from a mapping of its fields, or from a function name. Raises `InvalidJob`."""
+    if isinstance(form, str):
+        return Job(func=form)
+    problems: list[Problem] = []
+    reader = Reader(form, path, problems, EXAMPLES)
+    values = {key: reader.take(key) for key in JOB_KEYS if reader.has(key)}
+    if "func" not in values:
+        reader.complain("func", MISSING, "it must be given")
+    reader.finish(JOB_KEYS)
+    if problems:
+        raise InvalidJob(*problems)
+    return Job(**values)
+
+
+def job_form(spec: JobSpec) -> dict[str, Any]:
+    """What a job runs and how, as plain values; `job_from_mapping` reads it again."""
+    form: dict[str, Any] = {"args": [], "kwargs": {}, "queue": spec.queue}
+    form |= msgspec.json.decode(msgspec.json.encode(spec))
+    for name in ("timeout", "result_ttl"):
+        if name in form:
+            form[name] = seconds(getattr(spec, name))
+    if "backoff" in form:
+        backoff = spec.backoff
+        form["backoff"] = {"kind": str(backoff.kind), "delay": seconds(backoff.delay)}
+        form["backoff"] |= {"longest": seconds(backoff.longest), "jitter": backoff.jitter}
+    return form
+
+
+def _caught(reader: Reader, key: str, read: Any) -> Any:
+    value = reader.take(key)
+    try:
+        return read(value, reader.field(key))
+    except InvalidInput as error:
+        reader.problems.extend(error.problems)
+        return None
+
+
+def _job_id(reader: Reader) -> None:
+    if reader.has("job_id"):
+        _caught(reader, "job_id", lambda value, field: None if value is None else check_job_id(value, field))
+
+
+def _json(reader: Reader, key: str, kind: type[list[Any] | dict[str, Any]], reason: str) -> msgspec.Raw | None:
+    value = reader.take(key)
+    wanted = Mapping if kind is dict else Sequence
+    if not isinstance(value, wanted) or isinstance(value, str | bytes):
+        reader.complain(key, value, reason)
+        return None
+    if not value:
+        return None
+    if isinstance(value, Mapping) and not all(isinstance(name, str) for name in value):
+        reader.complain(key, value, reason)
+        return None
+    try:
+        return encode_json(kind(value), reader.field(key))
+    except InvalidInput as error:
+        reader.problems.extend(error.problems)
+        return None
+
+
+def _backoff(reader: Reader) -> Backoff | None:
+    value = reader.take("backoff")
+    if value is None or value == Backoff():
+        return None
+    if isinstance(value, Backoff):
+        value = msgspec.structs.asdict(value)
+    if isinstance(value, Mapping):
+        return _backoff_from(Reader(value, reader.field("backoff"), reader.problems, EXAMPLES))
+    if isinstance(value, str) and value.lower() in set(BackoffKind):
+        return Backoff(kind=BackoffKind(value.lower()))
+    try:
+        delay = parse_duration(value, reader.field("backoff"), positive=False)
+    except InvalidInput:
+        kinds = ", ".join(BackoffKind)
+        reader.complain("backoff", value, f"must be seconds, a duration like '30s', a Backoff, or one of {kinds}")
+        return None
+    return Backoff(kind=BackoffKind.FIXED, delay=delay, longest=max(delay, timedelta(hours=1)))
+
+
+def _backoff_from(reader: Reader) -> Backoff:
+    default = Backoff()
+    jitter = reader.take("jitter")
+    if jitter is MISSING:
+        jitter = default.jitter
+    elif isinstance(jitter, bool) or not isinstance(jitter, int | float) or not 0 <= jitter <= 1:
+        reader.complain("jitter", jitter, "must be a fraction from 0 to 1")
+        jitter = default.jitter
+    kind = reader.choice("kind", BackoffKind) or default.kind
+    delay = reader.duration("delay", positive=False)
+    longest = reader.duration("longest")
+    reader.finish(("kind", "delay", "longest", "jitter"))
+    delay = default.delay if delay is None else delay
+    longest = max(default.longest, delay) if longest is None else longest
+    return Backoff(kind, delay, longest, float(jitter))
+
+
+def _retry_on(reader: Reader) -> tuple[str, ...] | None:
+    value = reader.take("retry_on")
+    names: list[str] = []
+    for item in value if isinstance(value, Sequence) and not isinstance(value, str) else (value,):
+        name = _exception_name(item)
+        if name is None:
+            reader.complain("retry_on", item, "must be an exception class or the name of one")
+        else:
+            names.append(name)
+    return tuple(names)
+
+
+def _exception_name(item: object) -> str | None:
+    if isinstance(item, type) and issubclass(item, BaseException):
+        return item.__qualname__ if item.__module__ == "builtins" else f"{item.__module__}:{item.__qualname__}"
+    if isinstance(item, str) and all(part.isidentifier() for part in item.replace(":", ".").split(".")):
+        return item
+    return None
+
+
+def _depends_on(reader: Reader) -> tuple[str, ...] | None:
+    value = reader.take("depends_on")
+    ids: list[str] = []
+    for item in (value,) if isinstance(value, str) or not isinstance(value, Sequence) else value:
+        try:
+            ids.append(check_job_id(item, reader.field("depends_on")))
+        except InvalidInput as error:
+            reader.problems.extend(error.problems)
+    return tuple(ids)
+
+
+def _one_of(reader: Reader, key: str, valid: tuple[str, ...]) -> str | None:
+    value = reader.take(key)
+    if value not in valid:
+        reader.problems.append(
+            Problem(reader.field(key), shown(value), f"must be one of {', '.join(valid)}", EXAMPLES[key])
+        )
+        return None
+    return str(value)

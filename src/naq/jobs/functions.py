@@ -1,0 +1,89 @@
+"""The functions that a worker may run, by name.
+
+A stored job names its function as ``module:qualname``. A worker runs the functions that the application registered (`add`),
+and those that match a pattern in ``allow_functions`` (``reports:*``). A pattern allows only functions that the module itself
+defines, not those that it imported.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import importlib
+import logging
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from naq.exceptions import UnknownFunction
+from naq.jobs.target import Target, make_target
+from naq.store.codec import function_name, main_module_name
+
+__all__ = ["Registry"]
+
+log = logging.getLogger("naq.registry")
+
+
+class Registry:
+    """The functions that this process runs as jobs."""
+
+    def __init__(self, allow: Iterable[str] = ()) -> None:
+        """``allow``: patterns of function names, with ``*`` and ``?``: ``reports:*``, ``app.*:send_*``."""
+        self._allow = list(allow)
+        self._functions: dict[str, Callable[..., Any]] = {}
+        self._targets: dict[str, Target] = {}
+
+    def add(self, func: Callable[..., Any], reference: str | None = None) -> str:
+        """Register a function, and return the name that jobs use for it.
+
+        Raises `InvalidJob` for a lambda, a nested function or a bound method, unless ``reference`` gives a name.
+        """
+        name = function_name(func) if reference is None else function_name(reference)
+        self._functions[name] = func
+        self._targets.pop(name, None)
+        return name
+
+    def allow(self, patterns: Iterable[str]) -> None:
+        """Allow more patterns."""
+        self._allow += [pattern for pattern in patterns if pattern not in self._allow]
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The names of the registered functions."""
+        return tuple(self._functions)
+
+    def resolve(self, reference: str, job_id: str = "") -> Callable[..., Any]:
+        """The function. Raises `UnknownFunction` when it is neither registered nor allowed, or does not exist."""
+        return self.target(reference, job_id).func
+
+    def target(self, reference: str, job_id: str = "") -> Target:
+        """The function with its parameters. Raises `UnknownFunction` as `resolve`."""
+        target = self._targets.get(reference)
+        if target is None:
+            func = self._functions.get(reference) or self._allowed(reference)
+            if func is None:
+                raise UnknownFunction(job_id, reference, self.references)
+            target = self._targets[reference] = make_target(reference, func)
+        return target
+
+    def _allowed(self, reference: str) -> Callable[..., Any] | None:
+        if not any(fnmatch.fnmatchcase(reference, pattern) for pattern in self._allow):
+            return None
+        return import_function(reference)
+
+
+def import_function(reference: str) -> Callable[..., Any] | None:
+    """The function of that name; its module is imported if necessary. ``None`` when the module does not define it."""
+    name, _, qualname = reference.partition(":")
+    try:
+        module = sys.modules["__main__"] if name == main_module_name() else importlib.import_module(name)
+    except Exception as error:  # noqa: BLE001 - a user's module may raise anything
+        log.warning("the module of %s cannot be imported: %s: %s", reference, type(error).__name__, error)
+        return None
+    found: Any = module
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    defined_there = getattr(found, "__module__", None) in (name, module.__name__)
+    if not callable(found) or not defined_there or getattr(found, "__qualname__", None) != qualname:
+        return None
+    result: Callable[..., Any] = found
+    return result

@@ -1,0 +1,26 @@
+"""The options of a job as keyword arguments, typed for checkers: what `Naq.job` and `Naq.schedule` take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Literal, TypedDict
+
+from naq.timing.backoff import Backoff
+
+__all__ = ["JobOptions"]
+
+
+class JobOptions(TypedDict, total=False):
+    """The fields of `naq.Job` besides its function, id and arguments; their meaning and defaults are given there."""
+
+    queue: str
+    retries: int
+    backoff: Backoff | float | str
+    retry_on: Sequence[type[BaseException] | str]
+    timeout: float | timedelta | str | None
+    result_ttl: float | timedelta | str | None
+    executor: Literal["auto", "process"]
+    depends_on: Sequence[str]
+    depends_when: Literal["succeeded", "failed", "ended"]
+    max_concurrent: int | None

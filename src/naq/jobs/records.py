@@ -1,0 +1,246 @@
+"""Records besides the job itself: dead letters, results, what is shown of a job, workers, limits of queues."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from naq.jobs.job import JobResult, JobStatus, QueuedJob
+from naq.store.codec import plain_form
+from naq.timing.instants import Instant
+
+__all__ = [
+    "PRESENCE_TTL",
+    "DeadJob",
+    "DeadReason",
+    "JobInfo",
+    "Progress",
+    "QueueLimits",
+    "StoredResult",
+    "WaitingFor",
+    "WorkerInfo",
+    "dead_info",
+    "entry_info",
+    "is_over",
+    "result_info",
+]
+
+PRESENCE_TTL = 30
+"""Seconds after its last heartbeat at which a worker's record, and the slots it holds, expire."""
+
+
+class DeadReason(StrEnum):
+    """Why a job will not be tried again."""
+
+    FAILED = "failed"
+    """Its last attempt failed."""
+    KILLER = "killer"
+    """It was started too often without an end: it seems to kill its workers."""
+    UNKNOWN_FUNCTION = "unknown function"
+    """The worker neither registered nor allows its function."""
+    BAD_ARGUMENTS = "bad arguments"
+    """Its arguments do not match its function."""
+    UNREADABLE = "unreadable"
+    """Its record cannot be read, or a newer naq wrote it."""
+    UNWRITABLE = "unwritable"
+    """It ended, but the store refuses to take its end."""
+    DEPENDENCY = "dependency"
+    """A job that it depends on ended in another way than ``depends_when`` asks for."""
+
+
+class DeadJob(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A dead letter."""
+
+    v: int = 1
+    job_id: str
+    reason: DeadReason
+    died_at: Instant
+    job: QueuedJob | None = None
+    """The last attempt; ``None`` when its record could not be read."""
+    raw: str | None = None
+    """The bytes that were found instead, as text."""
+    key: str = ""
+    """Where the attempt was queued."""
+    error_type: str | None = None
+    error: str | None = None
+    traceback: str | None = None
+    worker_id: str | None = None
+
+
+class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far a running job is, as it reported."""
+
+    done: float = 0.0
+    total: float | None = None
+    note: str | None = None
+
+
+class StoredResult(JobResult, frozen=True, omit_defaults=True, kw_only=True):
+    """A `JobResult` as it is stored."""
+
+    chunks: int = 0
+    """The number of further entries that hold the value; 0: it is in this one."""
+    progress: Progress | None = None
+
+
+class WaitingFor(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The note that one job waits for another."""
+
+    v: int = 1
+    job_id: str
+    """The job that waits."""
+    attempt: int = 1
+    due_at: Instant | None = None
+    """It must not run before this time either."""
+
+
+class QueueLimits(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The limits of one queue, for all workers."""
+
+    v: int = 1
+    max_concurrent: int | None = None
+    """How many jobs of the queue all workers together may have in hand; ``None``: no limit."""
+    rate: float | None = None
+    """How many jobs all workers together may start per second; ``None``: no limit."""
+    paused: bool = False
+    """No job of the queue is delivered to a worker."""
+
+
+class WorkerInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A worker that is alive, as it reports every few seconds."""
+
+    v: int = 1
+    worker_id: str
+    host: str = ""
+    pid: int = 0
+    queues: tuple[str, ...] = ()
+    concurrency: int = 1
+    started_at: Instant
+    seen_at: Instant
+    running: tuple[str, ...] = ()
+    """Ids of the jobs that it runs, at most a hundred."""
+    running_count: int = 0
+    finished: int = 0
+    """Attempts that ended so far, whether they succeeded or not."""
+    failed: int = 0
+    stuck: int = 0
+    """Attempts that were abandoned and still run, because they ignored being stopped."""
+    memory: int = 0
+    """Resident bytes."""
+    blocked_for: float = 0.0
+    """Seconds for which a job has been blocking the event loop; 0: none does."""
+    draining: bool = False
+
+
+class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one job, whatever its status."""
+
+    job_id: str
+    status: JobStatus
+    func: str = ""
+    queue: str = ""
+    attempt: int = 1
+    retries: int | None = None
+    """Attempts after the first; ``None``: no longer known, because a result does not hold it."""
+    enqueued_at: Instant | None = None
+    due_at: Instant | None = None
+    """When a deferred job goes into the queue; ``None`` for one that waits for other jobs."""
+    started_at: Instant | None = None
+    ended_at: Instant | None = None
+    schedule_id: str | None = None
+    nominal_at: Instant | None = None
+    worker_id: str | None = None
+    depends_on: tuple[str, ...] = ()
+    depends_when: str = "succeeded"
+    """How they must have ended."""
+    max_concurrent: int | None = None
+    """How many jobs of its function may run at once; ``None``: no limit, or no longer known."""
+    progress: Progress | None = None
+    value: Any = None
+    """What the function returned, as JSON values."""
+    reason: str | None = None
+    """Why it is a dead letter."""
+    error_type: str | None = None
+    error: str | None = None
+    traceback: str | None = None
+
+    @property
+    def duration(self) -> timedelta | None:
+        """How long the last attempt ran."""
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return self.ended_at - self.started_at
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values: times in epoch seconds."""
+        return plain_form(self)
+
+
+def entry_info(queued: QueuedJob, status: JobStatus) -> JobInfo:
+    """What is known from the record of a queued or deferred attempt."""
+    return JobInfo(
+        job_id=queued.job_id,
+        status=status,
+        func=queued.spec.func,
+        queue=queued.spec.queue,
+        attempt=queued.attempt,
+        retries=queued.spec.retries,
+        enqueued_at=queued.enqueued_at,
+        due_at=queued.due_at,
+        schedule_id=queued.schedule_id,
+        nominal_at=queued.nominal_at,
+        depends_on=queued.spec.depends_on,
+        depends_when=queued.spec.depends_when,
+        max_concurrent=queued.spec.max_concurrent,
+        error=queued.error,
+    )
+
+
+def result_info(result: StoredResult) -> JobInfo:
+    """What is known from a result."""
+    return JobInfo(
+        job_id=result.job_id,
+        status=result.status,
+        func=result.func,
+        queue=result.queue,
+        attempt=result.attempt,
+        enqueued_at=result.enqueued_at,
+        started_at=result.started_at,
+        ended_at=result.ended_at,
+        schedule_id=result.schedule_id,
+        nominal_at=result.nominal_at,
+        worker_id=result.worker_id,
+        progress=result.progress,
+        value=msgspec.json.decode(result.value) if result.chunks == 0 else None,
+        error_type=result.error_type,
+        error=result.error,
+        traceback=result.traceback,
+    )
+
+
+def dead_info(dead: DeadJob) -> JobInfo:
+    """What is known from a dead letter."""
+    known = None if dead.job is None else entry_info(dead.job, JobStatus.FAILED)
+    base = known or JobInfo(job_id=dead.job_id, status=JobStatus.FAILED)
+    return msgspec.structs.replace(
+        base,
+        reason=str(dead.reason),
+        ended_at=dead.died_at,
+        error_type=dead.error_type,
+        error=dead.error,
+        traceback=dead.traceback,
+        worker_id=dead.worker_id,
+    )
+
+
+def is_over(queued: QueuedJob, result: StoredResult | None) -> bool:
+    """Whether this attempt has ended according to ``result``; the result of an earlier job with the same id does not count."""
+    return (
+        result is not None
+        and result.status.ended
+        and result.attempt >= queued.attempt
+        and (result.enqueued_at is None or result.enqueued_at >= queued.enqueued_at)
+    )

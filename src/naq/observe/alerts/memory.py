@@ -1,0 +1,168 @@
+"""What is stored of an application's alerts: how each stands, what is known of their subjects, and how far events were heard.
+
+All of one step is one transaction, and it passes only while the watcher's term lasts: a watcher that was replaced writes
+nothing any more, and its successor goes on exactly where it was.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from naq.exceptions import RecordUnreadable, StoreUnavailable
+from naq.observe.alerts.alert import AlertRecord
+from naq.observe.alerts.board import Board, Changes, Key, WatchedRule
+from naq.observe.alerts.standing import Standing
+from naq.store.codec import decode, encode
+from naq.store.keys import ALERTS, alert_key, key_part, watch_key
+from naq.store.port import Check, Committed, Delete, Put, Store, Write
+
+__all__ = ["Memory", "Position", "stored_alerts"]
+
+log = logging.getLogger("naq.alerts")
+
+RESOLVED_TTL = 7 * 86_400
+"""Seconds for which an alert that is over stays to be seen."""
+
+
+AT_ONCE = 400
+"""Alerts in one transaction. More change at once only when schedules or declarations went, which is found again."""
+MOST_FACTS = 500_000
+"""Bytes of facts about one alert's subjects that are stored; of more, those that have lasted longest."""
+
+
+class Position(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """How far the stream of events was heard."""
+
+    v: int = 1
+    sequence: int
+    """The next message of the stream."""
+    skip: int = 0
+    """So many of its events were heard already."""
+    sent: Mapping[str, int] = {}
+    """The next message for each sink of events."""
+
+
+class _Facts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    v: int = 1
+    rule: str
+    standings: tuple[Standing, ...] = ()
+
+
+class Memory:
+    """Loads and stores the board of one application."""
+
+    def __init__(self, store: Store, application: str, beginning: int = 0) -> None:
+        """``beginning``: the sequence in the stream of events from which the alerts of a new application are judged."""
+        self.application = application
+        self._store = store
+        self._beginning = beginning
+
+    async def load(self, rules: Mapping[str, WatchedRule], now: datetime) -> tuple[Board, Position]:
+        """The board as it was stored, with the position behind it: the beginning if there is none.
+
+        Alerts that are not declared any more, or whose rule changed, are over. Raises `StoreError`.
+        """
+        entry = await self._store.get(watch_key(self.application))
+        position = Position(sequence=self._beginning)
+        if entry is not None and entry.value is not None:
+            position = decode(Position, entry.key, entry.value)
+        standings = {name: await self._standings(name, str(each.rule)) for name, each in rules.items()}
+        pattern = f"{ALERTS}.{key_part(self.application)}.>"
+        records = {_key(record): record async for record in _records(self._store, pattern)}
+        board = Board(self.application, rules, records, standings)
+        for key, record in records.items():
+            watched = rules.get(key[0])
+            if watched is None:
+                board.end(key, "the alert is not declared any more", now)
+            elif str(watched.rule) != record.alert.rule:
+                board.end(key, "the alert's rule was changed", now)
+        return board, position
+
+    async def commit(self, fence: Check, board: Board, position: Position, *, all_facts: bool) -> Changes:
+        """Store what changed, and return it. Facts are stored with the alerts that follow from them; without one only
+        for ``all_facts``.
+
+        Raises `StoreUnavailable` when it was not stored, or that is not known: the board has to be loaded anew.
+        """
+        changes = board.take()
+        puts = [self._put(key, record) for key, record in changes.records.items()]
+        while len(puts) > AT_ONCE:
+            await self._transact([fence, *puts[:AT_ONCE]])
+            puts = puts[AT_ONCE:]
+        last: list[Write] = [fence, *puts, Put(watch_key(self.application), encode(position))]
+        if all_facts or changes:
+            for name in board.unsaved:
+                facts = _Facts(rule=str(board.rule(name)), standings=_worth_storing(name, board.standings(name)))
+                last.append(Put(watch_key(self.application, name), encode(facts)))
+            board.unsaved.clear()
+        await self._transact(last)
+        for key in changes.records:
+            board.forget_told(key)
+        return changes
+
+    def _put(self, key: Key, record: AlertRecord) -> Put:
+        ttl = None if record.firing or record.untold else RESOLVED_TTL
+        return Put(alert_key(self.application, *key), encode(record), ttl=ttl)
+
+    async def _transact(self, writes: Sequence[Write]) -> None:
+        outcome = await self._store.transact(writes)
+        if not isinstance(outcome, Committed):
+            raise StoreUnavailable(f"what the alerts' watcher knows was not stored: {outcome.reason}")
+
+    async def clean(self, rules: Mapping[str, WatchedRule]) -> None:
+        """Remove what is known under alerts that are not declared any more."""
+        prefix = watch_key(self.application) + "."
+        async for entries in self._store.scan(prefix + "*"):
+            gone = [
+                each.key for each in entries if each.value is not None and each.key.removeprefix(prefix) not in rules
+            ]
+            if gone:
+                await self._store.transact([Delete(key) for key in gone])
+
+    async def _standings(self, name: str, rule: str) -> tuple[Standing, ...]:
+        entry = await self._store.get(watch_key(self.application, name))
+        if entry is None or entry.value is None:
+            return ()
+        try:
+            facts = decode(_Facts, entry.key, entry.value)
+        except RecordUnreadable as error:
+            if error.newer:
+                raise
+            return ()
+        return facts.standings if facts.rule == rule else ()
+
+
+def _worth_storing(name: str, standings: Sequence[Standing]) -> tuple[Standing, ...]:
+    room = MOST_FACTS
+    for number, standing in enumerate(standings):
+        room -= len(encode(standing))
+        if room < 0:
+            log.warning(
+                "alert %s has %d subjects, too many to remember: a successor knows %d", name, len(standings), number
+            )
+            return tuple(standings[:number])
+    return tuple(standings)
+
+
+async def stored_alerts(store: Store) -> list[AlertRecord]:
+    """The alerts of all applications, those that fired last first; those that are over are among them for a week.
+
+    Raises `StoreError` when the store cannot be asked.
+    """
+    found = {(record.alert.application, *_key(record)): record async for record in _records(store, f"{ALERTS}.>")}
+    return sorted(found.values(), key=lambda record: record.alert.since, reverse=True)
+
+
+async def _records(store: Store, pattern: str) -> AsyncIterator[AlertRecord]:
+    async for entries in store.scan(pattern):
+        for entry in entries:
+            if entry.value is not None:
+                yield decode(AlertRecord, entry.key, entry.value)
+
+
+def _key(record: AlertRecord) -> Key:
+    return record.alert.name, record.alert.subject

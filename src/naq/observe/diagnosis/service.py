@@ -1,0 +1,228 @@
+"""Did it run, when will it, and if not, why not: everything that is known of a schedule or a job, put together.
+
+The sentences are made in `naq.observe.diagnosis.jobs` and `.schedules`; this module reads what they need from the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from naq.clock import Clock, SystemClock
+from naq.config import Settings
+from naq.exceptions import RecordUnreadable
+from naq.jobs.history import HistoryRecord
+from naq.jobs.history_stream import HistoryService
+from naq.jobs.job import JobStatus
+from naq.jobs.records import JobInfo, WorkerInfo
+from naq.lifecycle import BaseService, ServiceManager
+from naq.observe.diagnosis.jobs import Account, Around, account_of_job
+from naq.observe.diagnosis.schedules import MOST_OPEN, OpenJob, accounts_of_quarantined, accounts_of_schedule
+from naq.parsing import nearest
+from naq.queue.limits import slots_taken
+from naq.queue.service import JobService
+from naq.scheduler.leader import find_leader
+from naq.schedules.occurrences import Occurrence, occurrences
+from naq.schedules.preview import Upcoming, preview
+from naq.schedules.record import Schedule
+from naq.schedules.service import ScheduleService
+from naq.store.keys import check_schedule_id, schedule_id_of, schedule_key
+from naq.store.nats.bucket import KVStoreService
+
+__all__ = ["AccountService", "JobReport", "ScheduleReport"]
+
+MANY = 2_000
+TRIES = 5
+"""Names that are looked up before it is given up to guess which one was meant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleReport:
+    """What is known of a schedule."""
+
+    entry: dict[str, Any]
+    """As the facade shows it."""
+    schedule: Schedule | None
+    """``None`` when its record cannot be read."""
+    coming: tuple[Upcoming, ...] = ()
+    past: tuple[Occurrence, ...] = ()
+    """Its last times, the newest first."""
+    open_jobs: tuple[OpenJob, ...] = ()
+    """Its jobs that have not ended, the newest first, up to `MOST_OPEN`."""
+    accounts: tuple[Account, ...] = ()
+    """Why not, and what to do; the most pressing first."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobReport:
+    """What is known of a job."""
+
+    info: JobInfo | None
+    """``None`` when only its schedule's history knows of it."""
+    account: Account
+    attempts: tuple[HistoryRecord, ...] = ()
+    """What its schedule's history says of it, the oldest first."""
+
+
+class AccountService(BaseService):
+    """Answers for a person who asks. Reads only."""
+
+    def __init__(
+        self,
+        config: Mapping[str, Any] | Settings,
+        kv_service: KVStoreService,
+        schedule_service: ScheduleService,
+        job_service: JobService,
+        history_service: HistoryService,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(config)
+        self.clock: Clock = clock or SystemClock()
+        self._kv = kv_service
+        self._schedules = schedule_service
+        self._jobs = job_service
+        self._history = history_service
+
+    async def _do_initialize(self) -> None:
+        """All it asks is started."""
+
+    async def _do_cleanup(self) -> None:
+        """Nothing is held."""
+
+    async def schedule(self, schedule_id: str, ahead: int = 5, back: int = 10) -> ScheduleReport | None:
+        """What is known of a schedule, with its next and last times; ``None`` when there is none.
+
+        Raises `SchedulerError` or `StoreError` when the store cannot be asked.
+        """
+        check_schedule_id(schedule_id)
+        entry = await self._schedules.get_schedule(schedule_id)
+        if entry is None:
+            return None
+        records = await self._history.history(schedule_id, self.settings.history_length)
+        past = occurrences(records, back)
+        last_outcome = _last_outcome(records[0] if records else None)
+        if entry["status"] == "quarantined":
+            told = accounts_of_quarantined(schedule_id, entry["reason"])
+            return ScheduleReport(entry=entry | last_outcome, schedule=None, past=past, accounts=told)
+        schedule = await self._schedules.schedules.get(schedule_id)
+        if schedule is None:
+            return None
+        open_jobs = await self._open_jobs(schedule)
+        now = self.clock.now()
+        return ScheduleReport(
+            entry=entry | last_outcome,
+            schedule=schedule,
+            coming=preview(schedule, now, ahead),
+            past=past,
+            open_jobs=open_jobs,
+            accounts=accounts_of_schedule(schedule, past, open_jobs, await self.leader(), now),
+        )
+
+    async def schedules(self, status: str | None = None) -> list[dict[str, Any]]:
+        """All schedules (of one status) as the facade lists them, each with its ``last_outcome``.
+
+        That is what came of the newest attempt or nominal time that its history tells; ``None``: it tells none.
+        """
+        entries = await self._schedules.list_schedules(status)
+        newest = await self._history.newest([entry["schedule_id"] for entry in entries])
+        return [{**entry, **_last_outcome(newest.get(entry["schedule_id"]))} for entry in entries]
+
+    async def past(self, schedule_id: str, count: int) -> tuple[Occurrence, ...]:
+        """What became of its last times, the newest first; also of a schedule that was removed, as long as it is kept."""
+        return occurrences(await self._history.history(schedule_id, self.settings.history_length), count)
+
+    async def job(self, job_id: str) -> JobReport | None:
+        """What is known of a job; ``None`` when nothing is, or no more."""
+        info = await self._jobs.get(job_id)
+        schedule_id = schedule_id_of(job_id)
+        attempts: tuple[HistoryRecord, ...] = ()
+        if schedule_id is not None:
+            records = await self._history.history(schedule_id, self.settings.history_length)
+            attempts = tuple(record for record in reversed(records) if record.job_id == job_id)
+        if info is not None:
+            return JobReport(info, await self._account(info), attempts)
+        if not attempts:
+            return None
+        known = f"it ended as {attempts[-1].outcome}, as its schedule's history says; its result is no longer kept"
+        return JobReport(None, Account(known), attempts)
+
+    async def leader(self) -> str | None:
+        """The instance that leads; ``None`` when nobody does."""
+        try:
+            lease = await find_leader(self._kv, self._kv.connection, self.clock.now())
+        except RecordUnreadable:
+            return None
+        return None if lease is None else lease.instance_id
+
+    async def near_schedule(self, name: str) -> str | None:
+        """The schedule's id that was probably meant."""
+        names = {key.partition(".")[2] for key in await self._kv.names_of("schedule.*")}
+
+        async def is_there(schedule_id: str) -> bool:
+            return await self._kv.get(schedule_key(schedule_id)) is not None
+
+        return await _nearest_of(name, names, is_there)
+
+    async def near_job(self, name: str) -> str | None:
+        """The job's id that was probably meant, of those that have not ended or whose result is kept."""
+
+        async def is_there(job_id: str) -> bool:
+            return await self._jobs.get(job_id) is not None
+
+        return await _nearest_of(name, set(await self._jobs.known_ids()), is_there)
+
+    async def _open_jobs(self, schedule: Schedule) -> tuple[OpenJob, ...]:
+        infos = await self._jobs.open_jobs_of(schedule.schedule_id, MOST_OPEN)
+        if not infos:
+            return ()
+        workers = await self._jobs.list_workers()
+        return tuple([OpenJob(info, await self._account(info, workers)) for info in infos])
+
+    async def _account(self, info: JobInfo, workers: Sequence[WorkerInfo] | None = None) -> Account:
+        return account_of_job(info, await self._around(info, workers), self.clock.now())
+
+    async def _around(self, info: JobInfo, workers: Sequence[WorkerInfo] | None) -> Around:
+        """What the account of this job goes by, and nothing else is asked for."""
+        if info.status.ended:
+            return Around()
+        if workers is None:
+            workers = await self._jobs.list_workers()
+        if info.status is JobStatus.DEFERRED:
+            found = {other: await self._jobs.get(other) for other in info.depends_on}
+            others = {other: None if each is None else each.status for other, each in found.items()}
+            return Around(leader=await self.leader(), workers=tuple(workers), others=others)
+        queue = await self._jobs.queue_info(info.queue)
+        taken = 0 if info.max_concurrent is None else await slots_taken(self._kv, info.func, info.max_concurrent)
+        return Around(
+            workers=tuple(workers),
+            limits=queue.limits,
+            waiting=queue.waiting,
+            in_hand=queue.in_hand,
+            slots_taken=taken,
+            held=info.status is not JobStatus.RUNNING or await self._jobs.is_held(info.job_id),
+        )
+
+
+def _last_outcome(record: HistoryRecord | None) -> dict[str, str | None]:
+    return {"last_outcome": None if record is None else str(record.outcome)}
+
+
+async def _nearest_of(name: str, names: set[str], is_there: Callable[[str], Awaitable[bool]]) -> str | None:
+    """The nearest of many names that is there: some were removed, and only their marker is left.
+
+    Where there are thousands, only those that begin or end alike are compared.
+    """
+    left = names - {name}
+    if len(left) > MANY:
+        left = {each for each in left if each[:3] == name[:3] or each[-3:] == name[-3:]}
+    for _ in range(TRIES):
+        found = nearest(name, left)
+        if found is None or await is_there(found):
+            return found
+        left.discard(found)
+    return None
+
+
+ServiceManager.register_service("accounts", AccountService)

@@ -1,0 +1,58 @@
+"""What to do about each matter: one line for whoever reads it at three in the morning. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from naq.store.keys import job_id
+
+__all__ = [
+    "Remedy",
+    "look_at",
+    "look_into",
+    "lost",
+    "lost_among",
+    "nobody_leads",
+    "quarantined",
+    "undecided",
+    "unproven",
+]
+
+Remedy = Callable[[str, datetime, datetime], str]
+"""From a schedule and the first and last nominal time."""
+
+nobody_leads = "start a scheduler: naq scheduler, or naq run MODULE:APP"
+undecided = "naq doctor; naq events --type store_trouble --since 1d --no-follow"
+
+
+def lost(schedule_id: str, first: datetime, last: datetime) -> str:
+    """For fires that never were."""
+    text = f"naq schedule backfill {schedule_id} {first.isoformat()} {last.isoformat()}"
+    return f"enqueue what is missing: {text}; and please report it: this must not happen"
+
+
+def lost_among(schedule_id: str, first: datetime, last: datetime) -> str:
+    """For fires that never were, when it is not known which of several."""
+    text = f"naq schedule backfill {schedule_id} FROM TO"
+    return f"look in the logs of its jobs which of them ran, and enqueue the others: {text}; and please report it"
+
+
+def unproven(schedule_id: str, first: datetime, last: datetime) -> str:
+    """For fires of which nothing is left."""
+    return "nothing; to be able to tell next time, keep more: history_length, history_age, events_age"
+
+
+def look_at(schedule_id: str, nominal: datetime) -> str:
+    """For a job that should not be."""
+    return f"naq job show {job_id(schedule_id, nominal)}; {look_into(schedule_id)}"
+
+
+def look_into(schedule_id: str) -> str:
+    """For a schedule with too many jobs."""
+    return f"naq events --schedule {schedule_id} --since 1d --no-follow"
+
+
+def quarantined(schedule_id: str) -> str:
+    """For a record that cannot be read or planned."""
+    return f"mend the record, upgrade the instance, or: naq schedule rm {schedule_id}"

@@ -1,0 +1,142 @@
+"""Writing new jobs: now, later or after other jobs; one or many; each id once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+from naq.clock import Clock
+from naq.config import Settings
+from naq.events import EventType
+from naq.exceptions import InvalidJob, JobExists, Problem, StoreUnavailable, TransactionTooLarge
+from naq.jobs.events import job_event
+from naq.jobs.job import JobSpec, QueuedJob
+from naq.queue.results import StoredResults
+from naq.queue.settle import Settling, queue_put
+from naq.store.keys import attempt_patterns, is_deferred
+from naq.store.port import Committed, Entry, EventSink, Refused, Store
+from naq.store.records import readable_one
+
+__all__ = ["Enqueuer", "NewJob"]
+
+BULK = 400
+"""Jobs in one transaction."""
+IN_FLIGHT = 4
+"""Transactions under way at once."""
+ATTEMPTS = 5
+
+NewJob = tuple[str, JobSpec, bool]
+"""Id, what to run, and whether the id was just generated: such an id cannot be taken."""
+
+
+class Enqueuer:
+    """Writes new jobs."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        kv: Store,
+        results: StoredResults,
+        settling: Settling,
+        events: EventSink,
+        clock: Clock,
+    ) -> None:
+        self._instance_id = settings.instance_id
+        self._kv = kv
+        self._results = results
+        self._settling = settling
+        self._dependencies = settling.dependencies
+        self._events = events
+        self._clock = clock
+
+    async def enqueue(self, jobs: Sequence[NewJob], due_at: datetime | None) -> None:
+        """Write jobs; on return they are durable. With ``due_at`` in the future they wait until then.
+
+        Raises `JobExists` for an id that is queued or waiting; of many jobs, others may have been written then.
+        """
+        now = self._clock.now()
+        if due_at is not None and due_at <= now:
+            due_at = None
+        free = []
+        for job_id, spec, fresh in jobs:
+            queued = QueuedJob(job_id=job_id, spec=spec, enqueued_at=now, enqueued_by=self._instance_id, due_at=due_at)
+            if not fresh:
+                await self._make_room(job_id)
+            if spec.depends_on:
+                await self._write_waiting(queued, due_at)
+            else:
+                free.append(queued)
+        turn = asyncio.Semaphore(IN_FLIGHT)
+
+        async def write(part: Sequence[QueuedJob]) -> None:
+            async with turn:
+                await self._write(part)
+
+        await asyncio.gather(*(write(free[start : start + BULK]) for start in range(0, len(free), BULK)))
+
+    async def _write(self, part: Sequence[QueuedJob]) -> None:
+        puts = [queue_put(queued) for queued in part]
+        for _ in range(ATTEMPTS):
+            try:
+                outcome = await self._kv.transact(puts)
+            except TransactionTooLarge as error:
+                reason = f"makes the record larger than the server accepts ({error})"
+                example = "a key or path of the data instead"
+                raise InvalidJob(Problem("job.args", "(too large)", reason, example)) from error
+            if isinstance(outcome, Committed):
+                break
+            there = await self._kv.get_many([put.key for put in puts])
+            ours = [put.key in there and there[put.key].value == put.value for put in puts]
+            if all(ours):
+                break
+            for queued, put, mine in zip(part, puts, ours, strict=True):
+                if put.key in there and not mine:
+                    raise JobExists(queued.job_id)
+        else:
+            raise StoreUnavailable(
+                f"whether {len(part)} jobs were enqueued is not known; look for them before trying again"
+            )
+        self._emit(part)
+
+    async def _write_waiting(self, queued: QueuedJob, due_at: datetime | None) -> None:
+        outcome = await self._kv.transact(self._dependencies.writes(queued, due_at))
+        if isinstance(outcome, Refused):
+            raise JobExists(queued.job_id)
+        if not isinstance(outcome, Committed):
+            raise StoreUnavailable(f"whether job {queued.job_id!r} was enqueued is not known: {outcome.reason}")
+        self._emit([queued])
+        await self._settling.end_unmet(await self._dependencies.check(queued))
+
+    async def _make_room(self, job_id: str) -> None:
+        """Remove what is left of an earlier job with a chosen id that has ended. Raises `JobExists` if it has not."""
+        entries = await self._kv.get_many(attempt_patterns(job_id))
+        result = await self._results.get(job_id)
+        ended = result is not None and result.status.ended
+        for entry in entries.values():
+            if not ended or result is None or not _is_over(entry, result.attempt):
+                raise JobExists(job_id)
+        for entry in entries.values():
+            await self._settling.remove(entry)
+        if result is not None:
+            await self._results.forget(job_id)
+
+    def _emit(self, part: Sequence[QueuedJob]) -> None:
+        self._events.emit(
+            job_event(
+                queued,
+                EventType.JOB_ENQUEUED,
+                queued.enqueued_at,
+                self._instance_id,
+                details={} if queued.due_at is None else {"due_at": queued.due_at.isoformat()},
+            )
+            for queued in part
+        )
+
+
+def _is_over(entry: Entry, ended_attempt: int) -> bool:
+    """Whether an attempt that is still in the queue has ended, and only was not trimmed yet."""
+    if entry.value is None:
+        return True
+    queued = readable_one(QueuedJob, entry)
+    return queued is not None and not is_deferred(entry.key) and queued.attempt <= ended_attempt

@@ -1,0 +1,122 @@
+"""Limits across all workers: how many jobs of one function run at once, and how many jobs of one queue start per second.
+
+At once: a function with ``max_concurrent = 3`` has three slots. A slot is a key that a worker creates before it runs a job
+and deletes afterwards; when the worker vanishes, the key expires. A job that gets no slot is handed back, and is delivered
+again a moment later.
+
+Per second: each live worker of a queue takes an equal share of the rate, without asking the others. A new worker starts
+jobs of such a queue only after all others had the time to notice it, so the rate is never exceeded.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Collection
+
+from naq.clock import Clock
+from naq.exceptions import RecordUnreadable
+from naq.jobs.records import PRESENCE_TTL, QueueLimits, WorkerInfo
+from naq.store.codec import decode
+from naq.store.keys import slot_key
+from naq.store.port import Committed, Delete, Entry, Put, Store
+
+__all__ = ["Rates", "Slots", "slots_taken"]
+
+SETTLE_IN = 2.0
+"""Seconds that a new worker waits before it takes its share of a rate."""
+BURST = 0.1
+"""Seconds of a rate that may be saved up."""
+
+log = logging.getLogger("naq.limits")
+
+
+async def slots_taken(kv: Store, func: str, limit: int) -> int:
+    """How many of the slots of a function are taken. Raises `StoreError`."""
+    return len(await kv.get_many([slot_key(func, number) for number in range(limit)]))
+
+
+class Slots:
+    """Slots of functions of which only so many jobs may run at once."""
+
+    def __init__(self, kv: Store, worker_id: str) -> None:
+        self.taken: dict[str, int] = {}
+        """Slots of this worker, with their revision; the heartbeat keeps them from expiring."""
+        self._kv = kv
+        self._worker_id = worker_id
+
+    async def take(self, func: str, limit: int) -> str | None:
+        """Take a slot of the function; ``None`` when all ``limit`` are taken. Raises `StoreError`."""
+        keys = [slot_key(func, number) for number in range(limit)]
+        taken = await self._kv.get_many(keys)
+        free = [key for key in keys if key not in taken]
+        random.shuffle(free)
+        for key in free:
+            outcome = await self._kv.transact([Put(key, self._worker_id.encode(), 0, PRESENCE_TTL)])
+            if isinstance(outcome, Committed):
+                self.taken[key] = outcome.revisions[0]
+                return key
+        return None
+
+    async def free(self, keys: Collection[str]) -> None:
+        """Give slots back. Raises `StoreError`; a slot that could not be given back expires."""
+        for key in keys:
+            if self.taken.pop(key, None) is not None:
+                await self._kv.transact([Delete(key)])
+
+
+class Rates:
+    """This worker's share of the rate of each queue, and the limits of the queues as this worker knows them."""
+
+    def __init__(self, clock: Clock, worker_id: str, queues: Collection[str]) -> None:
+        self.limits: dict[str, QueueLimits] = dict.fromkeys(queues, QueueLimits())
+        self._clock = clock
+        self._worker_id = worker_id
+        self._seen: dict[str, tuple[float, tuple[str, ...]]] = {}
+        """Other workers: when each was seen last (monotonic), and its queues."""
+        self._tokens: dict[str, float] = {}
+        self._filled_at: dict[str, float] = {}
+        self._from = clock.monotonic() + SETTLE_IN
+
+    def apply(self, entry: Entry) -> None:
+        """Take over a change of ``queue.>`` or ``worker.>``."""
+        family, _, name = entry.key.partition(".")
+        try:
+            if family == "queue" and name in self.limits:
+                found = QueueLimits() if entry.value is None else decode(QueueLimits, entry.key, entry.value)
+                self.limits[name] = found
+            elif family == "worker" and name != self._worker_id:
+                if entry.value is None:
+                    self._seen.pop(name, None)
+                else:
+                    info = decode(WorkerInfo, entry.key, entry.value)
+                    self._seen[name] = (self._clock.monotonic(), info.queues)
+        except RecordUnreadable as error:
+            log.warning("%s", error)
+
+    def wait(self, queue: str) -> float:
+        """Seconds until this worker may start a job of the queue; 0: now."""
+        rate = self.limits[queue].rate
+        if rate is None:
+            return 0.0
+        now = self._clock.monotonic()
+        if now < self._from:
+            return self._from - now
+        share = rate / self._workers(queue, now)
+        before = self._filled_at.get(queue, now)
+        tokens = self._tokens.get(queue, 1.0) + (now - before) * share
+        self._tokens[queue] = min(tokens, max(1.0, share * BURST))
+        self._filled_at[queue] = now
+        missing = 1.0 - self._tokens[queue]
+        return 0.0 if missing <= 1e-9 else missing / share
+
+    def take(self, queue: str) -> None:
+        """A job of the queue starts."""
+        if self.limits[queue].rate is not None:
+            self._tokens[queue] = self._tokens.get(queue, 1.0) - 1.0
+
+    def _workers(self, queue: str, now: float) -> int:
+        for name, (seen_at, _) in tuple(self._seen.items()):
+            if now - seen_at > PRESENCE_TTL + 5:
+                del self._seen[name]
+        return 1 + sum(1 for _, queues in self._seen.values() if queue in queues)

@@ -1,0 +1,250 @@
+"""Results: what is known of jobs that run or have ended. Each is kept for a time, and can be waited for without polling.
+
+They are in a bucket of their own, where every key has a TTL. A value that is too large for one entry is stored in several
+parts with the same TTL, written before the result that names them. A value beyond `LARGEST` is not kept, and the result
+says so.
+
+To wait for a job is to subscribe to the news of that job alone, and only then to read the store. News are sent after the
+result is durable: they either reach the subscription, or the store had the result already.
+
+`StoredResults` keeps results in any store; `ResultService` is the one on NATS, with news.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import math
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from naq.clock import Clock, SystemClock
+from naq.config import Settings
+from naq.exceptions import JobTimeout, RecordUnreadable, StoreRejected, StoreUnavailable
+from naq.jobs.records import StoredResult
+from naq.lifecycle import BaseService, ServiceManager
+from naq.store.codec import decode, encode
+from naq.store.keys import Namespace, check_job_id, result_part_key
+from naq.store.nats.batches import FEW
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.bucket_config import bucket_config
+from naq.store.nats.connection import ConnectionService, ConnectionState
+from naq.store.nats.protocol import encode_publish
+from naq.store.port import Committed, Delete, Put, Refused, Store, Write
+from naq.store.records import readable
+
+__all__ = ["LARGEST", "ResultService", "StoredResults"]
+
+LARGEST = 32 * 1024 * 1024
+"""The largest value that is kept, in bytes of JSON."""
+AT_ONCE = 500
+"""Results in one transaction."""
+PART_SIZE = 512 * 1024
+NEWS_LIMIT = 4096
+"""A result of at most so many bytes is sent with the news of it."""
+NULL = msgspec.Raw(b"null")
+
+log = logging.getLogger("naq.results")
+
+
+class StoredResults:
+    """Results, by the id of their job, in a store that holds nothing else."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    @property
+    def part_size(self) -> int:
+        """A value of more bytes of JSON than this is stored in parts."""
+        return PART_SIZE
+
+    async def write(self, results: Sequence[StoredResult], lifetimes: Sequence[float]) -> None:
+        """Write results, each to be kept for so many seconds; of several for one job the last one counts.
+
+        They are durable on return. Raises `StoreUnavailable` when that is not certain; writing them again is harmless.
+        """
+        puts: dict[str, Put] = {}
+        for result, lifetime in zip(results, lifetimes, strict=True):
+            ttl = max(1, math.ceil(lifetime))
+            if len(result.value) > self.part_size:
+                result = await self._write_parts(result, ttl)
+            puts[result.job_id] = Put(result.job_id, encode(result), None, ttl)
+        if len(puts) <= FEW:
+            await asyncio.gather(*[self._transact([put]) for put in puts.values()])
+        else:
+            await self._commit(list(puts.values()))
+        await self.spread([(put.key, put.value) for put in puts.values()])
+
+    async def spread(self, news: Sequence[tuple[str, bytes]]) -> None:
+        """Send news of jobs, each with its id and its result, or ``b""`` if the result is to be read. Here: to nobody."""
+
+    async def remind(self, job_id: str) -> None:
+        """Send the news of a job once more: the worker that wrote its result may have died before it did."""
+        await self.spread([(job_id, b"")])
+
+    async def get(self, job_id: str) -> StoredResult | None:
+        """What is known of a job; ``None`` when nothing is known, or no longer."""
+        entry = await self.store.get(check_job_id(job_id))
+        if entry is None or entry.value is None:
+            return None
+        return await self._whole(decode(StoredResult, entry.key, entry.value))
+
+    async def get_many(self, job_ids: Sequence[str]) -> dict[str, StoredResult]:
+        """What is known of several jobs, by id, without values that are stored in parts."""
+        entries = await self.store.get_many(job_ids)
+        return {entry.key: result for entry, result in readable(StoredResult, entries.values(), log)}
+
+    async def pages(self) -> AsyncIterator[list[StoredResult]]:
+        """All results, the oldest write first, without values that are stored in parts."""
+        async for entries in self.store.scan("*"):
+            yield [result for _, result in readable(StoredResult, entries, log)]
+
+    async def forget(self, job_id: str) -> None:
+        """Remove what is known of a job now; a result that is written meanwhile stays."""
+        entry = await self.store.get(job_id)
+        if entry is not None:
+            await self.store.transact([Delete(job_id, entry.revision)])
+
+    async def _write_parts(self, result: StoredResult, ttl: int) -> StoredResult:
+        value = bytes(result.value)
+        if len(value) > LARGEST:
+            text = f"the returned value is {len(value)} bytes of JSON; at most {LARGEST} are kept"
+            return msgspec.structs.replace(
+                result, value=NULL, error_type=result.error_type or "ResultNotStored", error=result.error or text
+            )
+        size = self.part_size
+        parts = [value[start : start + size] for start in range(0, len(value), size)]
+        for number, part in enumerate(parts):
+            await self._commit([Put(result_part_key(result.job_id, number), part, None, ttl)])
+        return msgspec.structs.replace(result, value=NULL, chunks=len(parts))
+
+    async def _commit(self, writes: Sequence[Put]) -> None:
+        group: list[Write] = []
+        size = 0
+        for write in writes:
+            if group and (len(group) == AT_ONCE or size + len(write.value) > 8 * self.part_size):
+                await self._transact(group)
+                group, size = [], 0
+            group.append(write)
+            size += len(write.value)
+        await self._transact(group)
+
+    async def _transact(self, writes: Sequence[Write]) -> None:
+        outcome = await self.store.transact(writes)
+        if isinstance(outcome, Refused):
+            raise StoreRejected(f"results were refused: {outcome.reason}")
+        if not isinstance(outcome, Committed):
+            raise StoreUnavailable(f"whether results were written is not known: {outcome.reason}")
+
+    async def _whole(self, result: StoredResult) -> StoredResult:
+        """The result with its value, which is read if it is stored in parts."""
+        if result.chunks == 0:
+            return result
+        parts = []
+        for number in range(result.chunks):
+            entry = await self.store.get(result_part_key(result.job_id, number))
+            if entry is None or entry.value is None:
+                return msgspec.structs.replace(
+                    result, error_type="ResultNotStored", error="a part of the value has expired"
+                )
+            parts.append(entry.value)
+        return msgspec.structs.replace(result, value=msgspec.Raw(b"".join(parts)), chunks=0)
+
+
+class ResultService(BaseService, StoredResults):
+    """The bucket of results."""
+
+    def __init__(
+        self,
+        config: Mapping[str, Any] | Settings,
+        connection_service: ConnectionService,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        BaseService.__init__(self, config)
+        self.connection = connection_service
+        self.clock: Clock = clock or SystemClock()
+        self.names = Namespace(Namespace(self.settings.namespace).results_bucket)
+        inside = dataclasses.replace(self.settings, namespace=self.names.name)
+        self._bucket = KVStoreService(inside, connection_service, clock=self.clock)
+        StoredResults.__init__(self, self._bucket)
+
+    async def _do_initialize(self) -> None:
+        await self.connection.initialize()
+        config = bucket_config(self.names, self.settings.replicas, self.clock.now())
+        config["description"] = "naq: results of jobs, each with its own lifetime"
+        await self.connection.stream_service.ensure(config)
+        await self._bucket.initialize()
+
+    async def _do_cleanup(self) -> None:
+        await self._bucket.cleanup()
+
+    @property
+    def part_size(self) -> int:
+        """Half of what the server accepts in one message."""
+        return int(self.connection.client.max_payload) // 2
+
+    async def spread(self, news: Sequence[tuple[str, bytes]]) -> None:
+        """Send news of jobs to those who wait for them; a large result is left for them to read."""
+        lines = [
+            encode_publish(self._news_subject(job_id), value if len(value) <= NEWS_LIMIT else b"")
+            for job_id, value in news
+        ]
+        await self.connection.client.send(b"".join(lines))
+
+    def _news_subject(self, job_id: str) -> str:
+        return f"{self.names.name}.ended.{job_id}"
+
+    async def wait(self, job_id: str, timeout: float | None = None) -> StoredResult:
+        """The result of a job as soon as the job has ended; without polling.
+
+        Raises `JobTimeout` when it has not ended after ``timeout`` seconds (``None``: wait for ever). A job that is not
+        enqueued yet is waited for like any other.
+        """
+        subject = self._news_subject(check_job_id(job_id))
+        news = asyncio.Event()
+        heard: list[StoredResult] = []
+
+        def on_frame(subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
+            with contextlib.suppress(RecordUnreadable):
+                result = decode(StoredResult, job_id, data) if data else None
+                if result is not None and result.status.ended:
+                    heard.append(result)
+            news.set()
+
+        def on_state(state: ConnectionState) -> None:
+            if state is ConnectionState.RESTORED:
+                news.set()
+
+        subscription = await self.connection.client.subscribe_raw(subject, on_frame)
+        stop = self.connection.on_state(on_state)
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._ended(job_id, heard, news)
+        except TimeoutError:
+            raise JobTimeout(job_id, f"has not ended within {timeout} s") from None
+        finally:
+            stop()
+            await subscription.unsubscribe()
+
+    async def _ended(self, job_id: str, heard: list[StoredResult], news: asyncio.Event) -> StoredResult:
+        while True:
+            if heard:
+                return await self._whole(heard[-1])
+            news.clear()
+            try:
+                result = await self.get(job_id)
+            except StoreUnavailable as error:
+                log.debug("the result of job %s is read again later: %s", job_id, error)
+                await self.clock.sleep(0.2)
+                continue
+            if result is not None and result.status.ended:
+                return result
+            await news.wait()
+
+
+ServiceManager.register_service("results", ResultService)

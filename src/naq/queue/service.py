@@ -1,0 +1,337 @@
+"""The job service: enqueue jobs, look at them, wait for results, cancel, requeue dead letters.
+
+``None`` and ``False`` mean "there is none"; a store that cannot be asked is a `StoreError`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from naq.clock import Clock
+from naq.config import Settings
+from naq.exceptions import InvalidInput, InvalidJob, JobCancelled, JobFailed
+from naq.jobs.control import Control, Question
+from naq.jobs.history_stream import HistoryService
+from naq.jobs.job import Job, JobSpec, JobStatus
+from naq.jobs.records import DeadJob, DeadReason, JobInfo, QueueLimits, StoredResult, WorkerInfo, is_over
+from naq.jobs.target import pickle_arguments
+from naq.lifecycle import BaseService, ServiceManager
+from naq.parsing import instant_of
+from naq.queue.dead_letters import DeadLetters, DeadQuery
+from naq.queue.enqueue import Enqueuer
+from naq.queue.find import Finder, Query
+from naq.queue.queues import QueueInfo, Queues
+from naq.queue.results import ResultService
+from naq.queue.settle import Settling
+from naq.schedules.forms.specification import parse_job
+from naq.store.keys import Namespace, check_job_id, check_queue, check_schedule_id, new_id
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.event_stream import EventService
+from naq.timing.duration import parse_duration
+
+__all__ = ["JobService"]
+
+When = datetime | str | float
+"""An aware datetime, ISO text or epoch seconds; a naive one is UTC."""
+
+
+class JobService(BaseService):
+    """Jobs of one namespace, from any process."""
+
+    def __init__(
+        self,
+        config: Mapping[str, Any] | Settings,
+        connection_service: ConnectionService,
+        kv_service: KVStoreService,
+        event_service: EventService,
+        *,
+        result_service: ResultService | None = None,
+        history_service: HistoryService | None = None,
+    ) -> None:
+        super().__init__(config)
+        self.clock: Clock = event_service.clock
+        self.results = result_service or ResultService(self.settings, connection_service, clock=self.clock)
+        self.history = history_service or HistoryService(
+            self.settings, connection_service, connection_service.stream_service, clock=self.clock
+        )
+        self._own = (*(() if result_service else (self.results,)), *(() if history_service else (self.history,)))
+        self._kv = kv_service
+        self._events = event_service
+        settings = self.settings
+        self._control = Control(connection_service, Namespace(settings.namespace), kv_service)
+        self._settling = Settling(settings, kv_service, self.results, self.history, event_service, self.clock)
+        self._enqueuer = Enqueuer(settings, kv_service, self.results, self._settling, event_service, self.clock)
+        self._finder = Finder(kv_service, self.results)
+        self.dead_letters = DeadLetters(settings, kv_service, self.results, event_service, self.clock)
+        self.queues = Queues(settings, connection_service, kv_service, self.results, self._settling, self._control)
+
+    async def _do_initialize(self) -> None:
+        for service in (self._kv, self._events, self.results, self.history):
+            await service.initialize()
+
+    async def _do_cleanup(self) -> None:
+        for service in self._own:
+            await service.cleanup()
+
+    # --- enqueueing
+
+    async def enqueue(
+        self,
+        job: Job | Callable[..., Any] | str,
+        *args: Any,
+        at: When | None = None,
+        delay: timedelta | float | str | None = None,
+        pickled: bool = False,
+        **kwargs: Any,
+    ) -> str:
+        """Queue a job and return its id. On return the job is durable.
+
+        ``job`` is a `Job`, or a function (or its name) that is called with the other arguments. With ``at`` or ``delay``
+        (seconds, "5m", timedelta) the job waits until then, and a scheduler puts it into the queue. ``pickled``: the
+        arguments need not be JSON; both sides must have ``allow_pickle``.
+
+        Raises `InvalidJob` or `InvalidInput` with every problem before anything is written, and `JobExists` when a job
+        with the chosen id is queued or waiting. The id of a job that has ended may be used again; its old result is
+        dropped.
+        """
+        wanted = _job(job, args, kwargs)
+        due_at = self._due_at(at, delay)
+        spec = self._spec(wanted, pickled)
+        fresh = wanted.job_id is None
+        job_id = new_id() if wanted.job_id is None else check_job_id(wanted.job_id)
+        await self._enqueuer.enqueue([(job_id, spec, fresh)], due_at)
+        return job_id
+
+    async def enqueue_many(
+        self,
+        jobs: Iterable[Job],
+        *,
+        at: When | None = None,
+        delay: timedelta | float | str | None = None,
+        pickled: bool = False,
+    ) -> list[str]:
+        """Queue many jobs, a few hundred in one transaction, and return their ids in order.
+
+        All are checked before the first is written. Raises `JobExists` when an id is taken; other jobs of the list may
+        have been queued then.
+        """
+        due_at = self._due_at(at, delay)
+        made = [
+            (new_id() if job.job_id is None else check_job_id(job.job_id), self._spec(job, pickled), job.job_id is None)
+            for job in jobs
+        ]
+        ids = [job_id for job_id, _, _ in made]
+        if len(set(ids)) < len(ids):
+            twice = next(job_id for job_id in ids if ids.count(job_id) > 1)
+            raise InvalidJob.of("job_id", twice, "is given to two jobs at once", "report-2026")
+        await self._enqueuer.enqueue(made, due_at)
+        return ids
+
+    def _spec(self, job: Job, pickled: bool) -> JobSpec:
+        if not pickled:
+            return parse_job(job)
+        if not self.settings.allow_pickle:
+            raise InvalidJob.of("pickled", True, "pickled arguments are switched off; set allow_pickle here too", False)
+        spec = parse_job(dataclasses.replace(job, args=(), kwargs={}))
+        return msgspec.structs.replace(spec, args=pickle_arguments(list(job.args), dict(job.kwargs)), pickled=True)
+
+    def _due_at(self, at: When | None, delay: timedelta | float | str | None) -> datetime | None:
+        if at is not None and delay is not None:
+            raise InvalidInput.of("delay", delay, "cannot be combined with at: give one of them", "5m")
+        if delay is not None:
+            return self.clock.now() + parse_duration(delay, "delay", positive=False)
+        if at is None:
+            return None
+        instant = instant_of(at, None)
+        if instant is None:
+            raise InvalidInput.of(
+                "at", at, "must be a time (an aware datetime, ISO text or epoch seconds)", "2030-01-01T09:00Z"
+            )
+        return instant
+
+    # --- looking
+
+    async def get(self, job_id: str) -> JobInfo | None:
+        """What is known of a job; ``None`` when nothing is known, or no longer."""
+        return await self._finder.get(check_job_id(job_id))
+
+    async def list_jobs(
+        self,
+        *,
+        status: JobStatus | str | Sequence[JobStatus | str] | None = None,
+        queue: str | None = None,
+        job_id: str | None = None,
+        schedule_id: str | None = None,
+        func: str | None = None,
+        limit: int = 100,
+    ) -> list[JobInfo]:
+        """Jobs, those enqueued last first. ``job_id`` selects those whose id begins with it."""
+        query = Query(
+            statuses=None if status is None else _statuses(status),
+            queue=None if queue is None else check_queue(queue),
+            job_id=job_id,
+            schedule_id=schedule_id,
+            func=func,
+        )
+        return await self._finder.find(query, limit)
+
+    async def open_jobs_of(self, schedule_id: str, limit: int = 20) -> list[JobInfo]:
+        """Jobs of a schedule that have not ended, those enqueued last first."""
+        return await self._finder.open_of(check_schedule_id(schedule_id), limit)
+
+    async def is_held(self, job_id: str) -> bool:
+        """Whether a worker says now that it is busy with this job."""
+        replies = await self._control.ask(Question(who_has=(job_id,)), until=lambda reply: job_id in reply.held)
+        return any(job_id in reply.held for reply in replies)
+
+    async def known_ids(self) -> list[str]:
+        """The ids of all jobs that have not ended, are dead letters, or have a result."""
+        return await self._finder.known_ids()
+
+    async def result(self, job_id: str, *, timeout: float | None = None) -> Any:
+        """What the job's function returned, as JSON values, as soon as it has returned; without polling.
+
+        Raises `JobFailed`, `JobCancelled`, or `JobTimeout` when it has not ended after ``timeout`` seconds.
+        """
+        return value_of(await self.results.wait(job_id, timeout))
+
+    async def wait(self, job_id: str, *, timeout: float | None = None) -> StoredResult:
+        """As `result`, but returns how the job ended, even if it failed. Raises only `JobTimeout`."""
+        return await self.results.wait(job_id, timeout)
+
+    async def list_workers(self) -> list[WorkerInfo]:
+        """The workers that are alive."""
+        return await self.queues.workers()
+
+    # --- changing
+
+    async def cancel(self, job_id: str, *, reason: str | None = None) -> bool:
+        """Cancel a job: one that waits is removed, one that runs is asked to stop.
+
+        ``False`` when there is no such job, or it has ended. A running job ends as cancelled when it stops (an async job
+        at its next await); one that does not stop is abandoned after a grace period.
+        """
+        check_job_id(job_id)
+        if await self._ask_to_stop(job_id, reason):
+            return True
+        result = await self.results.get(job_id)
+        removed = False
+        for entry, queued in await self._finder.entries(job_id):
+            if is_over(queued, result) or not await self._settling.remove(entry):
+                continue
+            removed = True
+            if queued.spec.depends_on:
+                await self._settling.dependencies.forget(queued)
+            await self._settling.cancel([queued], reason or "cancelled")
+        # A worker may have got it just before it was removed.
+        return await self._ask_to_stop(job_id, reason) or removed
+
+    async def _ask_to_stop(self, job_id: str, reason: str | None) -> bool:
+        question = Question(cancel=job_id, reason=reason)
+        replies = await self._control.ask(question, until=lambda reply: reply.has)
+        return any(reply.has for reply in replies)
+
+    async def requeue(self, job_id: str) -> bool:
+        """Queue a dead job again, with all its retries; ``False`` when there is no such dead letter."""
+        found = await self.dead_letters.entry(job_id)
+        return found is not None and await self.dead_letters.requeue(*found)
+
+    async def requeue_all(
+        self,
+        *,
+        reason: DeadReason | str | None = None,
+        queue: str | None = None,
+        func: str | None = None,
+        schedule_id: str | None = None,
+    ) -> int:
+        """Queue all dead jobs again that match; returns how many."""
+        count = 0
+        query = DeadQuery(reason=reason, queue=queue, func=func, schedule_id=schedule_id)
+        async for page in self.dead_letters.find(query):
+            for entry, dead in page:
+                count += await self.dead_letters.requeue(entry, dead)
+        return count
+
+    async def list_dead(
+        self,
+        *,
+        reason: DeadReason | str | None = None,
+        queue: str | None = None,
+        func: str | None = None,
+        schedule_id: str | None = None,
+        limit: int = 100,
+    ) -> list[DeadJob]:
+        """Dead letters, the newest first; filters as in `requeue_all`."""
+        found: list[DeadJob] = []
+        query = DeadQuery(reason=reason, queue=queue, func=func, schedule_id=schedule_id)
+        async for page in self.dead_letters.find(query):
+            found = (found + [dead for _, dead in page])[-limit:]
+        return found[::-1]
+
+    async def purge_dead(
+        self,
+        older_than: timedelta | float | str | None = None,
+        *,
+        reason: DeadReason | str | None = None,
+        queue: str | None = None,
+        func: str | None = None,
+        schedule_id: str | None = None,
+    ) -> int:
+        """Delete the dead letters that match and are older than ``older_than`` (seconds, "7d"); returns how many."""
+        before = None
+        if older_than is not None:
+            before = self.clock.now() - parse_duration(older_than, "older_than", positive=False)
+        query = DeadQuery(reason=reason, queue=queue, func=func, schedule_id=schedule_id, before=before)
+        return await self.dead_letters.purge(query)
+
+    async def purge_queue(self, queue: str, *, reason: str | None = None) -> int:
+        """Cancel all jobs of a queue that no worker has; returns how many."""
+        return await self.queues.purge(queue, reason or f"queue {queue} was purged")
+
+    async def set_queue_limits(
+        self, queue: str, *, max_concurrent: int | None = None, rate: float | None = None, paused: bool = False
+    ) -> None:
+        """Limit or pause a queue, for all workers: ``max_concurrent`` jobs in hand at once, ``rate`` starts per second."""
+        await self.queues.set_limits(queue, QueueLimits(max_concurrent=max_concurrent, rate=rate, paused=paused))
+
+    async def queue_info(self, queue: str) -> QueueInfo:
+        """The state of a queue."""
+        return await self.queues.info(queue)
+
+
+def value_of(result: StoredResult) -> Any:
+    """The value of a job that completed. Raises `JobFailed` or `JobCancelled` for any other."""
+    match result.status:
+        case JobStatus.COMPLETED if result.error_type is None:
+            return msgspec.json.decode(result.value)
+        case JobStatus.CANCELLED:
+            raise JobCancelled(result.job_id)
+        case JobStatus.MISSED:
+            raise JobFailed(result.job_id, "Missed", result.error or "no worker started it in time")
+        case _:
+            raise JobFailed(result.job_id, result.error_type or str(result.status), result.error or "")
+
+
+def _job(job: Job | Callable[..., Any] | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
+    if not isinstance(job, Job):
+        return Job(func=job, args=args, kwargs=kwargs)
+    if args or kwargs:
+        raise InvalidJob.of("args", args or kwargs, "must be given in the Job itself", "Job(func, args=['eu'])")
+    return job
+
+
+def _statuses(status: JobStatus | str | Sequence[JobStatus | str]) -> list[JobStatus]:
+    wanted = [status] if isinstance(status, str) else list(status)
+    try:
+        return [JobStatus(each) for each in wanted]
+    except ValueError:
+        raise InvalidInput.of("status", status, f"must be one of {', '.join(JobStatus)}", "queued") from None
+
+
+ServiceManager.register_service("jobs", JobService)

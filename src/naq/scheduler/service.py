@@ -1,0 +1,131 @@
+"""The scheduler service: one candidate for firing all schedules, and the facade of `naq.schedules.service`.
+
+Every instance holds all schedules in memory and stands by; one leads and fires (`naq.scheduler.partition`). Changes go
+straight to the store by compare-and-set, from any instance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from naq.clock import Clock
+from naq.config import Settings
+from naq.jobs.history_stream import HistoryService
+from naq.lifecycle import ServiceManager
+from naq.scheduler.elector import ElectorSettings
+from naq.scheduler.lease import Lease
+from naq.scheduler.listeners import NO_HISTORY, Listeners
+from naq.scheduler.partition import Partition, PartitionSettings
+from naq.scheduler.presence import NatsPresence
+from naq.schedules.record import Schedule, ScheduleStatus
+from naq.schedules.service import ScheduleService, quarantined
+from naq.store.keys import schedule_key
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.event_stream import EventService
+
+__all__ = ["SchedulerService"]
+
+
+class SchedulerService(ScheduleService):
+    """A `ScheduleService` that also stands for leadership, and fires what is due while it leads."""
+
+    def __init__(
+        self,
+        config: Mapping[str, Any] | Settings,
+        connection_service: ConnectionService,
+        kv_service: KVStoreService,
+        event_service: EventService,
+        history_service: HistoryService | None = None,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(config, connection_service, kv_service, event_service, history_service, clock=clock)
+        settings = self.settings
+        self.partition = Partition(
+            kv_service,
+            NatsPresence(connection_service, kv_service.names),
+            self.clock,
+            Listeners(event_service, history_service or NO_HISTORY, self._stopper),
+            PartitionSettings(
+                ElectorSettings(
+                    instance_id=settings.instance_id,
+                    priority=settings.priority,
+                    check_interval=settings.leader_check_interval,
+                    heartbeat_interval=settings.leader_heartbeat_interval,
+                    ttl=settings.leader_lease,
+                ),
+                settings.fire_batch,
+                settings.resync_interval,
+            ),
+        )
+        self.schedules.on_written = self.partition.mirror.apply
+
+    async def _do_initialize(self) -> None:
+        await super()._do_initialize()
+        await self.partition.start()
+
+    async def _do_cleanup(self) -> None:
+        await self.partition.stop()
+        await super()._do_cleanup()
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this instance leads, and may fire, right now."""
+        return self.partition.elector.leads
+
+    @property
+    def _is_leader(self) -> bool:
+        return self.is_leader
+
+    async def trigger_due_jobs(self) -> list[str]:
+        """Fire what is due now, and return the ids of the jobs that this call enqueued; ``[]`` unless this instance leads.
+
+        The service does this by itself at each due instant; call it to fire without waiting for the loop.
+        """
+        return await self.partition.loop.fire_due()
+
+    async def monitor_schedules(self, interval: float = 60.0) -> AsyncIterator[dict[str, Any]]:
+        """A record of how things stand, at once and then every ``interval`` seconds, from counters in memory."""
+        while True:
+            yield self.status()
+            await self.clock.sleep(interval)
+
+    def status(self) -> dict[str, Any]:
+        """How things stand, as `monitor_schedules` says it."""
+        mirror = self.partition.mirror
+        counts = mirror.counts
+        return {
+            "timestamp": self.clock.now().timestamp(),
+            "instance_id": self.settings.instance_id,
+            "is_leader": self.is_leader,
+            "leader_info": _leader_info(self.partition.elector.leader),
+            "total_schedules": mirror.total,
+            "active_schedules": counts[ScheduleStatus.ACTIVE],
+            "paused_schedules": counts[ScheduleStatus.PAUSED],
+            "completed_schedules": counts[ScheduleStatus.COMPLETED],
+            "cancelled_schedules": counts[ScheduleStatus.CANCELLED],
+            "quarantined_schedules": len(mirror.quarantined),
+            "next_due_at": None if (due := mirror.due.next_at()) is None else due.timestamp(),
+            "fired": self.partition.firing.fired,
+        }
+
+    def _entry(self, schedule: Schedule) -> dict[str, Any]:
+        entry = super()._entry(schedule)
+        reason = self.partition.mirror.quarantined.get(schedule_key(schedule.schedule_id))
+        return entry if reason is None else quarantined(entry, reason)
+
+
+def _leader_info(lease: Lease | None) -> dict[str, Any] | None:
+    if lease is None:
+        return None
+    return {
+        "instance_id": lease.instance_id,
+        "priority": lease.priority,
+        "last_heartbeat": None if lease.last_heartbeat is None else lease.last_heartbeat.timestamp(),
+        "became_leader_at": None if lease.became_leader_at is None else lease.became_leader_at.timestamp(),
+    }
+
+
+ServiceManager.register_service("scheduler", SchedulerService)

@@ -1,0 +1,133 @@
+"""What looks wrong with schedules that are well-formed: `naq lint`. Pure; it only looks, and guesses nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import pairwise
+from typing import Final
+
+from naq.exceptions import InvalidSchedule
+from naq.schedules.preview import preview
+from naq.schedules.record import Schedule, ScheduleStatus
+from naq.timing.duration import duration_text
+from naq.timing.triggers import FixedDelay, dst_gaps
+from naq.timing.zones import DstGap
+
+__all__ = ["HERD", "Finding", "FindingKind", "lint"]
+
+HERD: Final = 50
+"""Schedules due in the same second that are called a herd."""
+
+HERDS_TOLD: Final = 3
+LOOKED_AT: Final = 48
+"""Fires of each schedule that are looked at."""
+AHEAD: Final = timedelta(days=1)
+YEAR: Final = timedelta(days=366)
+
+
+class FindingKind(StrEnum):
+    """What may be wrong."""
+
+    NEVER_FIRES = "never_fires"
+    UNUSABLE = "unusable"
+    """This machine cannot compute it, e.g. because it does not know the zone."""
+    HERD = "herd"
+    DST_GAP = "dst_gap"
+    TOO_OFTEN = "too_often"
+    """It fires again sooner than its runs usually end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that may be wrong, about one or more schedules."""
+
+    kind: FindingKind
+    schedule_ids: tuple[str, ...]
+    message: str
+    at: datetime | None = None
+    """The instant it is about."""
+
+    def __str__(self) -> str:
+        names = ", ".join(self.schedule_ids[:3]) + (", ..." if len(self.schedule_ids) > 3 else "")
+        return f"{self.kind}: {names}: {self.message}"
+
+
+def lint(
+    schedules: Iterable[Schedule],
+    now: datetime,
+    durations: Mapping[str, timedelta] | None = None,
+    herd: int = HERD,
+) -> tuple[Finding, ...]:
+    """Look at schedules that are active or paused. ``durations`` are how long runs usually take, by schedule id.
+
+    Findings come by schedule in the order given, herds last.
+    """
+    findings: list[Finding] = []
+    seconds: dict[datetime, list[str]] = defaultdict(list)
+    for schedule in schedules:
+        if schedule.status not in (ScheduleStatus.ACTIVE, ScheduleStatus.PAUSED):
+            continue
+        try:
+            findings += _findings(schedule, now, (durations or {}).get(schedule.schedule_id))
+            if schedule.status is ScheduleStatus.ACTIVE:
+                for second in _seconds(schedule, now):
+                    seconds[second].append(schedule.schedule_id)
+        except InvalidSchedule as error:
+            findings.append(Finding(FindingKind.UNUSABLE, (schedule.schedule_id,), str(error)))
+    return (*findings, *_herds(seconds, herd))
+
+
+def _findings(schedule: Schedule, now: datetime, usual: timedelta | None) -> Iterable[Finding]:
+    name = (schedule.schedule_id,)
+    coming = preview(schedule, now, LOOKED_AT)
+    if _never_fires(schedule, now):
+        yield Finding(FindingKind.NEVER_FIRES, name, "it never fires again: no nominal time is left that may")
+        return
+    gaps = dst_gaps(schedule.trigger, now, now + YEAR)
+    if gaps:
+        shifts = getattr(schedule.trigger, "dst_gap", DstGap.SHIFT) is DstGap.SHIFT
+        what = "it fires right after the gap instead" if shifts else "it does not fire that day"
+        text = f"the clocks are put forward over its time at {gaps[0].isoformat(timespec='minutes')}; {what}"
+        yield Finding(FindingKind.DST_GAP, name, text, gaps[0])
+    if usual is not None and len(coming) > 1 and not isinstance(schedule.trigger, FixedDelay):
+        times = [each.nominal_at for each in coming]
+        shortest = min(later - sooner for sooner, later in pairwise(times))
+        if shortest < usual:
+            often, takes = duration_text(shortest), duration_text(timedelta(seconds=round(usual.total_seconds(), 1)))
+            text = f"it fires again after {often}, and a run usually takes {takes} (overlap: {schedule.policy.overlap})"
+            yield Finding(FindingKind.TOO_OFTEN, name, text)
+
+
+def _never_fires(schedule: Schedule, now: datetime) -> bool:
+    if schedule.buffered or schedule.backfills or schedule.waits_for_end:
+        return False
+    limit = schedule.policy.max_runs
+    coming = preview(schedule, now, 1)
+    if not coming or (limit is not None and schedule.runs >= limit):
+        return True
+    if not schedule.policy.exclude:
+        return False
+    allowed = schedule.nominals.allowed_from(coming[0].nominal_at)
+    return allowed is None or schedule.nominals.is_excluded(allowed)
+
+
+def _seconds(schedule: Schedule, now: datetime) -> set[datetime]:
+    """The seconds of the next day in which it is due."""
+    coming = preview(schedule, now, LOOKED_AT)
+    return {each.due_at.replace(microsecond=0) for each in coming if not each.reason and each.due_at < now + AHEAD}
+
+
+def _herds(seconds: Mapping[datetime, list[str]], herd: int) -> Iterable[Finding]:
+    crowded = sorted((at for at in seconds if len(seconds[at]) >= herd), key=lambda at: (-len(seconds[at]), at))
+    told: list[set[str]] = []
+    for at in crowded:
+        names = set(seconds[at])
+        if any(names <= before for before in told) or len(told) >= HERDS_TOLD:
+            continue
+        told.append(names)
+        text = f"{len(names)} schedules are due in the second {at.isoformat()}; give them jitter"
+        yield Finding(FindingKind.HERD, tuple(sorted(names)), text, at)

@@ -1,0 +1,384 @@
+"""Schedules in the store: created, read and changed by compare-and-set, from any process, whoever leads.
+
+A change is a function from the record as it is to the record as it shall be. A lost race is tried again from what is
+there now; an answer that was lost is learned by reading, never guessed. What was acknowledged holds: after `change` has
+paused a schedule no fire planned before can be committed, for the record's revision has moved.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from naq.clock import Clock
+from naq.events import Event, EventType
+from naq.exceptions import (
+    InvalidSchedule,
+    Problem,
+    RecordUnreadable,
+    ScheduleExists,
+    SchedulerError,
+    StoreError,
+    TransactionTooLarge,
+)
+from naq.jobs.job import QueuedJob
+from naq.schedules.counters import ERA_ENDED, Counters, EraEnded
+from naq.schedules.planning.decision import Fire, Plan
+from naq.schedules.planning.manual import trigger_now
+from naq.schedules.policy import IfExists, Overlap
+from naq.schedules.record import Schedule, ScheduleStatus
+from naq.store.codec import decode, encode, plain
+from naq.store.keys import job_key, manual_job_id, schedule_key
+from naq.store.port import Committed, Delete, Entry, EventSink, Outcome, Put, Refused, Store, Unknown
+
+__all__ = ["Change", "Changed", "Schedules", "Unreadable"]
+
+ATTEMPTS = 100
+"""Times a change is tried again after a lost race for the same schedule, before the contention is reported."""
+BULK = 480
+"""Schedules created in one transaction."""
+IN_FLIGHT = 4
+"""Transactions in flight while many schedules are created."""
+
+Change = Callable[[Schedule], Schedule | None]
+"""From the record as it is to the record as it shall be; ``None``: the change does not apply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A change that was committed."""
+
+    before: Schedule
+    after: Schedule
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A record at a schedule's key that cannot be read. It is left alone."""
+
+    schedule_id: str
+    reason: str
+
+
+class Schedules:
+    """All schedules of a namespace, typed. Every method raises `SchedulerError` when the store cannot be asked."""
+
+    def __init__(self, store: Store, clock: Clock, sink: EventSink, instance_id: str) -> None:
+        self._store = store
+        self._clock = clock
+        self._sink = sink
+        self._instance_id = instance_id
+        self.on_written: Callable[[Entry], None] = lambda entry: None
+        """Called with what was committed, so that a mirror beside it need not wait for its watch."""
+        self.on_given_up: Callable[[Sequence[str], str], None] = lambda job_ids, reason: None
+        """Called with the runs that were given up for one by hand, and why: `naq.store.port.JobStopper.stop`."""
+
+    async def get(self, schedule_id: str) -> Schedule | None:
+        """The schedule; ``None`` when there is none. Raises `RecordUnreadable` when its record cannot be read."""
+        entry = await self._entry(schedule_id)
+        return None if entry is None else _schedule(entry)
+
+    async def pages(self) -> AsyncIterator[list[Schedule | Unreadable]]:
+        """All schedules, in pages; records that cannot be read are among them as `Unreadable`."""
+        with _asking("list the schedules"):
+            async for entries in self._store.scan("schedule.>"):
+                yield [_schedule_or_reason(entry) for entry in entries if entry.value is not None]
+
+    async def create(self, schedule: Schedule, if_exists: IfExists, replace: Change, actor: str | None) -> bool:
+        """Store a new schedule. Returns whether it was created now.
+
+        When the id is taken: raises `ScheduleExists`, or keeps what is there, or applies ``replace`` to it; raises
+        `ScheduleExists` also when that does not apply because it was cancelled.
+        """
+        schedule = schedule.evolve(change_id=_new_change_id())
+        for _ in range(ATTEMPTS):
+            with _asking(f"create schedule {schedule.schedule_id!r}"):
+                write = Put(schedule_key(schedule.schedule_id), encode(schedule), 0)
+                outcome = await self._store.transact([write])
+            if isinstance(outcome, Committed):
+                self.on_written(Entry(write.key, write.value, outcome.revisions[0]))
+                self._created([schedule], actor)
+                return True
+            entry = await self._entry(schedule.schedule_id)
+            if entry is None and isinstance(outcome, Refused):
+                continue  # deleted in between
+            if entry is None:
+                # Not created, not yet, or created and deleted by somebody: to create it again would undo that.
+                raise _unknown(f"schedule {schedule.schedule_id!r} was created", outcome)
+            if _has_change(entry, schedule.change_id):
+                self._created([schedule], actor)
+                return True
+            if if_exists is IfExists.RAISE:
+                raise ScheduleExists(schedule.schedule_id)
+            if if_exists is IfExists.KEEP:
+                return False
+            if await self.change(schedule.schedule_id, replace, EventType.SCHEDULE_UPDATED, actor) is not None:
+                return False
+            if await self._is_cancelled(schedule.schedule_id):
+                raise ScheduleExists(schedule.schedule_id, cancelled=True)
+        raise SchedulerError(f"schedule {schedule.schedule_id!r} is being created and deleted by others all the time")
+
+    async def create_many(self, schedules: Sequence[Schedule], actor: str | None = None) -> None:
+        """Store many new schedules, some hundreds in one transaction.
+
+        Raises `ScheduleExists` for the first id that is taken; those of other transactions may have been created. Raises
+        `SchedulerError` also when an answer was lost and what became of it cannot be seen.
+        """
+        parts = [schedules[start : start + BULK] for start in range(0, len(schedules), BULK)]
+        turn = asyncio.Semaphore(IN_FLIGHT)
+
+        async def create(part: Sequence[Schedule]) -> None:
+            async with turn:
+                await self._create_part(part, actor)
+
+        await asyncio.gather(*(create(part) for part in parts))
+
+    async def _create_part(self, part: Sequence[Schedule], actor: str | None) -> None:
+        """One transaction; its change's id in every record tells, when the answer was lost, whose they are."""
+        change_id = _new_change_id()
+        part = [schedule.evolve(change_id=change_id) for schedule in part]
+        writes = [Put(schedule_key(schedule.schedule_id), encode(schedule), 0) for schedule in part]
+        with _asking(f"create {len(part)} schedules"):
+            outcome = await self._store.transact(writes)
+        if isinstance(outcome, Committed):
+            for write, revision in zip(writes, outcome.revisions, strict=True):
+                self.on_written(Entry(write.key, write.value, revision))
+            self._created(part, actor)
+        elif isinstance(outcome, Refused):
+            for schedule in part:
+                await self.create(schedule, IfExists.RAISE, lambda existing: existing, actor)
+        else:
+            await self._learn_created(part, outcome)
+            self._created(part, actor)
+
+    async def _learn_created(self, part: Sequence[Schedule], outcome: Unknown) -> None:
+        """Return when a transaction without an answer is seen to be done: one of its records shows it for all of them.
+
+        Raises `ScheduleExists` when an id belongs to somebody else, else `SchedulerError`: as `create`, it is not tried again.
+        """
+        with _asking(f"read {len(part)} schedules"):
+            entries = await self._store.get_many([schedule_key(schedule.schedule_id) for schedule in part])
+        if any(_has_change(entry, part[0].change_id) for entry in entries.values()):
+            return
+        for schedule in part:
+            if schedule_key(schedule.schedule_id) in entries:
+                raise ScheduleExists(schedule.schedule_id)
+        raise _unknown(f"schedules {part[0].schedule_id!r} to {part[-1].schedule_id!r} were created", outcome)
+
+    async def change(
+        self,
+        schedule_id: str,
+        change: Change,
+        kind: EventType,
+        actor: str | None = None,
+        reason: str | None = None,
+    ) -> Changed | None:
+        """Apply a change; ``None`` when there is no such schedule or the change does not apply.
+
+        Raises `RecordUnreadable` when the record cannot be read, and whatever ``change`` raises.
+        """
+        change_id = _new_change_id()
+        before: Schedule | None = None
+        for _ in range(ATTEMPTS):
+            entry = await self._entry(schedule_id)
+            if entry is None:
+                return None
+            if before is not None and _has_change(entry, change_id):
+                changed = Changed(before, _schedule(entry), entry.revision)
+                self._tell(kind, changed, actor, reason)
+                return changed
+            before = _schedule(entry)
+            after = change(before)
+            if after is None:
+                return None
+            after = after.evolve(change_id=change_id, updated_at=self._clock.now(), counted_from=Counters.of(after))
+            with _asking(f"change schedule {schedule_id!r}"):
+                value = encode(after)
+                outcome = await self._store.transact([Put(entry.key, value, entry.revision)])
+            if isinstance(outcome, Committed):
+                self.on_written(Entry(entry.key, value, outcome.revisions[0]))
+                changed = Changed(before, after, outcome.revisions[0])
+                self._tell(kind, changed, actor, reason)
+                return changed
+        raise SchedulerError(f"schedule {schedule_id!r} is changed by others all the time; try again")
+
+    async def delete(self, schedule_id: str, actor: str | None = None) -> bool:
+        """Remove a schedule, a quarantined one too; ``False`` when there is none."""
+        for _ in range(ATTEMPTS):
+            entry = await self._entry(schedule_id)
+            if entry is None:
+                return False
+            with _asking(f"delete schedule {schedule_id!r}"):
+                outcome = await self._store.transact([Delete(entry.key, entry.revision)])
+            if isinstance(outcome, Committed):
+                self.on_written(Entry(entry.key, None, outcome.revisions[0]))
+            if isinstance(outcome, Committed) or (
+                not isinstance(outcome, Refused) and await self._entry(schedule_id) is None
+            ):
+                self._emit(EventType.SCHEDULE_DELETED, schedule_id, actor, None, {})
+                return True
+        raise SchedulerError(f"schedule {schedule_id!r} is changed by others all the time; try again")
+
+    async def trigger(
+        self, schedule_id: str, actor: str | None = None, overlap: Overlap = Overlap.ALLOW_ALL
+    ) -> str | None:
+        """Enqueue one job of the schedule now, beside its plan; its id.
+
+        ``None`` when there is no such schedule, when it is cancelled, or when ``overlap`` is ``skip`` and a run is open.
+        It does not count for ``max_runs`` and does not move the next run. Raises as `change`, and `InvalidSchedule` for an
+        overlap policy that cannot be asked for by hand.
+        """
+        identity = manual_job_id(schedule_id)
+        for _ in range(ATTEMPTS):
+            entry = await self._entry(schedule_id)
+            if entry is None:
+                return None
+            schedule = _schedule(entry)
+            now = self._clock.now()
+            decided = trigger_now(schedule, now, identity, overlap)
+            if not decided.fires:
+                return None
+            job = self._manual_job(schedule, decided.fires[0], entry.revision, identity)
+            key = job_key(schedule.job.queue, identity)
+            with _asking(f"trigger schedule {schedule_id!r}"):
+                outcome = await self._store.transact(
+                    [Put(entry.key, encode(decided.schedule), entry.revision), Put(key, encode(job), 0)]
+                )
+                done = isinstance(outcome, Committed)
+                if not done and not isinstance(outcome, Refused):
+                    done = await self._store.get(key) is not None
+            if not done and not isinstance(outcome, Refused):
+                # Not enqueued, not yet, or run and trimmed already: to enqueue it again might run it twice.
+                raise _unknown(f"a job of schedule {schedule_id!r} was enqueued", outcome)
+            if done:
+                self._triggered(schedule_id, decided, actor, identity)
+                return identity
+        raise SchedulerError(f"schedule {schedule_id!r} is changed by others all the time; try again")
+
+    def _manual_job(self, schedule: Schedule, fire: Fire, revision: int, identity: str) -> QueuedJob:
+        return QueuedJob(
+            job_id=identity,
+            spec=schedule.job,
+            enqueued_at=fire.nominal_at,
+            enqueued_by=self._instance_id,
+            schedule_id=schedule.schedule_id,
+            next_at=fire.next_at,
+            previous_at=fire.previous_at,
+            start_by=fire.start_by,
+            tracked=fire.tracked,
+            planned_from=revision if fire.tracked else 0,
+            schedule_created_at=schedule.created_at if fire.tracked else None,
+        )
+
+    def _triggered(self, schedule_id: str, decided: Plan, actor: str | None, identity: str) -> None:
+        if decided.terminate_jobs:
+            reason = f"schedule {schedule_id!r} was triggered by hand (overlap policy)"
+            self.on_given_up(decided.terminate_jobs, reason)
+        self._emit(EventType.SCHEDULED_JOB_TRIGGERED, schedule_id, actor, "triggered by hand", {}, job_id=identity)
+
+    async def _is_cancelled(self, schedule_id: str) -> bool:
+        schedule = await self.get(schedule_id)
+        return schedule is not None and schedule.status is ScheduleStatus.CANCELLED
+
+    async def _entry(self, schedule_id: str) -> Entry | None:
+        with _asking(f"read schedule {schedule_id!r}"):
+            return await self._store.get(schedule_key(schedule_id))
+
+    def _created(self, schedules: Sequence[Schedule], actor: str | None) -> None:
+        now = self._clock.now()
+        self._sink.emit(
+            Event(
+                type=EventType.JOB_SCHEDULED,
+                timestamp=now,
+                instance_id=self._instance_id,
+                schedule_id=schedule.schedule_id,
+                queue=schedule.job.queue,
+                actor=actor,
+                details={"func": schedule.job.func, "trigger": str(schedule.trigger)},
+            )
+            for schedule in schedules
+        )
+
+    def _tell(self, kind: EventType, changed: Changed, actor: str | None, reason: str | None) -> None:
+        before, after = changed.before, changed.after
+        details = {**_difference(before, after), ERA_ENDED: plain(EraEnded.of(before, after))}
+        self._emit(kind, after.schedule_id, actor, reason, details)
+
+    def _emit(
+        self,
+        kind: EventType,
+        schedule_id: str,
+        actor: str | None,
+        reason: str | None,
+        details: Mapping[str, Any],
+        job_id: str | None = None,
+    ) -> None:
+        event = Event(
+            type=kind,
+            timestamp=self._clock.now(),
+            instance_id=self._instance_id,
+            schedule_id=schedule_id,
+            job_id=job_id,
+            actor=actor,
+            reason=reason,
+            details=details,
+        )
+        self._sink.emit([event])
+
+
+@contextlib.contextmanager
+def _asking(what: str) -> Iterator[None]:
+    try:
+        yield
+    except TransactionTooLarge as error:
+        reason = f"makes the record larger than the server accepts ({error})"
+        raise InvalidSchedule(
+            Problem("job.args", "(too large)", reason, "a key or path of the data instead")
+        ) from error
+    except StoreError as error:
+        raise SchedulerError(f"could not {what}: {error}") from error
+
+
+def _unknown(what: str, outcome: Outcome) -> SchedulerError:
+    return SchedulerError(f"whether {what} is not known, because the answer was lost ({outcome}): look, and try again")
+
+
+def _schedule(entry: Entry) -> Schedule:
+    assert entry.value is not None
+    return decode(Schedule, entry.key, entry.value)
+
+
+def _schedule_or_reason(entry: Entry) -> Schedule | Unreadable:
+    try:
+        return _schedule(entry)
+    except RecordUnreadable as error:
+        return Unreadable(entry.key.partition(".")[2], error.reason)
+
+
+def _new_change_id() -> str:
+    """Short, for a million records hold one each; it only tells one change of a schedule from the next."""
+    return secrets.token_urlsafe(4)
+
+
+def _has_change(entry: Entry, change_id: str | None) -> bool:
+    try:
+        return _schedule(entry).change_id == change_id
+    except RecordUnreadable:
+        return False
+
+
+NOT_AUDITED = frozenset({"v", "change_id", "counted_from", "updated_at"})
+
+
+def _difference(before: Schedule, after: Schedule) -> dict[str, Any]:
+    """What changed, field by field, as JSON values: ``{"status": {"from": "active", "to": "paused"}}``."""
+    return {
+        name: {"from": plain(getattr(before, name)), "to": plain(getattr(after, name))}
+        for name in Schedule.__struct_fields__
+        if name not in NOT_AUDITED and getattr(before, name) != getattr(after, name)
+    }

@@ -1,0 +1,366 @@
+"""Schedules as people handle them: created, listed, changed, from any process, without standing for leadership.
+
+The dict forms are accepted and returned here only; inside there are typed records. ``None`` and ``False`` mean "there
+is none"; a store that cannot be asked is a `SchedulerError` with its cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from naq.clock import Clock, SystemClock
+from naq.config import Settings
+from naq.events import EventType
+from naq.exceptions import InvalidSchedule, RecordUnreadable, SchedulerError
+from naq.jobs.history import HistorySink
+from naq.jobs.history_stream import HistoryService
+from naq.jobs.job import Job
+from naq.lifecycle import BaseService, ServiceManager
+from naq.schedules.declared import Change, ChangeKind, Definition, changed, created, diff
+from naq.schedules.forms.changes import read_changes, read_instant
+from naq.schedules.forms.entry import to_dict
+from naq.schedules.forms.specification import Form, parse_job, parse_schedule
+from naq.schedules.planning.manual import backfill, backfill_stopped
+from naq.schedules.planning.pausing import taken_by_pause
+from naq.schedules.planning.soundness import flaw_of
+from naq.schedules.policy import IfExists, Overlap
+from naq.schedules.preview import Upcoming, preview, previous_times
+from naq.schedules.record import Schedule, ScheduleStatus
+from naq.schedules.repository import Change as Edit
+from naq.schedules.repository import Changed, Schedules, Unreadable
+from naq.schedules.stopping import WorkerStopper
+from naq.schedules.transitions import cancelled, new_schedule, paused, replaced, resumed, skip_next
+from naq.store.keys import Namespace, check_schedule_id, new_id
+from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.connection import ConnectionService
+from naq.store.nats.event_stream import EventService
+
+__all__ = ["ScheduleActs", "ScheduleService", "quarantined"]
+
+
+class ScheduleActs:
+    """What can be done with schedules, on any store."""
+
+    def __init__(self, schedules: Schedules, history: HistorySink | None, clock: Clock) -> None:
+        self.clock = clock
+        self.schedules = schedules
+        """The typed way to the same schedules."""
+        self._history = history
+
+    async def schedule_job(
+        self,
+        job: Job | Callable[..., Any] | str,
+        schedule: Form,
+        *,
+        schedule_id: str | None = None,
+        if_exists: IfExists | str = IfExists.RAISE,
+        labels: Mapping[str, str] | None = None,
+        note: str | None = None,
+        actor: str | None = None,
+    ) -> str:
+        """Store a schedule that runs ``job``, and return its id (a fresh one when none is given).
+
+        ``job`` is a `Job`, or a function (or its name, ``"module:qualname"``) that is called without arguments.
+        ``schedule`` is a mapping such as ``{"type": "interval", "interval": 60, "max_runs": 10}``, a `Trigger`, or what
+        `naq.cron` and `naq.every` return. When the id is taken, ``if_exists`` says what happens: ``raise``, ``keep`` or
+        ``replace`` (history and counters stay, and the next run too unless the timing changed).
+
+        Raises `InvalidJob` or `InvalidSchedule` with every complaint, before anything is written; `ScheduleExists`, also
+        when it is to be replaced and was cancelled; `SchedulerError` when the store cannot be asked.
+        """
+        choice = _if_exists(if_exists)
+        identity = new_id() if schedule_id is None else _schedule_id(schedule_id)
+        now = self.clock.now()
+        spec = parse_job(job)
+        trigger, policy = parse_schedule(schedule, now)
+        created = new_schedule(identity, spec, trigger, policy, now, labels=dict(labels or {}), note=note)
+
+        def replace(existing: Schedule) -> Schedule | None:
+            return replaced(existing, created, self.clock.now())
+
+        await self.schedules.create(created, choice, replace, actor)
+        return identity
+
+    async def schedule_many(
+        self, jobs: Iterable[tuple[Job, Form] | tuple[Job, Form, str]], *, actor: str | None = None
+    ) -> list[str]:
+        """Store many schedules, given as (job, schedule) or (job, schedule, id), and return their ids in order.
+
+        All are checked before the first is written. Some hundreds share a transaction: `ScheduleExists` says that an id
+        was taken, while others may have been created.
+        """
+        now = self.clock.now()
+        made = []
+        for job, form, *rest in jobs:
+            identity = _schedule_id(rest[0]) if rest else new_id()
+            trigger, policy = parse_schedule(form, now)
+            made.append(new_schedule(identity, parse_job(job), trigger, policy, now))
+        await self.schedules.create_many(made, actor)
+        return [schedule.schedule_id for schedule in made]
+
+    async def update_schedule(self, schedule_id: str, *, actor: str | None = None, **changes: Any) -> bool:
+        """Change a schedule in place; ``False`` when there is none, or it is cancelled. History and counters stay.
+
+        ``changes``: ``job`` (as for `schedule_job`), ``schedule`` (a form, with any policy in it), any policy key of a form
+        (``max_runs``, ``jitter``, ``overlap``, ...), ``next_run_at`` (the next run only), ``labels``, ``note``. The next run
+        is computed anew only if the timing changed. Raises `InvalidSchedule` or `InvalidJob` before anything is written.
+        """
+        read = read_changes(changes, self.clock.now())
+
+        def change(schedule: Schedule) -> Schedule | None:
+            return read.applied(schedule, self.clock.now())
+
+        return await self._change(schedule_id, change, EventType.SCHEDULE_UPDATED, actor)
+
+    async def skip_next(self, schedule_id: str, count: int = 1, *, actor: str | None = None) -> bool:
+        """Let the next ``count`` nominal times pass without a fire (0: none, whatever was asked before).
+
+        ``False`` when there is no such schedule, or it has ended. Raises `InvalidSchedule` for a count not in 0..1000.
+        """
+        return await self._change(schedule_id, lambda it: skip_next(it, count), EventType.SCHEDULE_UPDATED, actor)
+
+    async def backfill_schedule(
+        self,
+        schedule_id: str,
+        first: datetime | str | float,
+        last: datetime | str | float,
+        *,
+        overlap: Overlap | str = Overlap.ALLOW_ALL,
+        backfill_id: str | None = None,
+        actor: str | None = None,
+    ) -> str | None:
+        """Enqueue the nominal times of a past range, both ends included; the backfill's id, ``None`` without a schedule.
+
+        The leader works it off in slices, and another leader goes on where it ended. Asked for again with the same
+        ``backfill_id`` nothing changes. Raises `InvalidSchedule` for a range that is empty, too long, or not in the past.
+        """
+        identity = check_schedule_id(backfill_id or new_id(), "backfill_id")
+        begin, end = read_instant(first, "first"), read_instant(last, "last")
+        policy = _overlap(overlap)
+
+        def change(schedule: Schedule) -> Schedule | None:
+            return backfill(schedule, identity, begin, end, self.clock.now(), policy)
+
+        done = await self._change(schedule_id, change, EventType.SCHEDULE_UPDATED, actor, "backfill")
+        return identity if done else None
+
+    async def stop_backfill(self, schedule_id: str, backfill_id: str, *, actor: str | None = None) -> bool:
+        """Drop what a backfill has not enqueued yet; ``False`` when there is no such schedule or backfill, or it is done."""
+
+        def change(schedule: Schedule) -> Schedule | None:
+            return backfill_stopped(schedule, backfill_id, self.clock.now())
+
+        return await self._change(schedule_id, change, EventType.SCHEDULE_UPDATED, actor, "backfill stopped")
+
+    async def next_times(self, schedule_id: str, count: int = 10) -> tuple[Upcoming, ...] | None:
+        """The next nominal times, with the reason for those that will not fire; ``None`` without such a schedule."""
+        schedule = await self.schedules.get(_schedule_id(schedule_id))
+        return None if schedule is None else preview(schedule, self.clock.now(), count)
+
+    async def previous_times(self, schedule_id: str, count: int = 10) -> tuple[datetime, ...] | None:
+        """The last nominal times, newest first, whether or not they fired; ``None`` without such a schedule."""
+        schedule = await self.schedules.get(_schedule_id(schedule_id))
+        return None if schedule is None else previous_times(schedule, self.clock.now(), count)
+
+    async def trigger_schedule(
+        self, schedule_id: str, *, overlap: Overlap | str = Overlap.ALLOW_ALL, actor: str | None = None
+    ) -> str | None:
+        """Enqueue one job of a schedule now, beside its plan; the job's id.
+
+        ``None`` when there is no such schedule, it is cancelled, or ``overlap`` is ``skip`` and a run is open.
+        ``terminate_other`` gives up the runs that are open, as far as the schedule tracks them.
+        """
+        return await self.schedules.trigger(_schedule_id(schedule_id), actor, _overlap(overlap))
+
+    async def cancel_scheduled_job(self, schedule_id: str, *, actor: str | None = None) -> bool:
+        """End a schedule for good; ``False`` when there is no such schedule. No fire of it follows."""
+        now = self.clock.now()
+        return await self._change(schedule_id, lambda it: cancelled(it, now), EventType.SCHEDULE_CANCELLED, actor)
+
+    async def pause_scheduled_job(
+        self, schedule_id: str, *, reason: str | None = None, actor: str | None = None
+    ) -> bool:
+        """Stop a schedule from firing; ``False`` when there is none, or it is not active. No fire of it follows."""
+        now = self.clock.now()
+        return await self._change(
+            schedule_id, lambda it: paused(it, now, reason, actor), EventType.SCHEDULE_PAUSED, actor, reason
+        )
+
+    async def resume_scheduled_job(self, schedule_id: str, *, catch_up: bool = False, actor: str | None = None) -> bool:
+        """Let a paused schedule fire again; ``False`` when there is none, or it is not paused.
+
+        Its next run is computed from now: what was due while it was paused does not fire, unless ``catch_up`` asks for it.
+        The history says what the pause took.
+        """
+        now = self.clock.now()
+        done = await self._changed(
+            schedule_id, lambda it: resumed(it, now, catch_up), EventType.SCHEDULE_RESUMED, actor
+        )
+        if done is None:
+            return False
+        taken = taken_by_pause(done.before, done.after, now)
+        if taken is not None and self._history is not None:
+            self._history.record([taken.record(schedule_id, now)])
+        return True
+
+    async def delete_schedule(self, schedule_id: str, *, actor: str | None = None) -> bool:
+        """Remove a schedule and its record, also one that is quarantined; ``False`` when there is none."""
+        return await self.schedules.delete(_schedule_id(schedule_id), actor)
+
+    async def list_schedules(self, status: str | None = None) -> list[dict[str, Any]]:
+        """All schedules (of one status), newest first, as `get_schedule` shows them.
+
+        Records that cannot be read are listed with status ``quarantined`` and the ``reason``, unless a status is asked for.
+        """
+        wanted = None if status is None else _status(status)
+        found: list[dict[str, Any]] = []
+        async for page in self.schedules.pages():
+            for each in page:
+                if isinstance(each, Unreadable):
+                    if wanted is None:
+                        found.append(_unreadable(each))
+                elif wanted is None or each.status is wanted:
+                    found.append(self._entry(each))
+        found.sort(key=lambda entry: entry["created_at"] or 0, reverse=True)
+        return found
+
+    async def get_schedule(self, schedule_id: str) -> dict[str, Any] | None:
+        """The schedule as a dict, times in epoch seconds; ``None`` when there is none."""
+        try:
+            schedule = await self.schedules.get(_schedule_id(schedule_id))
+        except RecordUnreadable as error:
+            return _unreadable(Unreadable(schedule_id, error.reason))
+        return None if schedule is None else self._entry(schedule)
+
+    async def sync(
+        self,
+        definitions: Iterable[Definition],
+        set_name: str,
+        *,
+        dry_run: bool = False,
+        prune: bool = True,
+        actor: str | None = None,
+    ) -> tuple[Change, ...]:
+        """Bring a declared set into the store, and return what was (or, as a dry run, would be) done about each schedule.
+
+        Creates, changes in place, and with ``prune`` removes what is in the set and declared no more. Schedules of other
+        sets, and those made by hand, are never touched. Raises `InvalidSchedule` for an id that is declared twice.
+        """
+        existing: list[Schedule] = []
+        async for page in self.schedules.pages():
+            existing += [each for each in page if not isinstance(each, Unreadable)]
+        changes = diff(definitions, existing, set_name, self.clock.now(), prune)
+        if not dry_run:
+            for change in changes:
+                await self._carry_out(change, set_name, actor)
+        return changes
+
+    async def _carry_out(self, change: Change, set_name: str, actor: str | None) -> None:
+        definition = change.definition
+        match change.kind:
+            case ChangeKind.CREATE if definition is not None:
+                fresh = created(definition, set_name, self.clock.now())
+                await self.schedules.create(fresh, IfExists.KEEP, lambda it: it, actor)
+            case ChangeKind.UPDATE if definition is not None:
+
+                def update(schedule: Schedule) -> Schedule | None:
+                    return changed(schedule, definition, self.clock.now())
+
+                await self._change(change.schedule_id, update, EventType.SCHEDULE_UPDATED, actor)
+            case ChangeKind.REMOVE:
+                await self.schedules.delete(change.schedule_id, actor)
+
+    async def _change(
+        self, schedule_id: str, change: Edit, kind: EventType, actor: str | None, reason: str | None = None
+    ) -> bool:
+        return await self._changed(schedule_id, change, kind, actor, reason) is not None
+
+    async def _changed(
+        self, schedule_id: str, change: Edit, kind: EventType, actor: str | None, reason: str | None = None
+    ) -> Changed | None:
+        identity = _schedule_id(schedule_id)
+        try:
+            return await self.schedules.change(identity, change, kind, actor, reason)
+        except RecordUnreadable as error:
+            raise SchedulerError(f"schedule {identity!r} is quarantined: {error.reason}; mend or delete it") from error
+
+    def _entry(self, schedule: Schedule) -> dict[str, Any]:
+        """One schedule as it is shown; one that cannot be planned as quarantined, though it can be changed."""
+        entry = to_dict(schedule)
+        flaw = flaw_of(schedule) if schedule.status is ScheduleStatus.ACTIVE else None
+        return entry if flaw is None else quarantined(entry, flaw)
+
+
+class ScheduleService(ScheduleActs, BaseService):
+    """Create, list, get, update, pause, resume, trigger, cancel and delete schedules."""
+
+    def __init__(
+        self,
+        config: Mapping[str, Any] | Settings,
+        connection_service: ConnectionService,
+        kv_service: KVStoreService,
+        event_service: EventService,
+        history_service: HistoryService | None = None,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        """Without ``history_service`` what does not fire is told by events, and not in the history."""
+        BaseService.__init__(self, config)
+        clock = clock or SystemClock()
+        schedules = Schedules(kv_service, clock, event_service, self.settings.instance_id)
+        ScheduleActs.__init__(self, schedules, history_service, clock)
+        self._stopper = WorkerStopper(connection_service, Namespace(self.settings.namespace))
+        self.schedules.on_given_up = self._stopper.stop
+        self._connection = connection_service
+        self._kv = kv_service
+        self._events = event_service
+        self._history_service = history_service
+
+    async def _do_initialize(self) -> None:
+        await self._kv.initialize()
+        await self._events.initialize()
+        if self._history_service is not None:
+            await self._history_service.initialize()
+
+    async def _do_cleanup(self) -> None:
+        await self._stopper.close()
+
+
+def _schedule_id(value: str) -> str:
+    return check_schedule_id(value)
+
+
+def _if_exists(value: IfExists | str) -> IfExists:
+    try:
+        return IfExists(value)
+    except ValueError:
+        raise InvalidSchedule.of("if_exists", value, "is not one of raise, keep, replace", "keep") from None
+
+
+def _overlap(value: Overlap | str) -> Overlap:
+    try:
+        return Overlap(value)
+    except ValueError:
+        raise InvalidSchedule.of("overlap", value, f"is not one of {', '.join(Overlap)}", "skip") from None
+
+
+def _status(value: str) -> ScheduleStatus:
+    try:
+        return ScheduleStatus(value)
+    except ValueError:
+        choices = ", ".join(ScheduleStatus)
+        raise InvalidSchedule.of("status", value, f"is not one of {choices}", "active") from None
+
+
+def quarantined(entry: Mapping[str, Any], reason: str) -> dict[str, Any]:
+    """A schedule's entry as it is shown while its record cannot be read or planned: it does not fire."""
+    return {**entry, "status": "quarantined", "reason": reason}
+
+
+def _unreadable(record: Unreadable) -> dict[str, Any]:
+    return quarantined({"schedule_id": record.schedule_id, "created_at": None, "next_run_at": None}, record.reason)
+
+
+ServiceManager.register_service("schedules", ScheduleService)

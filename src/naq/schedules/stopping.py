@@ -1,0 +1,40 @@
+"""Having workers stop jobs that an overlap policy wants ended: said to all workers, waited for by nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from naq.exceptions import StoreError
+from naq.jobs.control import Control, Question
+from naq.store.keys import Namespace
+from naq.store.nats.connection import ConnectionService
+
+__all__ = ["WorkerStopper"]
+
+
+class WorkerStopper:
+    """The `JobStopper` over NATS."""
+
+    def __init__(self, connection: ConnectionService, names: Namespace) -> None:
+        self._control = Control(connection, names)
+        self._asking: set[asyncio.Task[None]] = set()
+
+    def stop(self, job_ids: Sequence[str], reason: str) -> None:
+        """Ask whichever worker has them to stop these jobs. One that no worker has is not run when a worker gets it: the
+        schedule's record says that it is to end."""
+        for job_id in job_ids:
+            task = asyncio.create_task(self._ask(job_id, reason), name=f"naq stop {job_id}")
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
+
+    async def close(self) -> None:
+        """Wait for the questions that are under way."""
+        while self._asking:
+            await asyncio.wait(self._asking)
+
+    async def _ask(self, job_id: str, reason: str) -> None:
+        try:
+            await self._control.ask(Question(cancel=job_id, reason=reason), workers=1, until=lambda reply: reply.has)
+        except StoreError:
+            return  # the worker sees it in the schedule's record: `naq.worker.superseded`

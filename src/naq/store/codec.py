@@ -1,0 +1,147 @@
+"""The only place where records become bytes and bytes become records; and the names of functions.
+
+Every stored record carries its version ``v``, except for the lease, which all versions must be able to read. A record of a
+newer version, and bytes that are not a record, are refused as `RecordUnreadable` and are never deleted. The form is JSON, so
+that a person can read the bucket with any NATS client.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from naq.exceptions import InvalidJob, Problem, RecordUnreadable, shown
+
+__all__ = ["decode", "encode", "encode_json", "function_name", "plain", "plain_form"]
+
+VERSION = 1
+
+T = TypeVar("T")
+_encoder = msgspec.json.Encoder()
+_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+
+
+class _Versioned(msgspec.Struct):
+    v: int = 1
+
+
+_version_decoder = msgspec.json.Decoder(_Versioned)
+
+
+def encode(record: msgspec.Struct) -> bytes:
+    """The record as JSON bytes."""
+    return _encoder.encode(record)
+
+
+def plain(value: Any) -> Any:
+    """A record, or one of its fields, as plain JSON values."""
+    return msgspec.json.decode(_encoder.encode(value))
+
+
+def plain_form(record: msgspec.Struct) -> dict[str, Any]:
+    """A record as plain values for users: times in epoch seconds, durations in seconds, enums as text, no version."""
+    return {name: _plain_value(getattr(record, name)) for name in record.__struct_fields__ if name != "v"}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.timestamp()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, StrEnum):
+        return str(value)
+    if isinstance(value, msgspec.Struct):
+        return plain_form(value)
+    if isinstance(value, msgspec.Raw):
+        return msgspec.json.decode(value)
+    if isinstance(value, Mapping):
+        return {key: _plain_value(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain_value(each) for each in value]
+    return value
+
+
+def decode(kind: type[T], key: str, value: bytes) -> T:
+    """Read ``value``, found at ``key``, as a record of type ``kind``. Raises `RecordUnreadable`."""
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.json.Decoder(kind)
+    try:
+        record: T = decoder.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise _unreadable(key, value, str(error)) from None
+    if getattr(record, "v", 1) > VERSION:
+        raise _unreadable(key, value, "")
+    return record
+
+
+def _unreadable(key: str, value: bytes, reason: str) -> RecordUnreadable:
+    try:
+        version = _version_decoder.decode(value).v
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        version = 0
+    if version > VERSION:
+        text = f"it has version {version}, and this naq reads up to {VERSION}: upgrade this instance"
+        return RecordUnreadable(key, text, newer=True)
+    return RecordUnreadable(key, f"{reason} in {shown(value[:80])}")
+
+
+def encode_json(value: Any, field: str) -> msgspec.Raw:
+    """A value as raw JSON. Raises `InvalidJob` naming ``field`` when it cannot be written as JSON."""
+    try:
+        return msgspec.Raw(_encoder.encode(value))
+    except (TypeError, ValueError, msgspec.MsgspecError, RecursionError) as error:
+        raise InvalidJob(
+            Problem(field, shown(value), f"cannot be written as JSON ({error})", '["eu", 3, {"full": true}]')
+        ) from None
+
+
+def function_name(func: Callable[..., Any] | str, field: str = "job.func") -> str:
+    """``module:qualname`` of a function that another process can import.
+
+    Raises `InvalidJob` for a lambda, a function inside a function, a bound method, or text of another form. A function of
+    a script is named by the script's file: ``app:report`` for ``app.py``.
+    """
+    if isinstance(func, str):
+        module, colon, qualname = func.partition(":")
+        parts = [*module.split("."), *qualname.split(".")]
+        if not colon or not all(part.isidentifier() for part in parts):
+            raise _bad_function(func, field, "must be a function name of the form module:qualname")
+        return func
+    module = str(getattr(func, "__module__", None) or "")
+    qualname = str(getattr(func, "__qualname__", None) or "")
+    if not callable(func) or not module or not qualname:
+        raise _bad_function(func, field, "must be a function")
+    if "<lambda>" in qualname:
+        raise _bad_function(func, field, "is a lambda, which other processes cannot import: give it a name with def")
+    if "<locals>" in qualname:
+        raise _bad_function(
+            func,
+            field,
+            "is defined inside a function, where other processes cannot import it: move it out",
+        )
+    if getattr(func, "__self__", None) is not None and not isinstance(func.__self__, type):  # type: ignore[attr-defined]
+        raise _bad_function(
+            func, field, "is a method bound to an object: use a function, and pass the data as arguments"
+        )
+    return f"{main_module_name() if module == '__main__' else module}:{qualname}"
+
+
+def main_module_name() -> str:
+    """The name under which another process imports the module that this process runs as ``__main__``."""
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        return str(spec.name).removesuffix(".__main__")
+    file = getattr(main, "__file__", None)
+    return Path(file).stem if file else "__main__"
+
+
+def _bad_function(func: object, field: str, reason: str) -> InvalidJob:
+    return InvalidJob(Problem(field, shown(func), reason, "'reports:send_daily' or a function of a module"))

@@ -1,0 +1,354 @@
+"""What things are called in the store: keys, subjects, streams, and the identity of a job.
+
+A *key* is what stands behind the bucket's prefix: ``schedule.daily-report``. The NATS subject of a key is
+``$KV.<namespace>.<key>``; only the services know that. Ids never contain a dot, so a key can always be taken apart.
+
+The identity of a fire is its nominal time: ``job_id("daily-report", 09:00)`` is ``daily-report/20261124T090000Z``
+whoever computes it, so the store can refuse the second one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final
+
+from naq.exceptions import InvalidInput
+
+__all__ = [
+    "ALERTS",
+    "ALL_DEAD",
+    "ALL_DEFERRED",
+    "ALL_JOBS",
+    "ALL_QUEUES",
+    "ALL_SCHEDULES",
+    "ALL_WAITING",
+    "ALL_WORKERS",
+    "FENCE",
+    "LANES",
+    "Namespace",
+    "alert_key",
+    "attempt_patterns",
+    "backfill_job_id",
+    "check_job_id",
+    "check_queue",
+    "check_schedule_id",
+    "dead_key",
+    "deferred_key",
+    "epoch_key",
+    "is_dead",
+    "is_deferred",
+    "job_id",
+    "job_id_in",
+    "job_key",
+    "jobs_of",
+    "kind_of_fire",
+    "lease_key",
+    "manual_job_id",
+    "name_in",
+    "new_id",
+    "parse_job_key",
+    "queue_in",
+    "queue_key",
+    "result_part_key",
+    "schedule_id_of",
+    "schedule_key",
+    "slot_key",
+    "starts_key",
+    "waiting_key",
+    "watch_key",
+    "watch_partition",
+    "worker_key",
+]
+
+LANES: Final = 8
+"""Fire transactions that one leader keeps in flight at most. Each has an epoch key of its own: a clustered server
+refuses a second batch that is conditional on a key while a first one still is."""
+
+FENCE: Final = "fence"
+"""The key whose messages carry the condition "that other key still has this revision"; its value means nothing."""
+
+ALERTS: Final = "alert"
+
+ALL_JOBS: Final = "job.>"
+ALL_DEFERRED: Final = "deferred.>"
+ALL_DEAD: Final = "dead.>"
+ALL_SCHEDULES: Final = "schedule.>"
+ALL_QUEUES: Final = "queue.>"
+ALL_WORKERS: Final = "worker.>"
+ALL_WAITING: Final = "waiting.>"
+
+_ID = re.compile(r"[A-Za-z0-9_=-]{1,128}")
+_JOB_ID = re.compile(r"[A-Za-z0-9_=-]{1,128}(/[A-Za-z0-9_=-]{1,64}){0,2}")
+_PART = re.compile(r"[A-Za-z0-9_=/-]{1,300}")
+_QUEUE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def check_schedule_id(value: object, field: str = "schedule_id") -> str:
+    """Return the id, or raise `InvalidInput`: 1 to 128 letters, digits, ``-``, ``_``, ``=``."""
+    if not isinstance(value, str) or _ID.fullmatch(value) is None:
+        raise InvalidInput.of(
+            field,
+            value,
+            "an id is 1 to 128 letters, digits, '-', '_' or '=' (it becomes a key)",
+            "daily-report",
+        )
+    return value
+
+
+def check_job_id(value: object, field: str = "job_id") -> str:
+    """Return the id, or raise `InvalidInput`: like a schedule id, with up to two ``/`` inside."""
+    if not isinstance(value, str) or _JOB_ID.fullmatch(value) is None:
+        raise InvalidInput.of(
+            field,
+            value,
+            "an id is letters, digits, '-', '_', '=', in at most three parts with '/'",
+            "report-2026",
+        )
+    return value
+
+
+def check_queue(value: object, field: str = "queue") -> str:
+    """Return the queue's name, or raise `InvalidInput`: 1 to 64 letters, digits, ``-``, ``_``."""
+    if not isinstance(value, str) or not _is_queue(value):
+        raise InvalidInput.of(field, value, "a queue is 1 to 64 letters, digits, '-' or '_'", "mail")
+    return value
+
+
+@lru_cache(maxsize=1024)
+def _is_queue(name: str) -> bool:
+    """Asked at each fire, of a few names."""
+    return _QUEUE.fullmatch(name) is not None
+
+
+def new_id() -> str:
+    """A fresh random id of 20 characters, for schedules and jobs that were given none."""
+    return secrets.token_hex(10)
+
+
+def instant_text(instant: datetime) -> str:
+    """``20261124T090000Z``, with ``_123456`` before the ``Z`` when there are microseconds."""
+    return _utc_text(instant if instant.tzinfo is UTC else instant.astimezone(UTC))
+
+
+@lru_cache(maxsize=1024)
+def _utc_text(utc: datetime) -> str:
+    """Many schedules share an instant. Not kept for other zones: there two instants may compare equal (``fold``)."""
+    fraction = f"_{utc.microsecond:06d}" if utc.microsecond else ""
+    return f"{utc.year:04d}{utc.month:02d}{utc.day:02d}T{utc.hour:02d}{utc.minute:02d}{utc.second:02d}{fraction}Z"
+
+
+def job_id(schedule_id: str, nominal_at: datetime) -> str:
+    """The identity of a scheduled fire: the schedule and its nominal time."""
+    return f"{schedule_id}/{instant_text(nominal_at)}"
+
+
+def manual_job_id(schedule_id: str) -> str:
+    """A fresh identity for "trigger now": two within one second are two jobs."""
+    return f"{schedule_id}/manual-{secrets.token_hex(8)}"
+
+
+def backfill_job_id(schedule_id: str, backfill_id: str, nominal_at: datetime) -> str:
+    """The identity of one fire of a backfill, so that a backfill can be resumed without repeating one."""
+    return f"{schedule_id}/backfill-{backfill_id}/{instant_text(nominal_at)}"
+
+
+def kind_of_fire(identity: str) -> str | None:
+    """``by hand`` or ``backfill`` for the id of such a fire; ``None`` for a nominal time's own, and for an ad-hoc job."""
+    _, _, rest = identity.partition("/")
+    if rest.startswith("manual-"):
+        return "by hand"
+    return "backfill" if rest.startswith("backfill-") else None
+
+
+def schedule_id_of(identity: str) -> str | None:
+    """The schedule that a derived job id belongs to; ``None`` for an ad-hoc job."""
+    head, slash, _ = identity.partition("/")
+    return head if slash else None
+
+
+def schedule_key(schedule_id: str) -> str:
+    """Where a schedule's record is."""
+    return f"schedule.{schedule_id}"
+
+
+def job_key(queue: str, identity: str, attempt: int = 1) -> str:
+    """Where one attempt of a job is queued; the first attempt has no number behind it."""
+    return f"job.{queue}.{identity}" if attempt == 1 else f"job.{queue}.{identity}.{attempt}"
+
+
+def parse_job_key(key: str) -> tuple[str, str, int]:
+    """Queue, job id and attempt of a job's key. Raises `ValueError` for any other key."""
+    parts = key.split(".")
+    if parts[0] != "job" or len(parts) not in (3, 4):
+        raise ValueError(f"{key!r} is not the key of a job")
+    return parts[1], parts[2], int(parts[3]) if len(parts) == 4 else 1
+
+
+def jobs_of(queue: str) -> str:
+    """The pattern of all jobs in one queue; ``*`` for any queue."""
+    return f"job.{queue}.>"
+
+
+def attempt_patterns(identity: str) -> list[str]:
+    """The patterns under which the attempts of a job can be found, queued or deferred."""
+    return [f"job.*.{identity}", f"job.*.{identity}.*", f"deferred.{identity}.*"]
+
+
+def job_id_in(key: str) -> str:
+    """The job that a key under ``job.``, ``deferred.`` or ``dead.`` belongs to."""
+    parts = key.split(".")
+    return parts[2] if parts[0] == "job" else parts[1]
+
+
+def queue_in(key: str) -> str:
+    """The queue that a key under ``job.`` belongs to."""
+    return key.split(".")[1]
+
+
+def name_in(key: str) -> str:
+    """What stands behind the first dot: the name of a schedule, queue, worker or dead job."""
+    return key.partition(".")[2]
+
+
+def deferred_key(identity: str, attempt: int = 1) -> str:
+    """Where a job waits for its time: enqueued for later, or for its next attempt."""
+    return f"deferred.{identity}.{attempt}"
+
+
+def is_deferred(key: str) -> bool:
+    """Whether a key is that of a deferred job."""
+    return key.startswith("deferred.")
+
+
+def dead_key(identity: str) -> str:
+    """Where the dead letter of a job is."""
+    return f"dead.{identity}"
+
+
+def is_dead(key: str) -> bool:
+    """Whether a key is that of a dead letter."""
+    return key.startswith("dead.")
+
+
+def waiting_key(depends_on: str, identity: str) -> str:
+    """The note that job ``identity`` waits for ``depends_on``; ``*`` for any job that waits for it."""
+    return f"waiting.{depends_on}.{identity}"
+
+
+def queue_key(queue: str) -> str:
+    """Where the limits of a queue are."""
+    return f"queue.{queue}"
+
+
+def worker_key(worker_id: str) -> str:
+    """Where a worker says that it is alive."""
+    return f"worker.{worker_id}"
+
+
+def slot_key(func: str, number: int) -> str:
+    """One of the slots of a function that may run only so often at once."""
+    return f"slot.{hashlib.blake2b(func.encode(), digest_size=8).hexdigest()}.{number}"
+
+
+def starts_key(identity: str, attempt: int) -> str:
+    """How often an attempt was started without an end (in the bucket of results)."""
+    return f"starts.{identity}.{attempt}"
+
+
+def result_part_key(identity: str, number: int) -> str:
+    """One part of a large result (in the bucket of results, where a job's id alone is the key of its result)."""
+    return f"{identity}.{number}"
+
+
+def lease_key(partition: int | str = 0) -> str:
+    """Who leads a partition."""
+    return f"lease.{partition}"
+
+
+def epoch_key(lane: int, partition: int | str = 0) -> str:
+    """The key that fences a lane's fire transactions; it changes only when leadership does."""
+    return f"epoch.{partition}.{lane}"
+
+
+def alert_key(application: str, name: str, subject: str) -> str:
+    """How one subject of an alert stands."""
+    return f"{ALERTS}.{key_part(application)}.{name}.{key_part(subject)}"
+
+
+def watch_key(application: str, name: str | None = None) -> str:
+    """How far an application's alerts have heard of events; with ``name`` what is known of one alert's subjects."""
+    whole = f"watch.{key_part(application)}"
+    return whole if name is None else f"{whole}.{name}"
+
+
+def watch_partition(application: str) -> str:
+    """The partition whose lease says who watches an application's alerts."""
+    return f"alerts-{key_part(application)}"
+
+
+def key_part(name: str) -> str:
+    """Any name as one part of a key: as it is but for dots and colons (``reports.daily:send``), or its digest if it has
+    other characters that a key cannot have."""
+    part = name.replace(".", "=").replace(":", "/")
+    if _PART.fullmatch(part):
+        return part
+    return hashlib.sha256(name.encode()).hexdigest()[:32]
+
+
+class Namespace:
+    """The names of one namespace's streams and subjects."""
+
+    __slots__ = ("name", "prefix")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.prefix = f"$KV.{name}."
+
+    @property
+    def stream(self) -> str:
+        """The stream behind the bucket."""
+        return f"KV_{self.name}"
+
+    @property
+    def events_stream(self) -> str:
+        """The stream of events, limited by age."""
+        return f"{self.name}_events"
+
+    @property
+    def history_stream(self) -> str:
+        """The stream of run history: one subject for each schedule, limited by count and age."""
+        return f"{self.name}_history"
+
+    @property
+    def results_bucket(self) -> str:
+        """The bucket of results, each with its own TTL."""
+        return f"{self.name}_results"
+
+    @property
+    def events_subject(self) -> str:
+        """Where events are published."""
+        return f"{self.name}.events"
+
+    def history_subject(self, schedule_id: str) -> str:
+        """Where a schedule's history is published."""
+        return f"{self.name}.history.{schedule_id}"
+
+    def leader_subject(self, partition: int | str, term: str) -> str:
+        """Where the leader of a term answers requests; gone with its process."""
+        return f"{self.name}.leader.{partition}.{term}"
+
+    def consumer(self, queue: str) -> str:
+        """The durable consumer of one queue's workers."""
+        return f"worker_{queue}"
+
+    def subject(self, key: str) -> str:
+        """The NATS subject of a key or key pattern."""
+        return self.prefix + key
+
+    def key(self, subject: str) -> str:
+        """The key of a NATS subject."""
+        return subject[len(self.prefix) :]

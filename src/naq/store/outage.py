@@ -1,0 +1,89 @@
+"""Trouble with the store: told once, loudly, with what to do; waited out with a backoff; and told when it is over.
+
+A store that is full refuses every transaction, and a bucket that was deleted answers none. A line for each try would bury
+the one that tells why. So trouble of one kind is said when it begins, and again once a minute while it lasts.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from naq.clock import Clock
+from naq.events import Event, EventType
+from naq.exceptions import StoreError, StoreRejected
+from naq.store.port import EventSink
+from naq.timing.backoff import Backoff
+
+__all__ = ["Trouble", "wait_after"]
+
+AGAIN = Backoff(delay=timedelta(seconds=0.02), longest=timedelta(seconds=1), jitter=0.25)
+"""Between tries of what stands still, or cannot be asked: one try a second costs little, and it may be mended any moment."""
+REFUSED = Backoff(delay=timedelta(seconds=0.02), longest=timedelta(seconds=4), jitter=0.25)
+"""Between tries of one record of many that the store refuses: thousands may be waiting side by side."""
+REMIND_EVERY = 60.0
+"""Seconds after which trouble that lasts is said again."""
+
+log = logging.getLogger("naq.trouble")
+
+
+class Trouble:
+    """What stands in the way of one activity, ``what`` (``"schedules cannot be fired"``)."""
+
+    def __init__(self, what: str, clock: Clock, sink: EventSink, instance_id: str) -> None:
+        self.reason: str | None = None
+        """What is wrong now; ``None``: nothing is."""
+        self._what = what
+        self._clock = clock
+        self._sink = sink
+        self._instance_id = instance_id
+        self._began = 0.0
+        self._said = 0.0
+        self._tries = 0
+        self._kind: tuple[type[StoreError], int] | None = None
+
+    def met(self, error: StoreError) -> float:
+        """A try failed: it is said, if it is news. Returns after how many seconds the next one makes sense, jittered."""
+        now, reason = self._clock.monotonic(), str(error)
+        kind = (type(error), error.code if isinstance(error, StoreRejected) else 0)
+        news = self.reason is None or kind != self._kind
+        if self.reason is None:
+            self._began, self._tries = now, 0
+        if news or now - self._said >= REMIND_EVERY:
+            self._said = now
+            log.error("%s: %s", self._what, reason)
+        self.reason, self._kind = reason, kind
+        if news:
+            self._emit(EventType.STORE_TROUBLE, reason)
+        self._tries += 1
+        return AGAIN.wait_after(self._tries, self._instance_id).total_seconds()
+
+    def over(self) -> None:
+        """A try succeeded."""
+        if self.reason is None:
+            return
+        log.warning("it goes on after %.1f s in which %s", self._clock.monotonic() - self._began, self._what)
+        self.reason = None
+        self._emit(EventType.STORE_RECOVERED, self._what)
+
+    def _emit(self, kind: EventType, reason: str) -> None:
+        self._sink.emit(
+            [
+                Event(
+                    type=kind,
+                    timestamp=self._clock.now(),
+                    instance_id=self._instance_id,
+                    reason=reason,
+                    details={"what": self._what},
+                )
+            ]
+        )
+
+
+def wait_after(tries: int, error: StoreError, who: str) -> float:
+    """Seconds until another try of one record makes sense after so many (1 or more) that ended with ``error``.
+
+    ``who`` it is spreads the tries of many.
+    """
+    backoff = REFUSED if isinstance(error, StoreRejected) else AGAIN
+    return backoff.wait_after(tries, who).total_seconds()

@@ -1,0 +1,123 @@
+"""Asking the server for jobs, of each queue its share."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from naq.clock import Clock
+from naq.config import Settings
+from naq.exceptions import StoreError
+from naq.jobs.records import QueueLimits
+from naq.lifecycle import Tasks
+from naq.queue.consumers import ensure_consumer
+from naq.store.codec import decode
+from naq.store.keys import Namespace, queue_key
+from naq.store.nats.connection import ConnectionService, ConnectionState
+from naq.store.port import Store
+from naq.worker.demand import Demand
+from naq.worker.pulling import Pull
+from naq.worker.reception import Reception
+
+__all__ = ["Intake"]
+
+RETRY_AFTER = 0.5
+
+log = logging.getLogger("naq.intake")
+
+
+class Intake:
+    """Asks for jobs while the worker can take some."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        connection: ConnectionService,
+        store: Store,
+        clock: Clock,
+        demand: Demand,
+        reception: Reception,
+    ) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._store = store
+        self._clock = clock
+        self._demand = demand
+        self._reception = reception
+        self._names = Namespace(settings.namespace)
+        self._retry_at: dict[str, float] = {}
+        self._stop_listening: Callable[[], None] | None = None
+        self._pulls = [self._pull(queue) for queue in settings.queues]
+
+    def _pull(self, queue: str) -> Pull:
+        target = f"{self._names.stream}.{self._names.consumer(queue)}"
+        return Pull(self._connection, self._clock, queue, target, self._reception.take, self._demand.changed.set)
+
+    async def start(self, tasks: Tasks) -> None:
+        """Ask from now on. Raises `StoreError` when the consumers cannot be made."""
+        self._reception.connected()
+        for pull in self._pulls:
+            await self._mend(pull)
+        self._stop_listening = self._connection.on_state(self._on_state)
+        self._demand.changed.set()
+        tasks.start("naq pull", self._ask_for_ever)
+        tasks.start("naq pull watch", self._watch)
+
+    async def stop(self) -> None:
+        """Ask for nothing more. Jobs that were on their way still come before this returns."""
+        if self._stop_listening is not None:
+            self._stop_listening()
+            self._stop_listening = None
+        for pull in self._pulls:
+            await pull.stop()
+        await self._reception.stop()
+
+    def renew(self, queue: str) -> None:
+        """The limits of a queue changed: update its consumer, and ask again."""
+        for pull in self._pulls:
+            if pull.queue == queue:
+                pull.lose("its limits changed")
+
+    def _on_state(self, state: ConnectionState) -> None:
+        if state is ConnectionState.RESTORED:
+            self._reception.connected()
+            for pull in self._pulls:
+                pull.lose("the connection was restored")
+
+    async def _ask_for_ever(self) -> None:
+        while True:
+            await self._demand.changed.wait()
+            self._demand.changed.clear()
+            for pull in self._pulls:
+                try:
+                    await self._ask(pull)
+                except StoreError as error:
+                    log.info("queue %s cannot be asked for jobs: %s", pull.queue, error)
+                    pull.lose("asking failed")
+                    self._retry_at[pull.queue] = self._clock.monotonic() + RETRY_AFTER
+
+    async def _ask(self, pull: Pull) -> None:
+        if pull.broken == "stopped" or self._clock.monotonic() < self._retry_at.get(pull.queue, 0.0):
+            return
+        if pull.broken is not None:
+            await self._mend(pull)
+        wanted = self._demand.share(pull.queue)
+        if wanted > pull.outstanding and pull.outstanding <= wanted // 2:
+            await pull.ask(wanted - pull.outstanding)
+
+    async def _mend(self, pull: Pull) -> None:
+        entry = await self._store.get(queue_key(pull.queue))
+        limits = QueueLimits()
+        if entry is not None and entry.value is not None:
+            limits = decode(QueueLimits, entry.key, entry.value)
+        await ensure_consumer(self._connection, self._names, self._settings, pull.queue, limits)
+        self._reception.asks_anew(pull.queue, await self._store.last_revision(f"job.{pull.queue}.>"))
+        await pull.restart()
+
+    async def _watch(self) -> None:
+        while True:
+            await self._clock.sleep(RETRY_AFTER)
+            self._demand.watch()
+            for pull in self._pulls:
+                pull.check()
+            self._demand.changed.set()
