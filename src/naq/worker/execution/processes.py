@@ -1,9 +1,8 @@
-"""Processes for jobs that ask for one: a crash, a leak or a stuck computation costs one child, never the worker.
+"""Processes for jobs with ``executor="process"``: a crash, a leak or a stuck computation costs one child, not the worker.
 
-A child runs one job at a time and is used again, until it has run `JOBS_PER_CHILD` or holds more memory than it may. It
-speaks over a socket of its own, so a job may print as it likes. A job that is stopped gets an exception raised in it
-(soft); one that ignores that is killed (hard). A child whose worker has gone, however it went, sees the socket close and
-ends at once.
+A child runs one job at a time and is used again, until it has run `JOBS_PER_CHILD` jobs or holds more memory than allowed. It
+talks over its own socket, so a job may print. A job that is stopped first gets an exception raised in it; one that
+ignores that is killed. A child whose worker is gone sees its socket close, and ends at once.
 """
 
 from __future__ import annotations
@@ -24,21 +23,24 @@ from naq.jobs.context import JobContext
 from naq.jobs.job import QueuedJob
 from naq.jobs.outcome import Raised, Returned, Unrunnable
 from naq.jobs.records import DeadReason
-from naq.worker.execution.frames import Answer, Order, Said
+from naq.worker.execution.frames import Answer, Logged, Order, Said
 from naq.worker.execution.memory import resident_bytes
 
 __all__ = ["Child", "Processes"]
 
 JOBS_PER_CHILD = 200
-"""Jobs after which a child is replaced, so that what they leak is given back."""
+"""Jobs after which a child is replaced, so that leaked memory is freed."""
+
+LAST_WORDS = 0.2
+"""Seconds after a child's end within which what it said is read."""
 
 log = logging.getLogger("naq.processes")
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Said | Answer)
+_decoder = msgspec.json.Decoder(Said | Logged | Answer)
 
 
 class _Died(Exception):
-    """The process of a job ended in the middle of it."""
+    """The process of a job ended before the job did."""
 
 
 class Child:
@@ -49,7 +51,7 @@ class Child:
     ) -> None:
         self.jobs = 0
         self.last: QueuedJob | None = None
-        """The job that it ran last."""
+        """The last job that it ran."""
         self.usable = True
         self._process = process
         self._reader = reader
@@ -57,24 +59,42 @@ class Child:
         self._killed = False
         self._stopping: str | None = None
         self._busy = False
+        # A process that the job forked may keep the socket open: the end of this process ends the conversation, too.
+        self._exit = asyncio.ensure_future(process.wait())
+        self._exit.add_done_callback(self._on_exit)
+
+    def _on_exit(self, ended: asyncio.Future[int]) -> None:
+        if not ended.cancelled():
+            ended.get_loop().call_later(LAST_WORDS, self._writer.close)
 
     async def run(
         self, queued: QueuedJob, context: JobContext, *, allow_pickle: bool
     ) -> Returned | Raised | Unrunnable:
-        """Run one attempt; a process that dies in the middle is a failure like any other."""
+        """Run one attempt. A process that dies meanwhile is a failure of the attempt."""
         self.jobs += 1
         self.last = queued
         self._busy = True
         try:
-            order = Order(queued, context.worker_id, allow_pickle, tuple(sys.path), context.previous_success_at)
+            order = Order(
+                queued,
+                context.worker_id,
+                allow_pickle,
+                tuple(sys.path),
+                context.previous_success_at,
+                logging.getLogger().getEffectiveLevel(),
+            )
             if self._stopping is not None:
                 raise _Died("it was stopped before it began")
             await self._send(order)
             while True:
                 said = await self._receive()
-                if isinstance(said, Answer):
-                    return _outcome(said)
-                context.progress(said.progress.done, said.progress.total, said.progress.note)
+                match said:
+                    case Answer():
+                        return _outcome(said)
+                    case Logged():
+                        _log_again(said)
+                    case Said(progress):
+                        context.progress(progress.done, progress.total, progress.note)
         except _Died as error:
             self.usable = False
             return Raised("ProcessDied", str(error))
@@ -86,7 +106,7 @@ class Child:
 
     @property
     def memory(self) -> int:
-        """Bytes resident; 0 where the system does not tell."""
+        """Resident bytes (`resident_bytes`)."""
         return resident_bytes(self._process.pid)
 
     def ask_to_stop(self, reason: str) -> None:
@@ -103,7 +123,7 @@ class Child:
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
-        # Not by the process's own methods: they would reap it, and asyncio would never learn its exit code.
+        # Not with the process object's methods: they would reap it, and asyncio would never see its exit code.
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, number)
@@ -115,7 +135,7 @@ class Child:
         self._writer.close()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
-        await self._process.wait()
+        await self._exit
 
     async def _send(self, order: Order) -> None:
         data = _encoder.encode(order)
@@ -125,10 +145,10 @@ class Child:
         except OSError as error:
             raise _Died(f"its process could not be reached: {error}") from None
 
-    async def _receive(self) -> Said | Answer:
+    async def _receive(self) -> Said | Logged | Answer:
         try:
             (size,) = struct.unpack(">I", await self._reader.readexactly(4))
-            frame: Said | Answer = _decoder.decode(await self._reader.readexactly(size))
+            frame: Said | Logged | Answer = _decoder.decode(await self._reader.readexactly(size))
         except (asyncio.IncompleteReadError, OSError):
             self.usable = False
             self.kill()
@@ -139,11 +159,22 @@ class Child:
         return frame
 
 
+def _log_again(logged: Logged) -> None:
+    """Log a line of a child as if it were this process's."""
+    logger = logging.getLogger(logged.name)
+    if not logger.isEnabledFor(logged.level):
+        return
+    record = logger.makeRecord(logged.name, logged.level, "(child)", 0, "%s", (logged.message,), None)
+    record.created = logged.created
+    record.exc_text = logged.traceback
+    logger.handle(record)
+
+
 def _how(code: int) -> str:
     if code >= 0:
         return f"ended with exit code {code}"
     if -code == signal.SIGKILL:
-        return "was ended by SIGKILL: by the system, for want of memory, or by somebody"
+        return "was ended by SIGKILL: by the system because memory ran out, or by hand"
     with contextlib.suppress(ValueError):
         return f"was ended by {signal.Signals(-code).name}"
     return f"was ended by signal {-code}"
@@ -165,7 +196,7 @@ def _outcome(answer: Answer) -> Returned | Raised | Unrunnable:
 
 
 class Processes:
-    """The children of one worker: made when needed, used again, ended with it."""
+    """The children of one worker: started when needed, reused, and ended with it."""
 
     def __init__(
         self, memory_limit: int | None = None, on_swollen: Callable[[QueuedJob, int], None] | None = None
