@@ -129,7 +129,8 @@ def test_a_change_of_all_that_follows_moves_them_all() -> None:
     assert all(calendar.covers(utc(at), "UTC") for at in (*mondays, *tuesdays))
     for at in ("2026-01-19T08:30", "2026-01-26T08:30", "2026-01-13T13:30", "2026-01-13T14:30"):
         assert not calendar.covers(utc(at), "UTC")
-    spans = sorted(calendar.spans(*(int(utc(at).timestamp()) for at in ("2026-01-01", "2026-02-01")), "UTC"))
+    low, high = (int(utc(at).timestamp()) for at in ("2026-01-01", "2026-02-01"))
+    spans = sorted(calendar.spans(low, high, "UTC"))
     begins = [datetime.fromtimestamp(begin, UTC).strftime("%d %H:%M") for begin, _ in spans]
     assert begins == ["05 08:00", "12 08:00", "20 13:00", "27 13:00"]
 

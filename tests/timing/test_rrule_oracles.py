@@ -123,7 +123,8 @@ def check_all(trigger: Trigger, begin: datetime, end: datetime, expected: list[d
     """The next ones, the ones before, and the counts between are those that are expected."""
     case = f"{trigger!r} from {begin}"
     assert list(islice(ahead(trigger, begin - SECOND, end), len(expected) + 1)) == expected, case
-    back, at = [], trigger.previous(end + SECOND)
+    back: list[datetime] = []
+    at = trigger.previous(end + SECOND)
     while at is not None and len(back) <= len(expected):
         back.append(at)
         at = trigger.previous(at)
