@@ -209,3 +209,13 @@ async def told_previous_success(context: JobContext) -> datetime | None:
 
 def told_previous_success_in_thread(context: JobContext) -> datetime | None:
     return context.previous_success_at
+
+
+def fail_with_a_file_name() -> None:
+    raise FileNotFoundError(2, "No such file", os.fsdecode(b"report-\xff.csv"))
+
+
+async def report_file_name(context: JobContext, name: str) -> None:
+    context.progress(1, 2, os.fsdecode(b"report-\xff.csv"))
+    event(started, name).set()
+    await event(released, name).wait()
