@@ -282,8 +282,8 @@ REFUSED: Sequence[tuple[Trigger, str, str]] = [
     (RRule("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"), "at", "can never fire"),
     (RRule("FREQ=MONTHLY;INTERVAL=12;BYMONTH=3", datetime(2026, 1, 1)), "at", "can never fire"),  # noqa: DTZ001
     (RRule("FREQ=DAILY;UNTIL=20200101", datetime(2026, 1, 1)), "at", "can never fire"),  # noqa: DTZ001
-    (RRule("FREQ=HOURLY;INTERVAL=24;BYHOUR=5", datetime(2026, 1, 1)), "at", "empty set"),  # noqa: DTZ001
-    (RRule("FREQ=MINUTELY;INTERVAL=1440;BYHOUR=5", datetime(2026, 1, 1)), "at", "empty rule"),  # noqa: DTZ001
+    (RRule("FREQ=HOURLY;INTERVAL=24;BYHOUR=5", datetime(2026, 1, 1)), "at", "can never fire"),  # noqa: DTZ001
+    (RRule("FREQ=MINUTELY;INTERVAL=1440;BYHOUR=5", datetime(2026, 1, 1)), "at", "can never fire"),  # noqa: DTZ001
 ]
 
 

@@ -21,9 +21,8 @@ from naq.queue.results import ResultService
 from naq.queue.service import JobService
 from naq.scheduler.service import SchedulerService
 from naq.store.nats.bucket import KVStoreService
-from naq.store.nats.connection import ConnectionService
 from naq.store.nats.event_stream import EventService
-from naq.worker.service import WorkerService
+from naq.worker.service import WorkerOptions, WorkerService
 from tests.worker import functions
 
 ROOT = Path(__file__).parents[2]
@@ -67,16 +66,18 @@ async def start_worker(services: ServiceManager, config: dict[str, Any]) -> Asyn
     workers: list[WorkerService] = []
 
     async def start(*, functions_allowed: bool = True, **options: Any) -> WorkerService:
-        own = {name: options.pop(name) for name in ("registry", "middleware", "weights", "grace") if name in options}
+        own: dict[str, Any] = {
+            name: options.pop(name) for name in ("registry", "middleware", "weights", "grace") if name in options
+        }
+        defaults: dict[str, Any] = {"registry": Registry([FUNCTIONS] if functions_allowed else []), "grace": 1.0}
         settings = {**config, "instance_id": f"worker-{len(workers)}", "drain_timeout": 5, **options}
         worker = WorkerService(
             settings,
-            await services.get_service(ConnectionService),
             await services.get_service(KVStoreService),
             await services.get_service(EventService),
             await services.get_service(ResultService),
             await services.get_service(HistoryService),
-            **{"registry": Registry([FUNCTIONS] if functions_allowed else []), "grace": 1.0, **own},
+            WorkerOptions(**{**defaults, **own}),
         )
         workers.append(worker)
         await worker.start()

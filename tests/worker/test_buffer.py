@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+from naq.clock import SystemClock
+from naq.jobs.job import JobSpec, QueuedJob
+from naq.queue.limits import Rates
 from naq.worker.buffer import Buffer
-from naq.worker.claimed import Held
+from naq.worker.claimed import Claimed, Delivery
+
+QUEUED = QueuedJob(job_id="j", spec=JobSpec(func="a:b"), enqueued_at=datetime.now(UTC))
 
 
 def test_weights_mix_the_queues_smoothly() -> None:
-    buffer = Buffer({"a": 3, "b": 1})
+    buffer = Buffer({"a": 3, "b": 1}, Rates(SystemClock(), "me", ["a", "b"]))
     for queue in ("a", "b"):
         for number in range(8):
-            buffer.put(Held(queue, "", b"", number, 1, None, 0.0))  # type: ignore[arg-type]
+            buffer.put(Claimed(Delivery(queue, "", number, 1, QUEUED, 0.0), b""))
     order = []
-    while (held := buffer.next(lambda queue: True)) is not None:
-        order.append(held.queue)
+    while (claimed := buffer.next()) is not None:
+        order.append(claimed.delivery.queue)
     assert "".join(order[:8]).count("a") == 6
     assert "bb" not in "".join(order[:8])
     assert order.count("b") == 8

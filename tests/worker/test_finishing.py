@@ -8,7 +8,8 @@ from typing import Any
 
 from naq.jobs.job import JobSpec, QueuedJob
 from naq.testing.clock import ManualClock, manual_time
-from naq.worker.claimed import Held
+from naq.worker.claimed import Claimed, Claims, Delivery, Ended
+from naq.worker.ends import EndWriter
 from naq.worker.finish import ENOUGH, Finisher
 
 WRITE = 0.01
@@ -27,7 +28,9 @@ class Ends:
         self._open = 0
         stand_in: Any = SimpleNamespace(settle=self._settle, take_back=self._settle_nothing)
         connection: Any = SimpleNamespace(client=SimpleNamespace(send=self._settle_nothing))
-        self.finisher = Finisher(connection, stand_in, stand_in, self.clock, self._released)
+        claims = Claims()
+        claims.on_released.append(self._released)
+        self.finisher = Finisher(connection, EndWriter("w", stand_in, self.clock), stand_in, self.clock, claims)
 
     async def _settle(self, group: object) -> None:
         self.writes.append((round((self.clock.monotonic() - self.began) * 1000, 1), self.finisher.in_work))
@@ -36,7 +39,7 @@ class Ends:
     async def _settle_nothing(self, group: object) -> None:
         """Takes no time."""
 
-    def _released(self, held: Held) -> None:
+    def _released(self, ended: Ended) -> None:
         self._open -= 1
 
     def end(self, count: int = 1) -> None:
@@ -45,8 +48,8 @@ class Ends:
             self._count += 1
             self._open += 1
             queued = QueuedJob(job_id=f"j{self._count}", spec=JobSpec(func="a:b"), enqueued_at=self.clock.now())
-            held = Held("default", f"job.default.{queued.job_id}", b"reply", self._count, 1, queued, 0.0)
-            self.finisher.acknowledge(held)
+            delivery = Delivery("default", f"job.default.{queued.job_id}", self._count, 1, queued, 0.0)
+            self.finisher.acknowledge(Claimed(delivery, b"reply"))
 
     async def through(self) -> None:
         """All that ended is written."""

@@ -17,7 +17,9 @@ from naq.jobs.outcome import Returned
 from naq.queue.service import JobService
 from naq.scheduler.service import SchedulerService
 from naq.testing.scheduler import ManualScheduler
-from naq.worker.execution.run import Runner
+from naq.worker.execution.calls import Calls
+from naq.worker.execution.processes import Processes
+from naq.worker.execution.run import Runner, RunOptions
 from tests.worker import functions
 from tests.worker.conftest import HANG, StartWorker
 
@@ -88,7 +90,8 @@ async def test_a_history_that_cannot_be_asked_is_asked_again_and_told_of_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     history, ended = AwayAtFirst(), asyncio.get_running_loop().create_future()
-    runner = Runner(Registry(["tests.worker.functions:*"]), SystemClock(), "w", history)
+    calls = Calls(Processes(), 1.0, False)
+    runner = Runner(RunOptions("w"), Registry(["tests.worker.functions:*"]), history, SystemClock(), calls)
     spec = JobSpec(func="tests.worker.functions:told_previous_success")
     queued = QueuedJob(job_id="s/1", spec=spec, enqueued_at=NOON, schedule_id="s")
     runner.start(queued, lambda attempt, outcome: ended.set_result(outcome))

@@ -9,7 +9,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -104,7 +104,7 @@ async def test_what_would_end_a_program_ends_only_the_job(
     naq_worker: StartNaqWorker,
     tmp_path: Path,
     function: Callable[..., Any],
-    executor: str,
+    executor: Literal["auto", "process"],
 ) -> None:
     worker = await naq_worker()
     bystander = await jobs.enqueue(rogues.wait_for, str(tmp_path / "b"))
@@ -228,7 +228,7 @@ async def test_a_deaf_job_is_given_up_and_told(
     naq_worker: StartNaqWorker,
     tmp_path: Path,
     function: Callable[..., Any],
-    executor: str,
+    executor: Literal["auto", "process"],
     remark: str,
     how: str,
 ) -> None:

@@ -13,7 +13,7 @@ from naq.lifecycle import ServiceManager
 from naq.queue.service import JobService
 from naq.scheduler.service import SchedulerService
 from naq.store.nats.event_stream import EventService
-from naq.worker import heartbeat
+from naq.worker import heartbeat, watchdog
 from tests.worker import functions
 from tests.worker.conftest import StartWorker, until
 
@@ -124,7 +124,7 @@ async def test_cancelling_a_job_that_waits_in_the_worker(jobs: JobService, start
     functions.event(functions.released, "h").set()
     assert await jobs.result(first, timeout=HANG) == "h"
     assert functions.seen == []
-    assert worker._flow.occupied == 0
+    assert worker.info().running_count == 0
 
 
 async def test_drain_lets_running_jobs_end(jobs: JobService, start_worker: StartWorker) -> None:
@@ -260,7 +260,7 @@ async def test_a_job_that_leaks_is_reported_with_what_ran(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(heartbeat, "MEMORY_STEP", 30 * 1024 * 1024)
+    monkeypatch.setattr(watchdog, "MEMORY_STEP", 30 * 1024 * 1024)
     await start_worker()
     job_id = await jobs.enqueue(functions.leak, 100, "h")
     await begun("h")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -24,7 +26,7 @@ from naq.store.keys import schedule_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.port import Entry
 from naq.worker import superseded
-from naq.worker.claimed import Held
+from naq.worker.claimed import Claimed
 from naq.worker.service import WorkerService
 from naq.worker.superseded import SupersededRuns
 from tests.worker import functions
@@ -142,7 +144,8 @@ class Looker:
         self.asked: list[Sequence[str]] = []
         self.stopped: dict[str, str] = {}
         self._kv = kv
-        self._runs = SupersededRuns(self, results, SystemClock(), worker.held, self._stop)  # type: ignore[arg-type]
+        claims: Any = SimpleNamespace(all=lambda: worker.held)
+        self._runs = SupersededRuns(self, results.store, SystemClock(), claims, self._stop)  # type: ignore[arg-type]
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
         self.asked.append(keys)
@@ -152,7 +155,7 @@ class Looker:
         await self._runs.look()
         return self.stopped
 
-    def _stop(self, held: Held, reason: str) -> None:
+    def _stop(self, held: Claimed, reason: str) -> None:
         self.stopped[held.queued.job_id] = reason
 
 
@@ -205,7 +208,7 @@ async def test_a_run_whose_end_another_worker_told_is_not_said_to_be_given_up(
     job_id = await scheduler.trigger_schedule(schedule_id)
     assert job_id is not None
     await begun("h")
-    (held,) = worker.held.values()
+    (held,) = worker.held
     end = StoredResult(job_id=job_id, status=JobStatus.COMPLETED, enqueued_at=held.queued.enqueued_at)
     await results.write([end], [60])
     await give_up(kv, schedule_id, job_id)

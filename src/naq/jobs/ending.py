@@ -17,7 +17,7 @@ from naq.jobs.job import JobStatus, QueuedJob
 from naq.jobs.outcome import Dropped, Ended, Raised, Returned, Stopped, Unrunnable
 from naq.jobs.records import DeadJob, DeadReason, StoredResult
 
-__all__ = ["Ending", "Facts", "abandoned", "decide"]
+__all__ = ["Ending", "Facts", "abandoned", "decide", "unwritable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,15 @@ def abandoned(queued: QueuedJob, facts: Facts, worker_id: str, starts: int) -> t
     event = _event(queued, facts, EventType.JOB_ABANDONED, error=text, error_type="WorkerVanished")
     details = {**event.details, "worker_id": worker_id, "starts": starts}
     return history, msgspec.structs.replace(event, details=details)
+
+
+def unwritable(ending: Ending, facts: Facts, problem: str) -> Ending:
+    """The end of a job whose own end the store refuses: a dead letter and a result that are small and plain."""
+    wanted = f"ended as {ending.result.status}" if ending.result is not None else "failed, and was to be tried again"
+    text = f"it {wanted}, but that could not be written: {problem[:500]}".encode("ascii", "backslashreplace").decode()
+    spec = msgspec.structs.replace(ending.queued.spec, result_ttl=None)
+    queued = msgspec.structs.replace(ending.queued, spec=spec, error=None)
+    return _died(queued, facts, DeadReason.UNWRITABLE, "EndNotWritten", text, None)
 
 
 def _timed_out(stopped: Stopped) -> Raised:

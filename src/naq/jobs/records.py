@@ -45,6 +45,8 @@ class DeadReason(StrEnum):
     """Its arguments do not match its function."""
     UNREADABLE = "unreadable"
     """Its record cannot be read, or a newer naq wrote it."""
+    UNWRITABLE = "unwritable"
+    """It ended, but the store refuses to take its end."""
     DEPENDENCY = "dependency"
     """A job that it depends on ended in another way than ``depends_when`` asks for."""
 

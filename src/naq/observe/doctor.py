@@ -20,6 +20,7 @@ from naq.schedules.record import Schedule, ScheduleStatus
 from naq.schedules.repository import Schedules, Unreadable
 from naq.store.keys import Namespace
 from naq.store.nats.bucket import KVStoreService
+from naq.store.nats.bucket_config import mending_command, unsuitable
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.event_stream import EventService
 from naq.timing.zones import tzdata_version
@@ -119,6 +120,10 @@ async def _store(store: KVStoreService, connection: ConnectionService, settings:
     info = await connection.stream_service.info(store.names.stream)
     config: dict[str, Any] = {} if info is None else info["config"]
     cluster: dict[str, Any] = {} if info is None else info.get("cluster") or {}
+    wrong = unsuitable(config) if config else []
+    for each in wrong:
+        remedy = mending_command(store.names, [each]) or "back the bucket up and create it again"
+        yield Finding(Level.ERROR, "bucket", each.reason, remedy)
     replicas = int(config.get("num_replicas", 1))
     if cluster.get("name") and replicas < 3:
         remedy = f"nats stream edit {store.names.stream} --replicas=3, or set replicas = 3 before the bucket is made"

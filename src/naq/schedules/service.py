@@ -14,6 +14,7 @@ from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.events import EventType
 from naq.exceptions import InvalidSchedule, RecordUnreadable, SchedulerError
+from naq.jobs.history import HistorySink
 from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import Job
 from naq.lifecycle import BaseService, ServiceManager
@@ -36,42 +37,17 @@ from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.event_stream import EventService
 
-__all__ = ["ScheduleService", "quarantined"]
+__all__ = ["ScheduleActs", "ScheduleService", "quarantined"]
 
 
-class ScheduleService(BaseService):
-    """Create, list, get, update, pause, resume, trigger, cancel and delete schedules."""
+class ScheduleActs:
+    """What can be done with schedules, on any store."""
 
-    def __init__(
-        self,
-        config: Mapping[str, Any] | Settings,
-        connection_service: ConnectionService,
-        kv_service: KVStoreService,
-        event_service: EventService,
-        history_service: HistoryService | None = None,
-        *,
-        clock: Clock | None = None,
-    ) -> None:
-        """Without ``history_service`` what does not fire is told by events, and not in the history."""
-        super().__init__(config)
-        self.clock: Clock = clock or SystemClock()
-        self.schedules = Schedules(kv_service, self.clock, event_service, self.settings.instance_id)
+    def __init__(self, schedules: Schedules, history: HistorySink | None, clock: Clock) -> None:
+        self.clock = clock
+        self.schedules = schedules
         """The typed way to the same schedules."""
-        self._stopper = WorkerStopper(connection_service, Namespace(self.settings.namespace))
-        self.schedules.on_given_up = self._stopper.stop
-        self._connection = connection_service
-        self._kv = kv_service
-        self._events = event_service
-        self._history = history_service
-
-    async def _do_initialize(self) -> None:
-        await self._kv.initialize()
-        await self._events.initialize()
-        if self._history is not None:
-            await self._history.initialize()
-
-    async def _do_cleanup(self) -> None:
-        await self._stopper.close()
+        self._history = history
 
     async def schedule_job(
         self,
@@ -315,6 +291,41 @@ class ScheduleService(BaseService):
         entry = to_dict(schedule)
         flaw = flaw_of(schedule) if schedule.status is ScheduleStatus.ACTIVE else None
         return entry if flaw is None else quarantined(entry, flaw)
+
+
+class ScheduleService(ScheduleActs, BaseService):
+    """Create, list, get, update, pause, resume, trigger, cancel and delete schedules."""
+
+    def __init__(
+        self,
+        config: Mapping[str, Any] | Settings,
+        connection_service: ConnectionService,
+        kv_service: KVStoreService,
+        event_service: EventService,
+        history_service: HistoryService | None = None,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        """Without ``history_service`` what does not fire is told by events, and not in the history."""
+        BaseService.__init__(self, config)
+        clock = clock or SystemClock()
+        schedules = Schedules(kv_service, clock, event_service, self.settings.instance_id)
+        ScheduleActs.__init__(self, schedules, history_service, clock)
+        self._stopper = WorkerStopper(connection_service, Namespace(self.settings.namespace))
+        self.schedules.on_given_up = self._stopper.stop
+        self._connection = connection_service
+        self._kv = kv_service
+        self._events = event_service
+        self._history_service = history_service
+
+    async def _do_initialize(self) -> None:
+        await self._kv.initialize()
+        await self._events.initialize()
+        if self._history_service is not None:
+            await self._history_service.initialize()
+
+    async def _do_cleanup(self) -> None:
+        await self._stopper.close()
 
 
 def _schedule_id(value: str) -> str:

@@ -1,4 +1,4 @@
-"""A whole scheduler that a test steps by hand: no server, no waiting, no event loop to care for.
+"""A whole scheduler that a test steps by hand: no server, no waiting, no event loop to manage.
 
 ::
 
@@ -8,7 +8,7 @@
         assert [str(job.nominal_at) for job in scheduler.fired] == [...]
 
 It is the scheduler itself - leader, mirror, plans, transactions - on a `ManualClock` and a `MemoryStore`, and the facade
-is `naq.schedules.service.ScheduleService`. An hour costs as much as what is due in it.
+is `naq.schedules.service.ScheduleActs`, the methods of the schedule service. An hour costs as much as what is due in it.
 
 Its methods are plain functions, so that a test is a plain function too: it runs an event loop of its own, and therefore
 cannot be used from a coroutine.
@@ -20,13 +20,11 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 
-from naq.config import Settings
 from naq.events import Event
 from naq.jobs.functions import Registry
 from naq.jobs.history import HistoryRecord
-from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import Job, QueuedJob
 from naq.parsing import instant_of
 from naq.scheduler.elector import ElectorSettings
@@ -34,11 +32,9 @@ from naq.scheduler.listeners import Listeners
 from naq.scheduler.partition import Partition, PartitionSettings
 from naq.schedules.forms.specification import Form
 from naq.schedules.policy import IfExists
-from naq.schedules.service import ScheduleService
+from naq.schedules.repository import Schedules
+from naq.schedules.service import ScheduleActs
 from naq.store.codec import decode
-from naq.store.nats.bucket import KVStoreService
-from naq.store.nats.connection import ConnectionService
-from naq.store.nats.event_stream import EventService
 from naq.store.port import Entry
 from naq.testing.clock import START, ManualClock, ManualLoop
 from naq.testing.inline import InlineWorker, Ran
@@ -57,7 +53,7 @@ T = TypeVar("T")
 
 
 class ManualScheduler:
-    """A scheduler stepped by hand. Close it, best by ``with``.
+    """A scheduler stepped by hand. Use it in a ``with`` statement, or close it.
 
     ``start`` is where its clock begins: an aware datetime, ISO text or epoch seconds; by default 1 January 2030, UTC.
     Jobs may name any function; `stub` puts another in its place.
@@ -67,7 +63,7 @@ class ManualScheduler:
         _refuse_running_loop()
         instant = instant_of(start)
         if instant is None:
-            raise ValueError(f"{start!r} is no instant (an aware datetime, ISO text, epoch seconds)")
+            raise ValueError(f"{start!r} is not an instant (an aware datetime, ISO text, epoch seconds)")
         self.fired: list[QueuedJob] = []
         """Every job that went into the queue, in order: fired by a schedule, triggered by hand, or retried."""
         self.events: list[Event] = []
@@ -78,13 +74,13 @@ class ManualScheduler:
         self.clock = ManualClock(instant, loop=self._loop)
         """Its clock; ``clock.step_wall(seconds)`` makes the wall clock jump, and `settle` lets it be noticed."""
         self.store = MemoryStore(self.clock)
-        """Its store, for whoever wants to look, or to put something into it."""
+        """Its store: a test may read it, or write to it."""
         self.store.on_commit.append(self._seen)
         self._registry = Registry(["*"])
         self._worker = InlineWorker(self.store, self.clock, self._registry)
         self._partition = self._made_partition()
         self.service = self._made_service()
-        """The facade that it speaks through; `call` awaits what the methods here do not offer."""
+        """All methods of the schedule service; `call` awaits one of them."""
         self._closed = False
         self.call(self._partition.start())
 
@@ -100,7 +96,7 @@ class ManualScheduler:
     ) -> str:
         """Create a schedule that runs ``job`` (a `Job`, a function, or its name); its id.
 
-        ``schedule`` is what `ScheduleService.schedule_job` accepts, and is refused in the same words.
+        ``schedule`` is what `ScheduleService.schedule_job` accepts, and errors are the same.
         """
         return self.call(self.service.schedule_job(job, schedule, schedule_id=schedule_id, if_exists=if_exists))
 
@@ -125,11 +121,11 @@ class ManualScheduler:
         return self.call(self.service.delete_schedule(schedule_id))
 
     def trigger(self, schedule_id: str) -> str | None:
-        """Have it run now, beside its plan; the job's id, or ``None`` when there is no such schedule."""
+        """Run it now, besides its plan; the job's id, or ``None`` when there is no such schedule."""
         return self.call(self.service.trigger_schedule(schedule_id))
 
     def get(self, schedule_id: str) -> dict[str, Any] | None:
-        """How it stands, as `ScheduleService.get_schedule` says it."""
+        """Its current state, as from `ScheduleService.get_schedule`."""
         return self.call(self.service.get_schedule(schedule_id))
 
     # --- time
@@ -149,26 +145,26 @@ class ManualScheduler:
         """Let time pass until the wall clock reads ``instant``; the jobs that were fired meanwhile."""
         until = instant_of(instant)
         if until is None:
-            raise ValueError(f"{instant!r} is no instant (an aware datetime, ISO text, epoch seconds)")
+            raise ValueError(f"{instant!r} is not an instant (an aware datetime, ISO text, epoch seconds)")
         return self.advance(until - self.now)
 
     def settle(self) -> list[QueuedJob]:
-        """Let everything happen that is due now; the jobs that were fired meanwhile."""
+        """Do everything that is due now; the jobs that were fired meanwhile."""
         return self.advance(0)
 
     # --- jobs
 
     @property
     def queued(self) -> list[QueuedJob]:
-        """What lies in the queues now, the oldest first."""
+        """The jobs in the queues now, the oldest first."""
         return [job for entry in self.store.entries("job.>") if (job := _job(entry)) is not None]
 
     def stub(self, reference: str, func: Callable[..., Any]) -> None:
-        """Have jobs that name ``reference`` (``module:function``) call ``func`` instead; the module need not exist."""
+        """Make jobs that name ``reference`` (``module:function``) call ``func`` instead; the module need not exist."""
         self._registry.add(func, reference)
 
     def run_jobs(self, queue: str = "default", *, patience: float | timedelta | str = "1d") -> list[Ran]:
-        """Run what lies in a queue now, one job after the other, and return how each attempt ended.
+        """Run the jobs in a queue now, one after the other, and return how each attempt ended.
 
         An async job that sleeps takes its time from the scheduler's clock: whatever is due meanwhile is fired. Jobs that
         take longer than ``patience`` altogether, or wait for something that cannot happen, are a `RuntimeError`.
@@ -222,19 +218,11 @@ class ManualScheduler:
             PartitionSettings(settings, batch=400, resync_interval=NEVER),
         )
 
-    def _made_service(self) -> ScheduleService:
-        """The facade needs of its services only what a `Store` and an `EventSink` are."""
+    def _made_service(self) -> ScheduleActs:
         sink = _Recorder(self.events, self.history)
-        service = ScheduleService(
-            Settings(instance_id=NAME),
-            cast(ConnectionService, None),
-            cast(KVStoreService, self.store),
-            cast(EventService, sink),
-            cast(HistoryService, sink),
-            clock=self.clock,
-        )
-        service.schedules.on_given_up = self._worker.stop
-        return service
+        schedules = Schedules(self.store, self.clock, sink, NAME)
+        schedules.on_given_up = self._worker.stop
+        return ScheduleActs(schedules, sink, self.clock)
 
     def _seen(self, entries: Sequence[Entry]) -> None:
         self.fired += [job for entry in entries if entry.key.startswith("job.") and (job := _job(entry)) is not None]

@@ -1,5 +1,6 @@
 """Time as arithmetic: triggers, zones, exclusions, durations, backoff, the due-queue. No clock: time is an argument.
 
-Order: `backoff`, `cron_fields`, `duration`, `instants`, `rrule_walk`, `zones`, `cron_search`, `cron_words`, `wall`,
-`cron`, `periods`, `rrule_words`, `calendar_interval`, `rrule`, `calendars`, `triggers`, `exclusions`, `ics`.
+Order: `backoff`, `cron_fields`, `duration`, `instants`, `rrule_parts`, `windows_zones`, `zones`, `cron_search`, `cron_words`,
+`rrule_times`, `wall`, `cron`, `ics_lines`, `periods`, `rrule_days`, `rrule_words`, `calendar_interval`, `rrule_elapsed`,
+`rrule_search`, `rrule`, `calendars`, `ics_zones`, `rrule_text`, `triggers`, `exclusions`, `ics`.
 """

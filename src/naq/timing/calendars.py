@@ -17,14 +17,17 @@ from typing import Any
 import msgspec
 
 from naq.exceptions import InvalidSchedule, Problem, shown
-from naq.timing.rrule import recurrence
-from naq.timing.zones import EPOCH, Zone, check_zone, get_zone
+from naq.timing.rrule import RuleClock, recurrence
+from naq.timing.zones import EPOCH, Zone, check_zone, get_zone, resolve
 
 __all__ = ["Calendar", "DayRange", "EventRule", "TimeRange", "check_region", "holiday_calendar", "is_holiday"]
 
 DAY = 86_400
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _SECOND = timedelta(seconds=1)
+_TICK = timedelta(microseconds=1)
+MOST_IN_YEAR = 24 * 366
+"""Times that an event may recur in a year: by the hour. What a calendar covers is looked at event by event."""
 
 
 class DayRange(msgspec.Struct, frozen=True):
@@ -42,27 +45,85 @@ class TimeRange(msgspec.Struct, frozen=True):
 
 
 class EventRule(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An event that recurs on the wall clock: ``lasts`` from each wall time of the rule on."""
+    """An event that recurs: it begins at each time of the rule, and lasts ``lasts`` on the wall clock and then ``plus``.
+
+    RFC 5545 counts days as those of the calendar, and hours, minutes and seconds as elapsed time: the first belong into
+    ``lasts``, the others into ``plus``.
+    """
 
     rrule: str
     start: datetime
-    """The first wall time, naive."""
+    """The wall time the rule counts from, naive."""
     lasts: timedelta
     without: tuple[datetime, ...] = ()
-    """Wall times of the rule that were called off."""
+    """Times of the rule that were called off; naive ones are wall times."""
     tz: str | None = None
     """The event's own zone; ``None``: that in which the calendar is asked."""
+    plus: timedelta = timedelta(0)
+    since: datetime | None = None
+    """The first wall time of the rule that counts, when the rule was changed from it on."""
+    before: datetime | None = None
+    """The first wall time of the rule that counts no more, when the rule was changed from it on."""
+    moved: timedelta = timedelta(0)
+    """How much later (or earlier) than the rule says it begins, on the wall clock."""
 
-    def pieces(self, low: int, high: int, tz: str) -> Iterator[tuple[int, int]]:
-        """The stretches [start, end) of wall seconds that touch [low, high)."""
-        rule = recurrence(self.rrule, self.start, self.tz or tz)
-        lasts = self.lasts // _SECOND
-        called_off = {_wall_second(at) for at in self.without}
-        wall = rule.next_wall(low - lasts + 1)
-        while wall is not None and wall < high:
-            if wall not in called_off:
-                yield wall, wall + lasts
-            wall = rule.next_wall(wall + 1)
+    def covers(self, instant: datetime, tz: str) -> bool:
+        """Whether the event goes on at ``instant``. Later begins end later, so the last one decides."""
+        clock, zone = self._clock(tz), self.tz or tz
+        first, end = self._bounds(zone)
+        begin = clock.previous(min(self._unmoved(instant, zone) + _TICK, end))
+        return (
+            begin is not None and begin >= first and self._span(begin, zone)[1] > instant >= self._span(begin, zone)[0]
+        )
+
+    def spans(self, low: int, high: int, tz: str) -> Iterator[tuple[int, int]]:
+        """The stretches [start, end) of seconds since the epoch that touch [low, high), in order."""
+        clock, zone = self._clock(tz), self.tz or tz
+        first, end = self._bounds(zone)
+        at = self._unmoved(EPOCH + timedelta(seconds=low), zone)
+        begin = clock.previous(min(max(at, first) + _TICK, end)) or clock.next_after(first - _TICK)
+        while begin is not None and begin < end:
+            start, stop = self._span(begin, zone)
+            if start >= EPOCH + timedelta(seconds=high):
+                break
+            if begin >= first and start < stop:
+                yield (start - EPOCH) // _SECOND, -((EPOCH - stop) // _SECOND)
+            begin = clock.next_after(begin)
+
+    def check(self, field: str) -> list[Problem]:
+        """What is wrong with it: an unreadable rule, one that is denser than by the hour, an unknown zone."""
+        problems = check_zone(self.tz or "UTC", field)
+        if problems:
+            return problems
+        try:
+            clock = self._clock("UTC")
+        except InvalidSchedule as error:
+            return [Problem(field, found.value, found.reason, found.example) for found in error.problems]
+        begin = clock.next_after(EPOCH.replace(year=1600)) or EPOCH
+        if clock.count_between(begin, begin + timedelta(days=366)) > MOST_IN_YEAR:
+            reason = f"recurs more than {MOST_IN_YEAR} times a year: too often for an event"
+            return [Problem(field, shown(self.rrule), reason, "'FREQ=HOURLY'")]
+        return []
+
+    def _clock(self, tz: str) -> RuleClock:
+        return recurrence(self.rrule, self.start, self.tz or tz, self.without)
+
+    def _bounds(self, zone: str) -> tuple[datetime, datetime]:
+        """The instants from which and up to which (not included) times of the rule count."""
+        first = EPOCH.replace(year=1600) if self.since is None else resolve(self.since, zone)[0]
+        return first, EPOCH.replace(year=9000) if self.before is None else resolve(self.before, zone)[0]
+
+    def _unmoved(self, instant: datetime, zone: str) -> datetime:
+        """The instant at which the rule itself would have begun what begins at ``instant``."""
+        return resolve(_wall(instant, zone) - self.moved, zone)[0] if self.moved else instant
+
+    def _span(self, begin: datetime, zone: str) -> tuple[datetime, datetime]:
+        """The event that the rule begins at ``begin``."""
+        if not self.moved and not self.lasts:
+            return begin, begin + self.plus
+        wall = _wall(begin, zone) + self.moved
+        start = resolve(wall, zone)[0] if self.moved else begin
+        return start, (resolve(wall + self.lasts, zone)[0] if self.lasts else start) + self.plus
 
 
 class Calendar(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -81,12 +142,7 @@ class Calendar(msgspec.Struct, frozen=True, omit_defaults=True):
             return True
         if self.has_day(instant.astimezone(zone.info).date()):
             return True
-        second = (instant - EPOCH) // _SECOND
-        for rule in self.rules:
-            wall = second + get_zone(rule.tz or tz).segment(second).offset
-            if next(rule.pieces(wall, wall + 1, tz), None) is not None:
-                return True
-        return False
+        return any(rule.covers(instant, tz) for rule in self.rules)
 
     def has_day(self, day: date) -> bool:
         """Whether the whole ``day`` is named, as a date or in a range."""
@@ -98,7 +154,7 @@ class Calendar(msgspec.Struct, frozen=True, omit_defaults=True):
         for span in self.times:
             yield (span.start - EPOCH) // _SECOND, -((EPOCH - span.end) // _SECOND)
         for rule in self.rules:
-            yield from wall_spans(get_zone(rule.tz or tz), first, end, rule, tz)
+            yield from rule.spans(first, end, tz)
 
     def check(self, field: str) -> list[Problem]:
         """What is wrong with it: backward ranges, naive times, unreadable rules, unknown zones."""
@@ -110,12 +166,7 @@ class Calendar(msgspec.Struct, frozen=True, omit_defaults=True):
         for span in self.times:
             problems += check_times(span.start, span.end, field)
         for rule in self.rules:
-            problems += check_zone(rule.tz or "UTC", field)
-            if not problems:
-                try:
-                    recurrence(rule.rrule, rule.start, rule.tz or "UTC")
-                except InvalidSchedule as error:
-                    problems += [Problem(field, found.value, found.reason, found.example) for found in error.problems]
+            problems += rule.check(field)
         return problems
 
     def __contains__(self, day: object) -> bool:
@@ -125,8 +176,9 @@ class Calendar(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"calendar {self.name}"
 
 
-def _wall_second(wall: datetime) -> int:
-    return (wall.replace(tzinfo=EPOCH.tzinfo) - EPOCH) // _SECOND
+def _wall(instant: datetime, zone: str) -> datetime:
+    """What the clocks of ``zone`` show at ``instant``, naive."""
+    return instant.astimezone(get_zone(zone).info).replace(tzinfo=None)
 
 
 def check_times(start: datetime, end: datetime, field: str) -> list[Problem]:
@@ -138,13 +190,6 @@ def check_times(start: datetime, end: datetime, field: str) -> list[Problem]:
     if start.microsecond or end.microsecond:
         return [Problem(field, text, "must be told to the second", example)]
     return [Problem(field, text, "ends before it begins", example)] if end <= start else []
-
-
-def wall_spans(zone: Zone, first: int, end: int, rule: EventRule, tz: str) -> Iterator[tuple[int, int]]:
-    """A recurring event's stretches of instants within [first, end)."""
-    for start, stop, offset in stretches(zone, first, end):
-        for low, high in rule.pieces(start + offset, stop + offset, tz):
-            yield max(low - offset, start), min(high - offset, stop)
 
 
 def day_spans(zone: Zone, first: int, end: int, days: Container[date]) -> Iterator[tuple[int, int]]:

@@ -1,57 +1,75 @@
 """Reading a calendar from an iCalendar (.ics) file: what a `Calendar` needs of RFC 5545, and no more.
 
 Events become days (DTSTART as a date), spans of time (as a time), or rules (RRULE). Called-off and moved occurrences
-(EXDATE, RECURRENCE-ID) are honoured, cancelled events are left out, alarms and everything else is passed over. Our own
-reader instead of a library, since a library's object model would be most of the work: the file is a list of events with
-six properties that matter, and RRULE is read by `naq.timing.rrule` anyway.
+(EXDATE, RECURRENCE-ID, also for all that follow) are honoured, cancelled events are left out, alarms and everything else
+is passed over. Our own reader instead of a library, since a library's object model would be most of the work: the file
+is a list of events with seven properties that matter, and RRULE is read by `naq.timing.rrule` anyway.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from naq.exceptions import InvalidInput, InvalidSchedule, Problem, shown
 from naq.timing.calendars import Calendar, DayRange, EventRule, TimeRange
-from naq.timing.zones import check_zone, get_zone, resolve
+from naq.timing.ics_lines import ContentLine, When, content_lines, read_duration, read_when, read_whens
+from naq.timing.ics_zones import FileZones
+from naq.timing.rrule_text import times_on_day
+from naq.timing.zones import resolve
 
 __all__ = ["read_ics"]
 
-_LINE = re.compile(r'([A-Za-z0-9-]+)((?:;[^:;="]+=(?:"[^"]*"|[^:;"]*))*):(.*)')
-_PARAMETER = re.compile(r';([^:;="]+)=("[^"]*"|[^:;"]*)')
-_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z?))?")
-_DURATION = re.compile(r"\+?P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
 _ONE_DAY = timedelta(days=1)
-
-
-class _Property(NamedTuple):
-    name: str
-    parameters: dict[str, str]
-    value: str
+_NO_TIME = timedelta(0)
 
 
 @dataclass
 class _Event:
     """The properties of one VEVENT that matter."""
 
-    properties: dict[str, _Property] = field(default_factory=dict)
-    called_off: list[_Property] = field(default_factory=list)
-    added: list[_Property] = field(default_factory=list)
+    properties: dict[str, ContentLine] = field(default_factory=dict)
+    rules: list[str] = field(default_factory=list)
+    called_off: list[ContentLine] = field(default_factory=list)
+    added: list[ContentLine] = field(default_factory=list)
 
     def text(self, name: str) -> str:
         found = self.properties.get(name)
         return "" if found is None else found.value
 
+    @property
+    def is_cancelled(self) -> bool:
+        return self.text("STATUS").upper() == "CANCELLED"
 
-class _When(NamedTuple):
-    """A DTSTART, DTEND or EXDATE: a naive wall time, and the zone it is in (``None``: wherever it is asked)."""
+    @property
+    def changes_rest(self) -> bool:
+        """Whether it stands in for an occurrence and all that follow."""
+        line = self.properties.get("RECURRENCE-ID")
+        return line is not None and line.parameters.get("RANGE", "").upper() == "THISANDFUTURE"
 
-    wall: datetime
-    is_day: bool
-    tz: str | None
+
+class _Length(NamedTuple):
+    """How long an event is: days of the calendar, and elapsed time after them."""
+
+    days: timedelta
+    plus: timedelta
+
+    def end(self, start: datetime, tz: str) -> datetime:
+        """When what starts at the wall time ``start`` ends."""
+        return resolve(start + self.days, tz)[0] + self.plus
+
+
+class _Piece(NamedTuple):
+    """A stretch of a series in which its occurrences are alike."""
+
+    since: When | None
+    before: When | None
+    moved: timedelta
+    length: _Length
+    is_left_out: bool
 
 
 def read_ics(text: str, *, name: str | None = None, tz: str = "UTC", field: str = "calendar") -> Calendar:
@@ -60,19 +78,20 @@ def read_ics(text: str, *, name: str | None = None, tz: str = "UTC", field: str 
     ``name`` defaults to the calendar's own (X-WR-CALNAME). Times without a zone ("floating") are read in ``tz``.
     Raises `InvalidSchedule` with a complaint for each event that cannot be read, naming its SUMMARY.
     """
-    lines = list(_properties(text))
+    lines = list(content_lines(text))
     if not any(line.name == "BEGIN" and line.value.upper() == "VCALENDAR" for line in lines):
         raise InvalidSchedule(Problem(field, shown(text[:40]), "is no iCalendar text", "'BEGIN:VCALENDAR ...'"))
     own_name = next((line.value for line in lines if line.name == "X-WR-CALNAME"), None)
-    reader = _Reader(tz)
+    reader = _Reader(tz, FileZones(lines))
     problems: list[Problem] = []
     events = list(_events(lines))
-    moved = _moved(events)
+    instead = _instead(events)
     for event in events:
-        if event.text("STATUS").upper() == "CANCELLED":
+        if event.is_cancelled or event.changes_rest:
             continue
+        others = [] if "RECURRENCE-ID" in event.properties else instead.get(event.text("UID"), [])
         try:
-            reader.add(event, moved.get(event.text("UID"), []))
+            reader.add(event, others)
         except (ValueError, OverflowError) as error:
             title = event.text("SUMMARY") or event.text("UID") or event.text("DTSTART")
             reason = str(error) if not isinstance(error, InvalidInput) else error.problems[0].reason
@@ -86,16 +105,7 @@ def read_ics(text: str, *, name: str | None = None, tz: str = "UTC", field: str 
     return calendar
 
 
-def _properties(text: str) -> Iterator[_Property]:
-    """The content lines, unfolded; a line that is none is passed over."""
-    for line in re.sub(r"\r?\n[ \t]", "", text).splitlines():
-        match = _LINE.fullmatch(line.strip())
-        if match is not None:
-            parameters = {key.upper(): value.strip('"') for key, value in _PARAMETER.findall(match[2])}
-            yield _Property(match[1].upper(), parameters, match[3].strip())
-
-
-def _events(lines: list[_Property]) -> Iterator[_Event]:
+def _events(lines: list[ContentLine]) -> Iterator[_Event]:
     """Each VEVENT with its own properties, not those of the alarms in it."""
     depth: list[str] = []
     event = _Event()
@@ -108,7 +118,9 @@ def _events(lines: list[_Property]) -> Iterator[_Event]:
             if depth and depth.pop() == "VEVENT":
                 yield event
         elif depth and depth[-1] == "VEVENT":
-            if line.name == "EXDATE":
+            if line.name == "RRULE":
+                event.rules.append(line.value)
+            elif line.name == "EXDATE":
                 event.called_off.append(line)
             elif line.name == "RDATE":
                 event.added.append(line)
@@ -116,20 +128,21 @@ def _events(lines: list[_Property]) -> Iterator[_Event]:
                 event.properties[line.name] = line
 
 
-def _moved(events: list[_Event]) -> dict[str, list[_Property]]:
-    """The occurrences of recurring events that another event stands in for, by UID."""
-    moved: dict[str, list[_Property]] = {}
+def _instead(events: list[_Event]) -> dict[str, list[_Event]]:
+    """The events that stand in for occurrences of recurring ones, by UID."""
+    found: dict[str, list[_Event]] = {}
     for event in events:
         if "RECURRENCE-ID" in event.properties:
-            moved.setdefault(event.text("UID"), []).append(event.properties["RECURRENCE-ID"])
-    return moved
+            found.setdefault(event.text("UID"), []).append(event)
+    return found
 
 
 class _Reader:
     """Gathers what events cover."""
 
-    def __init__(self, tz: str) -> None:
+    def __init__(self, tz: str, zones: FileZones) -> None:
         self._tz = tz
+        self._zones = zones
         self._dates: list[date] = []
         self._ranges: list[DayRange] = []
         self._times: list[TimeRange] = []
@@ -139,71 +152,144 @@ class _Reader:
         dates = tuple(sorted(set(self._dates)))
         return Calendar(name, dates, tuple(self._ranges), tuple(self._times), tuple(self._rules))
 
-    def add(self, event: _Event, moved: list[_Property]) -> None:
-        """Take in one event. Raises ValueError (also as `InvalidSchedule`) when it cannot be read."""
+    def add(self, event: _Event, instead: Sequence[_Event]) -> None:
+        """Take in one event, ``instead`` being those that stand in for some of its occurrences.
+
+        Raises ValueError (also as `InvalidSchedule`) when it cannot be read.
+        """
+        start = self._start(event)
+        zone = start.tz or self._tz
+        pieces = self._pieces(start, self._length(event, start), instead)
+        moved = [event.properties["RECURRENCE-ID"] for event in instead if not event.changes_rest]
+        off = [when for line in [*event.called_off, *moved] for when in read_whens(line, self._zones.zone_of)]
+        for rule in event.rules:
+            self._add_rule(rule, start, off, pieces)
+        if not event.rules:
+            self._add_once(start, pieces, off, None)
+        for line in event.added:
+            for when, length in self._added(line, start):
+                self._add_once(_in_zone(when, start, zone), pieces, off, length)
+
+    def _start(self, event: _Event) -> When:
         if "DTSTART" not in event.properties:
             raise ValueError("it has no DTSTART")
-        start = self._when(event.properties["DTSTART"])
-        lasts = self._lasts(event, start)
-        if lasts < timedelta(0):
-            raise ValueError("it ends before it begins")
-        for line in event.added:
-            for when in self._whens(line):
-                self._add_once(when, lasts)
-        if "RRULE" not in event.properties:
-            self._add_once(start, lasts)
-        elif lasts:
-            off = [when for line in [*event.called_off, *moved] for when in self._whens(line)]
-            walls = tuple(_in_zone(when, start.tz or self._tz) for when in off)
-            zone = None if start.is_day else start.tz or self._tz
-            self._rules.append(EventRule(event.text("RRULE"), start.wall, lasts, walls, zone))
+        return self._when(event.properties["DTSTART"])
 
-    def _add_once(self, start: _When, lasts: timedelta) -> None:
+    def _pieces(self, start: When, length: _Length, instead: Sequence[_Event]) -> list[_Piece]:
+        """The series cut where an event stands in for an occurrence and all that follow."""
+        zone = start.tz or self._tz
+        changes = [(_in_zone(self._when(each.properties["RECURRENCE-ID"]), start, zone), each) for each in instead]
+        changes = sorted(
+            ((when, each) for when, each in changes if each.changes_rest), key=lambda change: change[0].wall
+        )
+        pieces = [_Piece(None, changes[0][0] if changes else None, _NO_TIME, length, is_left_out=False)]
+        for index, (when, event) in enumerate(changes):
+            before = changes[index + 1][0] if index + 1 < len(changes) else None
+            if event.is_cancelled:
+                pieces.append(_Piece(when, before, _NO_TIME, length, is_left_out=True))
+                continue
+            if event.rules:
+                raise ValueError("RANGE=THISANDFUTURE beside an RRULE of its own says two things about what follows")
+            begin = self._start(event)
+            moved = _in_zone(begin, start, zone).wall - when.wall
+            pieces.append(_Piece(when, before, moved, self._length(event, begin), is_left_out=False))
+        return pieces
+
+    def _add_rule(self, rule: str, start: When, off: Sequence[When], pieces: Sequence[_Piece]) -> None:
+        zone = start.tz or self._tz
+        text = _rule_of_days(rule) if start.is_day else rule
+        walls = [wall for when in off for wall in self._walls_off(when, text, start)]
+        for piece in pieces:
+            if any(piece.length) and not piece.is_left_out:
+                since, before = (None if when is None else when.wall for when in (piece.since, piece.before))
+                self._rules.append(
+                    EventRule(
+                        text,
+                        start.wall,
+                        piece.length.days,
+                        tuple(dict.fromkeys(walls)),
+                        None if start.is_day else zone,
+                        piece.length.plus,
+                        since,
+                        before,
+                        piece.moved,
+                    )
+                )
+
+    def _walls_off(self, when: When, rule: str, start: When) -> list[datetime]:
+        """The wall times of a rule that an EXDATE calls off: those of the whole day, when it names no time."""
+        zone = start.tz or self._tz
+        if not when.is_day or start.is_day:
+            return [_in_zone(when, start, zone).wall]
+        return [each.on_wall(zone) for each in times_on_day(rule, start.wall, zone, when.wall)]
+
+    def _add_once(self, start: When, pieces: Sequence[_Piece], off: Sequence[When], own: _Length | None) -> None:
+        """Take in one occurrence, unless it is called off; ``own`` is its length when it has one."""
+        zone = start.tz or self._tz
+        for when in off:
+            same = _in_zone(when, start, zone).wall
+            if same == start.wall or (when.is_day and same.date() == start.wall.date()):
+                return
+        piece = next(each for each in reversed(pieces) if each.since is None or each.since.wall <= start.wall)
+        if piece.is_left_out:
+            return
+        wall, length = start.wall + piece.moved, own or piece.length
         if start.is_day:
-            last = start.wall.date() + max(lasts, _ONE_DAY) - _ONE_DAY
-            if last == start.wall.date():
+            last = (wall + max(length.days, _ONE_DAY) - _ONE_DAY).date()
+            if last == wall.date():
                 self._dates.append(last)
             else:
-                self._ranges.append(DayRange(start.wall.date(), last))
-        elif lasts:
-            zone = start.tz or self._tz
-            begin = resolve(start.wall, zone)[0]
-            self._times.append(TimeRange(begin, resolve(start.wall + lasts, zone)[0]))
+                self._ranges.append(DayRange(wall.date(), last))
+        elif any(length):
+            self._times.append(TimeRange(resolve(wall, zone)[0], length.end(wall, zone)))
 
-    def _lasts(self, event: _Event, start: _When) -> timedelta:
+    def _added(self, line: ContentLine, start: When) -> Iterator[tuple[When, _Length | None]]:
+        """The times of an RDATE; a period has a length of its own."""
+        for value in line.value.split(","):
+            begin_text, slash, end_text = value.strip().partition("/")
+            begin = self._when(line._replace(value=begin_text))
+            if not slash:
+                yield begin, None
+            elif end_text.startswith(("P", "+P")):
+                yield begin, _Length(*read_duration(end_text))
+            else:
+                yield begin, self._until(begin, self._when(line._replace(value=end_text)))
+
+    def _length(self, event: _Event, start: When) -> _Length:
         """How long an event is: by DTEND, by DURATION, else one day or no time at all."""
         if "DTEND" in event.properties:
-            end = self._when(event.properties["DTEND"])
-            return _in_zone(end, start.tz or self._tz) - start.wall
-        if "DURATION" in event.properties:
-            text = event.text("DURATION")
-            match = _DURATION.fullmatch(text)
-            if match is None:
-                raise ValueError(f"{text!r} is no duration")
-            weeks, days, hours, minutes, seconds = (int(group or 0) for group in match.groups())
-            return timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
-        return _ONE_DAY if start.is_day else timedelta(0)
+            length = self._until(start, self._when(event.properties["DTEND"]))
+        elif "DURATION" in event.properties:
+            length = _Length(*read_duration(event.text("DURATION")))
+        else:
+            length = _Length(_NO_TIME, _NO_TIME)
+        if start.is_day:
+            # An end that is the start itself means that day: many files of holidays are written so.
+            return _Length(max(_ONE_DAY, -(-(length.days + length.plus) // _ONE_DAY) * _ONE_DAY), _NO_TIME)
+        return length
 
-    def _whens(self, line: _Property) -> list[_When]:
-        return [self._when(_Property(line.name, line.parameters, value)) for value in line.value.split(",")]
+    def _until(self, start: When, end: When) -> _Length:
+        """The length up to an end: days for a day, else exactly the time between (RFC 5545, 3.8.5.3)."""
+        if start.is_day:
+            length = _Length(_in_zone(end, start, self._tz).wall - start.wall, _NO_TIME)
+        else:
+            length = _Length(_NO_TIME, end.instant(start.tz or self._tz) - start.instant(self._tz))
+        if min(length) < _NO_TIME:
+            raise ValueError("it ends before it begins")
+        return length
 
-    def _when(self, line: _Property) -> _When:
-        match = _TIME.fullmatch(line.value)
-        if match is None:
-            raise ValueError(f"{line.name} {line.value!r} is no date or time")
-        year, month, day, hour, minute, second = (int(group or 0) for group in match.groups()[:6])
-        wall = datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 - the zone is told beside it
-        if match[4] is None:
-            return _When(wall, is_day=True, tz=None)
-        tz = "UTC" if match[7] else line.parameters.get("TZID")
-        if tz is not None and (problems := check_zone(tz, line.name)):
-            raise ValueError(f"{line.name}: {tz!r} {problems[0].reason}")
-        return _When(wall, is_day=False, tz=tz)
+    def _when(self, line: ContentLine) -> When:
+        return read_when(line, self._zones.zone_of)
 
 
-def _in_zone(when: _When, tz: str) -> datetime:
-    """A time as the naive wall time of ``tz``; a day as its midnight."""
-    if when.is_day or when.tz is None or when.tz == tz:
-        return when.wall
-    at = when.wall.replace(tzinfo=UTC) if when.tz == "UTC" else resolve(when.wall, when.tz)[0]
-    return at.astimezone(get_zone(tz).info).replace(tzinfo=None)
+def _in_zone(when: When, like: When, tz: str) -> When:
+    """A time as one of the kind of ``like``: a day when that is one, else a wall time of ``tz``."""
+    if like.is_day:
+        return When(when.wall.replace(hour=0, minute=0, second=0), is_day=True, tz=None)
+    return When(when.on_wall(tz), is_day=False, tz=tz)
+
+
+def _rule_of_days(text: str) -> str:
+    """The rule of an event of whole days: times of day are ignored (RFC 5545, 3.3.10), and UNTIL is the day it names."""
+    parts = [part for part in text.strip().upper().split(";") if not re.match(r"BY(HOUR|MINUTE|SECOND)=", part)]
+    return ";".join(re.sub(r"^(UNTIL=\d{8})T\d{6}Z?$", r"\1", part) for part in parts)

@@ -1,39 +1,46 @@
 """Recurrence rules of RFC 5545 (iCalendar), read on the wall clock of a zone.
 
-python-dateutil expands the rule on naive wall times; the zone and daylight saving come after it, by the same rules as
-for cron (`naq.timing.wall`). dateutil walks a rule from its start; `naq.timing.rrule_walk` enters it anywhere. An even
-grid (no BY... part) needs no walk at all.
+The rule is read once (`naq.timing.rrule_parts`), searched by arithmetic over its periods (`naq.timing.rrule_search`; by the
+hour and finer `naq.timing.rrule_elapsed`) and hung in its zone (`naq.timing.wall`). This module is the value that is
+stored, compared and printed, and `recurrence`, which puts the pieces together.
 """
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
+from bisect import bisect_left, bisect_right
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 import msgspec
-from dateutil import rrule as du
 
-from naq.exceptions import InvalidSchedule, Problem
+from naq.exceptions import InvalidSchedule, Problem, shown
 from naq.timing.cron import beside
-from naq.timing.rrule_walk import DAY_PARTS, PERIODS, Counted, Paged, bad_rule, number
+from naq.timing.rrule_days import RuleDays
+from naq.timing.rrule_elapsed import HORIZON, ElapsedRule
+from naq.timing.rrule_parts import Frequency, RuleParts, bad_rule, parse_rule
+from naq.timing.rrule_search import FAR, DayRule, Ended, PositionRule, Without, last_of_count
+from naq.timing.rrule_times import DAY, Align, DayTimes, times_of, times_selected
 from naq.timing.rrule_words import describe_rule
 from naq.timing.wall import DstMark, Grid, WallClock, WallRule
-from naq.timing.zones import DstGap, DstOverlap, check_zone, get_zone
+from naq.timing.zones import EPOCH, DstGap, DstOverlap, Zone, check_zone, get_zone, resolve
 
-__all__ = ["RRule", "recurrence"]
+__all__ = ["RRule", "RuleClock", "recurrence"]
 
-MOST_COUNTED = 10_000
-"""The largest COUNT; such a rule is written out in memory."""
-_PLAIN_PARTS = frozenset(("FREQ", "INTERVAL", "UNTIL", "WKST"))
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall time has no zone
+FIRST_YEAR, LAST_YEAR = 1600, 2200
+"""The years a rule may count from."""
+_SECOND = timedelta(seconds=1)
+_TICK = timedelta(microseconds=1)
+_UNIT = {Frequency.WEEKLY: 7 * DAY, Frequency.DAILY: DAY}
+_SHORT_UNIT = {Frequency.HOURLY: 3600, Frequency.MINUTELY: 60, Frequency.SECONDLY: 1}
+_LAST = datetime(9999, 12, 31, tzinfo=UTC)
+_MIDNIGHT = datetime(2000, 1, 1)  # noqa: DTZ001 - a wall time has no zone
 
 
 class RRule(msgspec.Struct, frozen=True, tag="rrule", omit_defaults=True):
     """An RFC 5545 recurrence rule, e.g. ``FREQ=MONTHLY;BYDAY=MO;BYSETPOS=-1``, on the wall clock of ``tz``.
 
     ``dtstart`` is where it counts from, and the wall time of day it has when the rule names none; a naive one is a wall
-    time of ``tz``. It is an occurrence only if the rule says so. Rules by the hour, minute or second follow elapsed
+    time of ``tz``. It is an occurrence only if the rule says so. Rules by the hour, minute or second count elapsed
     time, all others obey ``dst_gap`` and ``dst_overlap``.
     """
 
@@ -43,6 +50,10 @@ class RRule(msgspec.Struct, frozen=True, tag="rrule", omit_defaults=True):
     tz: str = "UTC"
     dst_gap: DstGap = DstGap.SHIFT
     dst_overlap: DstOverlap = DstOverlap.FIRST
+    without: tuple[datetime, ...] = ()
+    """EXDATE: times of the rule that are called off; naive ones are wall times of ``tz``."""
+    added: tuple[datetime, ...] = ()
+    """RDATE: times beside those of the rule; UNTIL and COUNT do not count them."""
 
     def next_after(self, after: datetime) -> datetime | None:
         """The first instant later than ``after``. Raises `InvalidSchedule` when it is not usable here."""
@@ -53,7 +64,7 @@ class RRule(msgspec.Struct, frozen=True, tag="rrule", omit_defaults=True):
         return _clock(self).previous(before)
 
     def count_between(self, after: datetime, until: datetime) -> int:
-        """How many instants are in (``after``, ``until``]; walks through them, unless the rule has no BY... part."""
+        """How many instants are in (``after``, ``until``], exactly, by arithmetic over periods. Raises like `next_after`."""
         return _clock(self).count_between(after, until)
 
     def bound(self, created_at: datetime) -> RRule:
@@ -64,20 +75,30 @@ class RRule(msgspec.Struct, frozen=True, tag="rrule", omit_defaults=True):
         return msgspec.structs.replace(self, dtstart=wall)
 
     def check(self, field: str) -> list[Problem]:
-        """What is wrong with it, told for the user's ``field``; a rule that can never fire is refused."""
+        """What is wrong with it, told for the user's ``field``; a rule that can never fire is refused.
+
+        Without ``dtstart`` only what no start at all can make fire is refused.
+        """
         problems = check_zone(self.tz, beside(field, "timezone"))
+        for at in (self.dtstart, *self.without, *self.added):
+            if at is not None and not FIRST_YEAR <= at.year <= LAST_YEAR:
+                reason = f"must lie between the years {FIRST_YEAR} and {LAST_YEAR}"
+                problems.append(Problem(beside(field, "dtstart"), shown(str(at)), reason, "'2030-01-07T09:00:00'"))
         if problems:
             return problems
         try:
-            start = _wall(self.dtstart or _EPOCH, self.tz)
-            if recurrence(self.rrule, start, self.tz).next_wall(-(1 << 60)) is None:
+            if self.dtstart is None:
+                never = not _fires_from_some_start(parse_rule(self.rrule))
+            else:
+                never = _clock(self).next_after(datetime(FIRST_YEAR - 1, 1, 1, tzinfo=UTC)) is None
+            if never:
                 raise bad_rule(self.rrule, "can never fire")
         except InvalidSchedule as error:
             return [Problem(field, found.value, found.reason, found.example) for found in error.problems]
         return []
 
-    def clock(self) -> WallClock:
-        """The wall times hung in their zone, made once. Raises like `next_after`."""
+    def clock(self) -> RuleClock:
+        """The rule hung in its zone, made once. Raises like `next_after`."""
         return _clock(self)
 
     def mark(self, instant: datetime) -> DstMark | None:
@@ -85,98 +106,174 @@ class RRule(msgspec.Struct, frozen=True, tag="rrule", omit_defaults=True):
         return _clock(self).mark(instant)
 
     def __str__(self) -> str:
-        words = f"{describe_rule(_parts(self.rrule), self.dtstart)}, {self.tz}"
-        return words if self.dtstart is None else f"{words}, from {self.dtstart.isoformat(sep=' ', timespec='minutes')}"
+        try:
+            words = describe_rule(parse_rule(self.rrule), self.dtstart)
+        except InvalidSchedule:
+            words = self.rrule
+        if self.added:
+            words += f", and {len(self.added)} more time{'s' if len(self.added) > 1 else ''}"
+        if self.without:
+            words += f", without {len(self.without)} time{'s' if len(self.without) > 1 else ''}"
+        start = self.dtstart
+        if start is None:
+            return f"{words}, {self.tz}"
+        return f"{words}, {self.tz}, from {start.isoformat(sep=' ', timespec='seconds' if start.second else 'minutes')}"
 
 
-def _parts(text: str) -> dict[str, str]:
-    """The parts of a rule by name, upper case; unreadable ones have an empty value."""
-    pairs = (part.partition("=") for part in text.strip().upper().removeprefix("RRULE:").split(";") if part)
-    return {name.strip(): value.strip() for name, _, value in pairs}
+class RuleClock:
+    """The instants of a rule in its zone, aware UTC: those of its clock from ``first`` to ``last``, and the added ones."""
 
+    __slots__ = ("_added", "_first", "_inner", "_last", "_marks")
 
-def _wall(at: datetime, tz: str) -> datetime:
-    """A start as a naive wall time of ``tz``."""
-    wall = at if at.tzinfo is None else at.astimezone(get_zone(tz).info)
-    return wall.replace(tzinfo=None, microsecond=0, fold=0)
+    def __init__(
+        self, inner: WallClock, marks: WallClock, first: datetime, last: datetime, added: tuple[datetime, ...] = ()
+    ) -> None:
+        self._inner = inner
+        self._marks = marks
+        self._first = first
+        self._last = last
+        self._added: tuple[datetime, ...] = ()
+        self._added = tuple(sorted({at for at in added if self.next_after(at - _TICK) != at}))
 
+    def next_after(self, after: datetime) -> datetime | None:
+        """The first instant later than ``after``."""
+        found = self._inner.next_after(max(after, self._first - _TICK)) if after < self._last else None
+        found = found if found is not None and found <= self._last else None
+        place = bisect_right(self._added, after)
+        if place < len(self._added) and (found is None or self._added[place] < found):
+            return self._added[place]
+        return found
 
-def _until(text: str, tz: str) -> datetime:
-    """UNTIL as a naive wall time: RFC 5545 wants it in UTC when the start has a zone, others write it local."""
-    match = re.fullmatch(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z?))?", text)
-    if match is None:
-        raise ValueError("UNTIL is no date (20300131) or time (20300131T090000Z)")
-    numbers = [int(group or 0) for group in match.groups()[:6]]
-    if match[7]:
-        at = datetime(*numbers, tzinfo=UTC)  # type: ignore[misc, arg-type]
-        return at.astimezone(get_zone(tz).info).replace(tzinfo=None)
-    return datetime(*numbers)  # type: ignore[arg-type] # noqa: DTZ001
+    def previous(self, before: datetime) -> datetime | None:
+        """The last instant earlier than ``before``."""
+        found = self._inner.previous(min(before, self._last + _TICK)) if before > self._first else None
+        found = found if found is not None and found >= self._first else None
+        place = bisect_left(self._added, before) - 1
+        if place >= 0 and (found is None or self._added[place] > found):
+            return self._added[place]
+        return found
 
+    def count_between(self, after: datetime, until: datetime) -> int:
+        """How many instants are in (``after``, ``until``]."""
+        low, high = max(after, self._first - _TICK), min(until, self._last)
+        found = self._inner.count_between(low, high) if low < high else 0
+        return found + max(0, bisect_right(self._added, until) - bisect_right(self._added, after))
 
-def _read(text: str, start: datetime, tz: str) -> tuple[du.rrule, datetime | None]:
-    """The rule as dateutil has it, on naive wall times and without UNTIL, which is handed out beside it."""
-    if len(text.split()) != 1:
-        raise bad_rule(text, "must be one recurrence rule; the start goes into dtstart, exceptions into exclude")
-    parts = _parts(text)
-    if "FREQ" not in parts:
-        raise bad_rule(text, "has no FREQ")
-    if not re.fullmatch(r"0*[1-9]\d{0,7}", parts.get("INTERVAL", "1")):
-        raise bad_rule(text, "has an INTERVAL that is no number from 1 to 99999999")
-    if "COUNT" in parts and "UNTIL" in parts:
-        raise bad_rule(text, "has both COUNT and UNTIL")
-    try:
-        until = _until(parts["UNTIL"], tz) if "UNTIL" in parts else None
-        rest = ";".join(f"{name}={value}" for name, value in parts.items() if name != "UNTIL")
-        rule = du.rrulestr(rest, dtstart=start)
-    except (ValueError, TypeError) as error:
-        raise bad_rule(text, f"is no recurrence rule ({error})") from error
-    assert isinstance(rule, du.rrule)
-    return rule, until
+    def mark(self, instant: datetime) -> DstMark | None:
+        """How a change of the clocks touched ``instant``, one of this rule's own; ``None`` on ordinary days."""
+        return self._marks.mark(instant)
 
-
-def _days_exist(parts: dict[str, str], start: datetime) -> bool:
-    """Whether any day at all passes the rule's BY... parts, looked for in four hundred years.
-
-    dateutil would search for such a day up to the year 9999, day by day, before it gives up.
-    """
-    days = {name: value for name, value in parts.items() if name in DAY_PARTS or name == "BYMONTH"}
-    for name in ("BYDAY", "BYWEEKDAY"):
-        if name in days:
-            days[name] = re.sub(r"[+-]?\d+|\(.*?\)", "", days[name])
-    if not days:
-        return True
-    wider = ";".join(["FREQ=YEARLY", *(f"{name}={value}" for name, value in days.items())])
-    rule = du.rrulestr(f"{wider};COUNT=1", dtstart=start.replace(year=9600, month=1, day=1))
-    return next(iter(rule), None) is not None
+    def gaps(self, after: datetime, until: datetime) -> list[datetime]:
+        """The ends of those gaps in (``after``, ``until``] that swallow a time of the rule, shifted or not."""
+        return self._marks.gaps(after, until)
 
 
 @lru_cache(maxsize=16384)
-def recurrence(text: str, start: datetime, tz: str) -> WallRule:
-    """The wall times of a rule that counts from the naive wall time ``start``. Raises `InvalidSchedule`."""
-    rule, until = _read(text, start, tz)
-    parts = _parts(text)
-    if not _days_exist(parts, start):
-        raise bad_rule(text, "can never fire")
-    if "COUNT" in parts:
-        if not 1 <= int(parts["COUNT"]) <= MOST_COUNTED:
-            raise bad_rule(text, f"has a COUNT that is not in 1-{MOST_COUNTED}; use max_runs")
-        return Counted(rule, text)
-    frequency, interval = _frequency(parts), int(parts.get("INTERVAL", "1"))
-    last = None if until is None else number(until)
-    if parts.keys() <= _PLAIN_PARTS and frequency in PERIODS:
-        return Grid(number(start), PERIODS[frequency] * interval, last)
-    return Paged(rule, text, start, frequency, interval, parts, last)
-
-
-@lru_cache(maxsize=16384)
-def _clock(trigger: RRule) -> WallClock:
-    if trigger.dtstart is None:
+def _clock(trigger: RRule) -> RuleClock:
+    start = trigger.dtstart
+    if start is None:
         raise InvalidSchedule.of("dtstart", None, "is open: use bound(created_at) first", "2030-01-31T09:00:00")
-    zone = get_zone(trigger.tz)
-    rule = recurrence(trigger.rrule, _wall(trigger.dtstart, trigger.tz), trigger.tz)
-    elapsed = _frequency(_parts(trigger.rrule)) >= du.HOURLY
-    return WallClock(zone, rule, trigger.dst_gap, trigger.dst_overlap, elapsed=elapsed)
+    return _made(trigger, start)
 
 
-def _frequency(parts: dict[str, str]) -> int:
-    return du.FREQNAMES.index(parts["FREQ"])
+@lru_cache(maxsize=16384)
+def recurrence(text: str, start: datetime, tz: str, without: tuple[datetime, ...] = ()) -> RuleClock:
+    """The instants of a rule that counts from ``start``, a naive one being a wall time of ``tz``, by the default rules
+    for daylight saving time. Raises `InvalidSchedule`."""
+    return _made(RRule(text, start, tz, without=without), start)
+
+
+def _made(trigger: RRule, start: datetime) -> RuleClock:
+    parts, zone = parse_rule(trigger.rrule), get_zone(trigger.tz)
+    if not FIRST_YEAR <= start.year <= LAST_YEAR:
+        raise bad_rule(trigger.rrule, f"counts from the year {start.year}, not from {FIRST_YEAR} to {LAST_YEAR}")
+    off = [_instant(at, zone) for at in trigger.without]
+    if parts.is_elapsed:
+        rule = _elapsed(trigger.rrule, parts, zone, start)
+        rule = Without(rule, map(_second, off)) if off else rule
+        inner = WallClock(get_zone("UTC"), rule, trigger.dst_gap, trigger.dst_overlap, elapsed=True)
+    else:
+        rule = _by_days(parts, _wall(start, zone))
+        rule = Without(rule, [_wall(at, zone) for at in trigger.without]) if off else rule
+        inner = WallClock(zone, rule, trigger.dst_gap, trigger.dst_overlap, elapsed=False)
+    marks = WallClock(zone, rule, trigger.dst_gap, trigger.dst_overlap, elapsed=parts.is_elapsed)
+    first = EPOCH.replace(year=FIRST_YEAR - 1) if start.tzinfo is None else start.astimezone(UTC).replace(microsecond=0)
+    until = parts.until
+    last = _LAST if until is None or not until.is_utc else _within(until.wall).replace(tzinfo=UTC)
+    added = tuple(at for at in (_instant(at, zone) for at in trigger.added) if at not in off)
+    return RuleClock(inner, marks, first, last, added)
+
+
+def _by_days(parts: RuleParts, start: int) -> WallRule:
+    """A rule by the day or a longer period, from the wall second ``start`` on."""
+    rule: WallRule
+    if parts.is_plain and parts.frequency in _UNIT:
+        rule = Grid(start, _UNIT[parts.frequency] * parts.interval)
+    else:
+        days, times = RuleDays(parts, start // DAY), times_of(parts, start % DAY)
+        if parts.positions and parts.frequency != Frequency.DAILY:
+            rule = PositionRule(parts, days, times, start)
+        else:
+            rule = DayRule(days, DayTimes(times_selected(parts, *times)), start)
+    if parts.count is not None:
+        last = last_of_count(rule, parts.count, start, FAR)
+        return rule if last is None else Ended(rule, last)
+    until = parts.until
+    return rule if until is None or until.is_utc else Ended(rule, _number(_within(until.wall)))
+
+
+def _elapsed(text: str, parts: RuleParts, zone: Zone, start: datetime) -> WallRule:
+    """A rule by the hour or finer, in seconds since the epoch (UTC)."""
+    first, wall = _second(_instant(start, zone)), _wall(start, zone)
+    unit = _SHORT_UNIT[parts.frequency]
+    rule: WallRule
+    if parts.is_plain:
+        rule = Grid(first, unit * parts.interval)
+    else:
+        length = unit if parts.expands else 1
+        align = Align(unit * parts.interval, length)
+        times = DayTimes(times_selected(parts, *times_of(parts, wall % DAY)))
+        rule = ElapsedRule(zone, RuleDays(parts, wall // DAY), times, align, first - wall % length, first)
+    if parts.count is not None:
+        last = last_of_count(rule, parts.count, first, first + HORIZON)
+        if last is None and rule.next_wall(first) is not None:
+            raise bad_rule(text, "has a COUNT that it does not reach within 41 years; use max_runs")
+        return rule if last is None else Ended(rule, last)
+    until = parts.until
+    if until is None or until.is_utc:
+        return rule
+    return Ended(rule, _second(resolve(_within(until.wall), zone.name, overlap=DstOverlap.LAST)[0]))
+
+
+def _fires_from_some_start(parts: RuleParts) -> bool:
+    """Whether the rule has any time at all when it may count from wherever it likes."""
+    days, times = RuleDays(parts, _number(_MIDNIGHT) // DAY), times_of(parts, 0)
+    if parts.positions and parts.frequency < Frequency.DAILY:
+        total = days.most_in_period() * len(times[0]) * len(times[1]) * len(times[2])
+        return total >= min(abs(position) for position in parts.positions)
+    return days.can_match() and times_selected(parts, *times) != 0
+
+
+def _within(until: datetime) -> datetime:
+    """A last wall time, brought to years in which every zone can be reckoned with: nothing lies beyond them."""
+    return min(max(until, datetime(1000, 1, 1)), datetime(9000, 1, 1))  # noqa: DTZ001
+
+
+def _wall(at: datetime, zone: Zone) -> int:
+    """A time as a wall second of ``zone``."""
+    return _number((at if at.tzinfo is None else at.astimezone(zone.info)).replace(tzinfo=None))
+
+
+def _number(wall: datetime) -> int:
+    """A naive wall time as seconds since 1970-01-01T00:00 on the wall."""
+    return (wall.replace(microsecond=0, tzinfo=UTC) - EPOCH) // _SECOND
+
+
+def _instant(at: datetime, zone: Zone) -> datetime:
+    """A time as an instant, to the second; a naive one on the clock of ``zone``."""
+    whole = at.replace(microsecond=0)
+    return whole.astimezone(UTC) if at.tzinfo is not None else resolve(whole, zone.name)[0]
+
+
+def _second(instant: datetime) -> int:
+    return (instant - EPOCH) // _SECOND

@@ -1,100 +1,142 @@
-"""Recurrence rules in plain words: ``every 2 weeks on Monday at 09:00``."""
+"""Recurrence rules in plain words: ``every 2 weeks on Monday at 09:00``. What is said is what fires, to the second."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime
 
 from naq.timing.cron_words import MONTHS, WEEKDAYS, join, ordinal
+from naq.timing.rrule_parts import Frequency, RuleParts, Skip, Until
 
 __all__ = ["describe_rule"]
 
-_UNITS = {
-    "YEARLY": "year",
-    "MONTHLY": "month",
-    "WEEKLY": "week",
-    "DAILY": "day",
-    "HOURLY": "hour",
-    "MINUTELY": "minute",
-    "SECONDLY": "second",
-}
-_DAYS = {"SU": 0, "MO": 1, "TU": 2, "WE": 3, "TH": 4, "FR": 5, "SA": 6}
-_DAY_PARTS = frozenset(("BYWEEKNO", "BYYEARDAY", "BYMONTHDAY", "BYDAY", "BYEASTER"))
-_TOLD = frozenset(
-    ("FREQ", "INTERVAL", "BYDAY", "BYMONTH", "BYMONTHDAY", "BYHOUR", "BYMINUTE", "BYSETPOS", "COUNT", "UNTIL", "WKST")
-)
+MOST_TIMES = 4
+"""More times of day than these are told by hour, minute and second, not one by one."""
+_UNITS = ("year", "month", "week", "day", "hour", "minute", "second")
 
 
-def describe_rule(parts: Mapping[str, str], start: datetime | None) -> str:
-    """The rule as a phrase; parts that have no words are shown as they were written."""
-    unit = _UNITS.get(parts.get("FREQ", ""))
-    if unit is None:
-        return ";".join(f"{name}={value}" for name, value in parts.items())
-    interval = parts.get("INTERVAL", "1")
-    words = [f"every {unit}" if interval == "1" else f"every {interval} {unit}s"]
-    if "BYDAY" in parts:
-        days = join([_day(day) for day in parts["BYDAY"].split(",")])
-        words.append(f"on {_positions(parts['BYSETPOS'])} of {days}" if "BYSETPOS" in parts else f"on {days}")
-    if "BYMONTHDAY" in parts:
-        words.append(f"on the {join([_from_end(day) for day in parts['BYMONTHDAY'].split(',')])} of the month")
-    if "BYMONTH" in parts:
-        words.append(f"in {join([_month(month) for month in parts['BYMONTH'].split(',')])}")
-    if start is not None and not _DAY_PARTS & parts.keys():
-        words.append(_day_of_start(start, unit, "BYMONTH" in parts))
-    words.append(_time(parts, start, unit))
-    words.extend(f"{name}={value}" for name, value in parts.items() if name not in _TOLD)
-    if "COUNT" in parts:
-        words.append(f"{parts['COUNT']} times")
-    if "UNTIL" in parts:
-        words.append(f"until {parts['UNTIL']}")
+def describe_rule(rule: RuleParts, start: datetime | None) -> str:
+    """The rule as a phrase; ``start`` is the source of what it does not name."""
+    unit = _UNITS[rule.frequency]
+    words = [f"every {unit}" if rule.interval == 1 else f"every {rule.interval} {unit}s", *_days(rule, start)]
+    if rule.months:
+        words.append(f"in {join([MONTHS[month - 1] for month in rule.months])}")
+    words.append(_times_within(rule) if rule.is_elapsed else _times_of_day(rule, start))
+    if rule.positions and not _picks_days(rule):
+        words.append(f"(only the {join([_from_end(position) for position in rule.positions])} time of each {unit})")
+    if rule.week_start and rule.frequency <= Frequency.WEEKLY and (rule.interval > 1 or rule.weeks or rule.positions):
+        words.append(f"with weeks from {_weekday(rule.week_start)}")
+    if rule.count is not None:
+        words.append(f"{rule.count} time{'s' if rule.count > 1 else ''}")
+    if rule.until is not None:
+        words.append(f"until {_until(rule.until)}")
     return " ".join(word for word in words if word)
 
 
-def _day_of_start(start: datetime, unit: str, has_month: bool) -> str:
+def _days(rule: RuleParts, start: datetime | None) -> list[str]:
+    words = []
+    if rule.days:
+        days = join([_day(number, weekday) for number, weekday in _from_monday(rule.days)])
+        if _picks_days(rule):
+            days = f"the {join([_from_end(position) for position in rule.positions])} of {days}"
+        words.append(f"on {days}")
+    if rule.month_days:
+        words.append(f"on the {join([_from_end(day) for day in _in_order(rule.month_days)])} of the month")
+    if rule.year_days:
+        words.append(f"on the {join([_from_end(day) for day in _in_order(rule.year_days)])} day of the year")
+    if rule.weeks:
+        words.append(f"in the {join([_from_end(week) for week in _in_order(rule.weeks)])} week of the year")
+    if start is not None:
+        words.append(_day_of_start(rule, start))
+    if rule.skip != Skip.OMIT:
+        other = "the last day" if rule.skip == Skip.BACKWARD else "the first of the next month"
+        words.append(f"(or {other} in a month without)")
+    return words
+
+
+def _day_of_start(rule: RuleParts, start: datetime) -> str:
     """The day that a rule without one takes from its start."""
-    if unit == "week":
-        return f"on {WEEKDAYS[start.isoweekday() % 7]}"
-    if unit == "month" or (unit == "year" and has_month):
+    only_weeks = rule.weeks and not (rule.days or rule.month_days or rule.year_days)
+    if only_weeks or (rule.frequency == Frequency.WEEKLY and not rule.days):
+        return f"on {_weekday(start.weekday())}"
+    if rule.names_day or rule.frequency > Frequency.WEEKLY:
+        return ""
+    if rule.frequency == Frequency.MONTHLY or rule.months:
         return f"on the {ordinal(start.day)}"
-    return f"on {start.day} {MONTHS[start.month - 1]}" if unit == "year" else ""
+    return f"on {start.day} {MONTHS[start.month - 1]}"
 
 
-def _day(text: str) -> str:
-    match = re.fullmatch(r"([+-]?\d+)?([A-Z]{2})", text)
-    if match is None or match[2] not in _DAYS:
-        return text
-    name = WEEKDAYS[_DAYS[match[2]]]
-    return name if match[1] is None else f"the {_from_end(match[1])} {name}"
+def _times_of_day(rule: RuleParts, start: datetime | None) -> str:
+    """The times of a day that matches."""
+    if start is None and not all(rule.times):
+        names = ("hour", "minute", "second")
+        told = [_listed(name, rule.times[index]) for index, name in enumerate(names) if rule.times[index]]
+        missing = [name for index, name in enumerate(names) if not rule.times[index]]
+        return f"at {', '.join(told)}, {join(missing)} as it starts" if told else ""
+    hours = rule.hours or (start.hour if start else 0,)
+    minutes = rule.minutes or (start.minute if start else 0,)
+    seconds = rule.seconds or (start.second if start else 0,)
+    if len(hours) * len(minutes) * len(seconds) > MOST_TIMES:
+        second = "" if seconds == (0,) else f"{_listed('second', seconds)} of "
+        return f"at {second}{_listed('minute', minutes)} of {_listed('hour', hours)}"
+    times = [
+        f"{hour:02}:{minute:02}" + (f":{second:02}" if seconds != (0,) else "")
+        for hour in hours
+        for minute in minutes
+        for second in seconds
+    ]
+    return f"at {join(times)}"
 
 
-def _from_end(text: str) -> str:
-    if not re.fullmatch(r"[+-]?\d+", text):
-        return text
-    number = int(text)
+def _times_within(rule: RuleParts) -> str:
+    """What a rule by the hour or finer says of hours, minutes and seconds: finer units are times, others limits."""
+    words = []
+    for unit, values in reversed(list(enumerate(rule.times))):
+        if values:
+            finer = unit > rule.frequency - Frequency.HOURLY
+            words.append(f"{'at' if finer else 'in'} {_listed(_UNITS[unit + Frequency.HOURLY], values)}")
+    return " ".join(words)
+
+
+def _picks_days(rule: RuleParts) -> bool:
+    """Whether BYSETPOS picks days named by BYDAY: one time a day, and nothing else that names days."""
+    one_time = all(len(values) <= 1 for values in rule.times)
+    others = rule.month_days or rule.year_days or rule.weeks
+    return bool(rule.positions and rule.days and not others and one_time and rule.frequency < Frequency.DAILY)
+
+
+def _listed(unit: str, values: Sequence[int]) -> str:
+    """``minute 5``, ``minutes 0 and 30``, ``hours 9 to 17``."""
+    if len(values) > 2 and values[-1] - values[0] == len(values) - 1:
+        return f"{unit}s {values[0]} to {values[-1]}"
+    return f"{unit}{'s' if len(values) > 1 else ''} {join([str(value) for value in values])}"
+
+
+def _from_monday(days: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    return sorted(days, key=lambda day: (day[0] < 0, day[0], day[1]))
+
+
+def _in_order(numbers: Sequence[int]) -> list[int]:
+    """From the beginning on, those counted from the end last."""
+    return sorted(numbers, key=lambda number: (number < 0, number))
+
+
+def _day(number: int, weekday: int) -> str:
+    return f"the {_from_end(number)} {_weekday(weekday)}" if number else _weekday(weekday)
+
+
+def _weekday(weekday: int) -> str:
+    return WEEKDAYS[(weekday + 1) % 7]
+
+
+def _from_end(number: int) -> str:
     if number >= 0:
         return ordinal(number)
     return "last" if number == -1 else f"{ordinal(-number)} to last"
 
 
-def _positions(text: str) -> str:
-    return f"the {join([_from_end(position) for position in text.split(',')])}"
-
-
-def _month(text: str) -> str:
-    return MONTHS[int(text) - 1] if text.isdigit() and 1 <= int(text) <= 12 else text
-
-
-def _time(parts: Mapping[str, str], start: datetime | None, unit: str) -> str:
-    """The time of day when it is one, else what the rule says of hours and minutes."""
-    hours, minutes = parts.get("BYHOUR"), parts.get("BYMINUTE")
-    if unit in ("hour", "minute", "second"):
-        told = [f"hours {hours}" if hours else "", f"minutes {minutes}" if minutes else ""]
-        return " ".join(f"in {word}" for word in told if word)
-    if hours is None and start is None:
-        return ""
-    hour_list = (hours or str(start.hour if start else 0)).split(",")
-    minute_list = (minutes or str(start.minute if start else 0)).split(",")
-    if len(hour_list) * len(minute_list) > 4:
-        return f"at minutes {', '.join(minute_list)} of hours {', '.join(hour_list)}"
-    return f"at {join([f'{hour:0>2}:{minute:0>2}' for hour in hour_list for minute in minute_list])}"
+def _until(until: Until) -> str:
+    if until.is_date:
+        return f"{until.wall.date().isoformat()} 00:00"
+    timespec = "seconds" if until.wall.second else "minutes"
+    return until.wall.isoformat(sep=" ", timespec=timespec) + (" UTC" if until.is_utc else "")

@@ -14,7 +14,7 @@ seconds since 1970-01-01T00:00 on the wall. `WallClock` hangs such a rule in a z
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -23,6 +23,8 @@ from naq.timing.zones import EPOCH, MARGIN, DstGap, DstOverlap, Segment, Zone
 __all__ = ["DstMark", "Grid", "WallClock", "WallRule"]
 
 _SECOND = timedelta(seconds=1)
+_LATEST = (datetime.max.replace(microsecond=0, tzinfo=UTC) - EPOCH) // _SECOND
+"""The last wall second there is: what has not come by then never comes."""
 
 
 class WallRule(Protocol):
@@ -39,25 +41,25 @@ class WallRule(Protocol):
 
 
 class Grid:
-    """Wall times at an even distance from ``start`` on, up to ``last`` (inclusive) if there is one; a `WallRule`."""
+    """Wall times at an even distance from ``start`` on, up to ``last`` (inclusive) or the year 9999; a `WallRule`."""
 
     __slots__ = ("_last", "_start", "_step")
 
     def __init__(self, start: int, step: int, last: int | None = None) -> None:
         self._start = start
         self._step = step
-        self._last = last
+        self._last = _LATEST if last is None else min(last, _LATEST)
 
     def next_wall(self, wall: int) -> int | None:
         found = self._start + self._steps_before(wall) * self._step
-        return found if self._last is None or found <= self._last else None
+        return found if found <= self._last else None
 
     def previous_wall(self, wall: int) -> int | None:
-        steps = ((wall if self._last is None else min(wall, self._last)) - self._start) // self._step
+        steps = (min(wall, self._last) - self._start) // self._step
         return None if steps < 0 else self._start + steps * self._step
 
     def count_walls(self, first: int, end: int) -> int:
-        end = end if self._last is None else min(end, self._last + 1)
+        end = min(end, self._last + 1)
         return max(0, self._steps_before(end) - self._steps_before(first))
 
     def _steps_before(self, wall: int) -> int:

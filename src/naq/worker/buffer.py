@@ -1,51 +1,67 @@
-"""Jobs that wait in a worker for a slot, and whose turn is next: queues with weights, smoothly mixed."""
+"""Jobs that wait in the worker for a slot. Queues are mixed by weight; a queue with a rate waits for its turn."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Protocol
 
-from naq.worker.claimed import Held
+from naq.worker.claimed import Claimed, Stage
 
-__all__ = ["Buffer"]
+__all__ = ["Buffer", "Pace"]
+
+
+class Pace(Protocol):
+    """When the next job of a queue may start (`naq.queue.limits.Rates`)."""
+
+    def wait(self, queue: str) -> float:
+        """Seconds until a job of the queue may start; 0: now."""
+        ...
+
+    def take(self, queue: str) -> None:
+        """A job of the queue starts."""
+        ...
 
 
 class Buffer:
     """Waiting jobs by queue. With weights 3 and 1 and both queues full, three of four jobs are of the first."""
 
-    def __init__(self, weights: Mapping[str, int]) -> None:
+    def __init__(self, weights: Mapping[str, int], pace: Pace) -> None:
         self._weights = dict(weights)
-        self._waiting: dict[str, deque[Held]] = {queue: deque() for queue in weights}
+        self._pace = pace
+        self._waiting: dict[str, deque[Claimed]] = {queue: deque() for queue in weights}
         self._credit = dict.fromkeys(weights, 0)
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
-    def put(self, held: Held) -> None:
-        """A job came."""
-        self._waiting[held.queue].append(held)
+    def put(self, claimed: Claimed) -> None:
+        """Have a job wait."""
+        claimed.stage = Stage.BUFFERED
+        self._waiting[claimed.delivery.queue].append(claimed)
         self._count += 1
 
-    def remove(self, held: Held) -> None:
-        """This one does not wait any more."""
-        self._waiting[held.queue].remove(held)
+    def remove(self, claimed: Claimed) -> None:
+        """Take one job out."""
+        self._waiting[claimed.delivery.queue].remove(claimed)
         self._count -= 1
 
-    def queues(self) -> list[str]:
-        """Queues of which a job waits."""
-        return [queue for queue, waiting in self._waiting.items() if waiting]
+    def wait(self) -> float | None:
+        """Seconds until the next job may start, as far as the rates go; ``None`` when no job waits."""
+        waits = [self._pace.wait(queue) for queue, waiting in self._waiting.items() if waiting]
+        return min(waits) if waits else None
 
     def oldest(self) -> float | None:
-        """Since when the job has waited that has waited longest; ``None`` when none waits."""
-        firsts = [waiting[0].taken_at for waiting in self._waiting.values() if waiting]
+        """When the job came that has waited longest (monotonic); ``None`` when none waits."""
+        firsts = [waiting[0].delivery.taken_at for waiting in self._waiting.values() if waiting]
         return min(firsts) if firsts else None
 
-    def next(self, may: Callable[[str], bool]) -> Held | None:
-        """The job whose turn it is, of the queues that ``may`` allows; it is taken out."""
+    def next(self) -> Claimed | None:
+        """Take out the job whose turn it is; ``None`` when none may start now."""
         if self._count == 0:
             return None
-        candidates = [queue for queue, waiting in self._waiting.items() if waiting and may(queue)]
+        candidates = [queue for queue, waiting in self._waiting.items() if waiting and self._pace.wait(queue) == 0.0]
         if not candidates:
             return None
         chosen = candidates[0]
@@ -55,11 +71,12 @@ class Buffer:
             chosen = max(candidates, key=lambda queue: self._credit[queue])
             self._credit[chosen] -= sum(self._weights[queue] for queue in candidates)
         self._count -= 1
+        self._pace.take(chosen)
         return self._waiting[chosen].popleft()
 
-    def clear(self) -> list[Held]:
+    def clear(self) -> list[Claimed]:
         """Take all out."""
-        found = [held for waiting in self._waiting.values() for held in waiting]
+        found = [claimed for waiting in self._waiting.values() for claimed in waiting]
         for waiting in self._waiting.values():
             waiting.clear()
         self._count = 0

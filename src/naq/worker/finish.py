@@ -1,7 +1,7 @@
-"""From an attempt's end to its acknowledgement: ends gather while others are written, and are written as one group.
+"""From the end of an attempt to its acknowledgement. Ends gather while others are written, and are written as one group.
 
-The disk that syncs a result is the one that fires wait for. So behind a write the next one is put off for as long as that
-one took, unless many wait: an end that is alone is written at once, and hundreds a second share a few dozen writes.
+The disk that syncs results also syncs fires. So after a write the next one waits for as long as that write took, unless many
+ends wait: a single end is written at once, and hundreds a second share a few dozen writes.
 """
 
 from __future__ import annotations
@@ -10,74 +10,86 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from naq.clock import Clock
 from naq.exceptions import StoreError
-from naq.jobs.ending import Ending
-from naq.queue.settle import Settlement, Settling
+from naq.jobs.outcome import Ended as Outcome
 from naq.store.nats.connection import ConnectionService
-from naq.worker.claimed import ACK, NAK, Held, Stage, encode_acks
+from naq.worker.claimed import ACK, NAK, Admitted, Claimed, Claims, Ended, Stage, encode_acks
+from naq.worker.ends import EndWriter
 from naq.worker.starts import Starts
 
 __all__ = ["Finisher"]
 
 GROUP = 400
 ENOUGH = 16
-"""Ends that wait for which a write is worth its while, however soon it comes behind another."""
+"""Waiting ends that justify a write right after another one."""
 LONGEST_GATHERING = 0.05
-"""Seconds for which a write is put off at most."""
+"""Longest delay of a write, in seconds."""
 RETRY_AFTER = 0.2
 LONGEST_RETRY = 3.0
 
 log = logging.getLogger("naq.finishing")
 
-Item = tuple[Held, Settlement | None, bytes]
-"""What was held, the decision to be written (``None``: nothing), and what the server is told afterwards."""
-
 
 class Finisher:
-    """Writes ends and acknowledges. `run` may run several times side by side."""
+    """Writes ends and acknowledges jobs. `run` may run several times side by side."""
 
     def __init__(
         self,
         connection: ConnectionService,
-        settling: Settling,
+        ends: EndWriter,
         starts: Starts,
         clock: Clock,
-        on_released: Callable[[Held], None],
+        claims: Claims,
     ) -> None:
-        self.waiting: deque[Item] = deque()
+        self.waiting: deque[Ended] = deque()
         self.in_work = 0
         self._connection = connection
-        self._settling = settling
+        self._ends = ends
         self._starts = starts
         self._clock = clock
-        self._on_released = on_released
+        self._claims = claims
         self._signal = asyncio.Event()
         self._empty = asyncio.Event()
+        self._refused: list[tuple[Ended, int]] = []
+        """Ends that the store refused, each with `_written` at that time."""
+        self._written = 0
+        """Jobs that were acknowledged or given back."""
         self._not_before = 0.0
-        """Until when (monotonic) a write of a few is put off."""
+        """Until when (monotonic) a write of a few ends is put off."""
 
-    def __len__(self) -> int:
-        return len(self.waiting) + self.in_work
+    def put(self, claimed: Claimed, outcome: Outcome) -> None:
+        """A job ended without being started."""
+        self._decided(claimed, outcome, None, None)
 
-    def put(self, held: Held, ending: Ending) -> None:
-        """An attempt ended."""
-        self._add(held, Settlement(ending), ACK)
+    def ended(self, admitted: Admitted, outcome: Outcome, started_at: datetime) -> None:
+        """An attempt that started at that time has ended."""
+        self._decided(admitted.claimed, outcome, admitted, started_at)
 
-    def acknowledge(self, held: Held) -> None:
-        """Nothing is to be written for this one."""
-        self._add(held, None, ACK)
+    def acknowledge(self, claimed: Claimed) -> None:
+        """Acknowledge a job for which nothing is to be written."""
+        self._add(Ended(claimed))
 
-    def give_back(self, held: Held, seconds: float = 0.0) -> None:
-        """Another worker is to have it, or this one later."""
-        self._add(held, None, NAK if not seconds else b'-NAK {"delay": %d}' % int(seconds * 1e9))
+    def give_back(self, claimed: Claimed, seconds: float = 0.0, admitted: Admitted | None = None) -> None:
+        """Give a job back, to be handed out again after so many seconds."""
+        answer = NAK if not seconds else b'-NAK {"delay": %d}' % int(seconds * 1e9)
+        self._add(Ended(claimed, None, answer, admitted))
 
-    def _add(self, held: Held, settlement: Settlement | None, ack: bytes) -> None:
-        held.stage = Stage.SETTLING
-        self.waiting.append((held, settlement, ack))
+    def _decided(
+        self, claimed: Claimed, outcome: Outcome, admitted: Admitted | None, started_at: datetime | None
+    ) -> None:
+        settlement = self._ends.decide(claimed, outcome, started_at)
+        if settlement.ending.dead is not None or settlement.ending.next_attempt is not None:
+            self._claims.failed += 1
+        self._add(Ended(claimed, settlement, ACK, admitted))
+
+    def _add(self, ended: Ended) -> None:
+        ended.claimed.stage = Stage.SETTLING
+        self._claims.unsettled += 1
+        self.waiting.append(ended)
         self._signal.set()
 
     async def run(self) -> None:
@@ -90,14 +102,32 @@ class Finisher:
                 await self._finish(group)
             finally:
                 self.in_work -= len(group)
-                for held, _, _ in group:
-                    held.stage = Stage.DONE
-                    self._on_released(held)
                 if not self.waiting and self.in_work == 0:
                     self._empty.set()
 
+    async def run_again(self) -> None:
+        """Try refused ends again for ever, each alone, so that none of them delays the others."""
+        while True:
+            await self._clock.sleep(LONGEST_RETRY)
+            again, self._refused = self._refused, []
+            for ended, written in again:
+                try:
+                    await self._try_again(ended, written)
+                except StoreError as error:
+                    log.warning("the end of job %s is not written yet: %s", ended.claimed.queued.job_id, error)
+                    self._refused.append((ended, written))
+
+    async def _try_again(self, ended: Ended, written: int) -> None:
+        assert ended.settlement is not None
+        for refused in await self._ends.write([ended.settlement]):
+            if self._written - written < ENOUGH:
+                self._refused.append((ended, written))
+                return
+            await self._ends.bury(refused)  # the store takes other ends: it is this one that is wrong
+        await self._answer([ended])
+
     async def _gather(self) -> None:
-        """Return when something is to be written."""
+        """Return when a group is to be written."""
         while True:
             self._signal.clear()
             left = self._not_before - self._clock.monotonic()
@@ -109,31 +139,47 @@ class Finisher:
     async def finish(self, seconds: float) -> None:
         """Return when all that ended is written and acknowledged, or so many seconds have passed."""
         self._empty.clear()
-        if len(self) == 0:
+        if not self.waiting and self.in_work == 0:
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._empty.wait()
 
-    async def _finish(self, group: Sequence[Item]) -> None:
+    async def _finish(self, group: Sequence[Ended]) -> None:
         wait = RETRY_AFTER
+        given_back = deque(ended for ended in group if ended.answer is not ACK)
         while True:
             began = self._clock.monotonic()
             try:
-                await self._settling.settle([settlement for _, settlement, _ in group if settlement is not None])
-                await self._starts.take_back([held for held, _, ack in group if ack is not ACK])
-                await self._acknowledge(group)
-                ended = self._clock.monotonic()
-                self._not_before = ended + min(LONGEST_GATHERING, ended - began)
-                return
+                refused = await self._ends.write([ended.settlement for ended in group if ended.settlement is not None])
+                await self._starts.take_back(given_back)
+                await self._answer([ended for ended in group if _is_done(ended)])
+                now = self._clock.monotonic()
+                self._not_before = now + min(LONGEST_GATHERING, now - began)
+                break
             except StoreError as error:
-                log.warning("%d ended jobs are not written down yet: %s", len(group), error)
+                log.warning("the ends of %d jobs are not written yet: %s", len(group), error)
                 await self._clock.sleep(wait)
                 wait = min(LONGEST_RETRY, wait * 2)
+        for each in refused:
+            log.error("the end of job %s is refused: %s", each.settlement.ending.queued.job_id, each.reason)
+        self._refused += [(ended, self._written) for ended in group if not _is_done(ended)]
 
-    async def _acknowledge(self, group: Sequence[Item]) -> None:
+    async def _answer(self, group: Sequence[Ended]) -> None:
+        """Acknowledge jobs or give them back, and let them go."""
+        await self._acknowledge(group)
+        self._written += len(group)
+        self._claims.unsettled -= len(group)
+        for ended in group:
+            self._claims.release(ended)
+
+    async def _acknowledge(self, group: Sequence[Ended]) -> None:
         by_kind: dict[bytes, list[bytes]] = {}
-        for held, _, kind in group:
-            by_kind.setdefault(kind, []).append(held.reply)
+        for ended in group:
+            by_kind.setdefault(ended.answer, []).append(ended.claimed.reply)
         buffer = b"".join([encode_acks(replies, kind) for kind, replies in by_kind.items()])
         await self._connection.client.send(buffer)
+
+
+def _is_done(ended: Ended) -> bool:
+    return ended.settlement is None or ended.settlement.settled

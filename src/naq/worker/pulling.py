@@ -1,9 +1,9 @@
-"""Getting jobs: one queue's share of a worker's requests to the server.
+"""Requests for jobs: one queue's share of a worker's requests to the server.
 
-A request asks for the next so many jobs and waits at the server until they come. While the server still owes us jobs it
-sends a sign of life every few seconds; when that stops, when the connection was restored, or when the server says that
-the request was dropped (the consumer was deleted, its leader changed), everything is asked for anew. Nothing is lost by
-that: a job that was on its way to a request that we gave up is handed out again when its time is over.
+A request asks for the next so many jobs and waits at the server until they come. While it waits, the server sends a heartbeat
+every few seconds. When the heartbeats stop, when the connection was restored, or when the server says that the request was
+dropped (the consumer was deleted, its leader changed), everything is asked for again. Nothing is lost by that: a job that was
+on its way to an old request is handed out again after ``ack_wait``.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ __all__ = ["OnJob", "Pull"]
 EXPIRES = 30.0
 """Seconds for which a request waits at the server."""
 HEARTBEAT = 4.0
-"""Seconds between the server's signs of life on a request that waits."""
+"""Seconds between the server's heartbeats on a request that waits."""
 SILENCE = 10.0
-"""Seconds of silence after which a request is taken for lost."""
+"""Seconds of silence after which a request counts as lost."""
 
 OnJob = Callable[["Pull", bytes, bytes, bytes, bytes], None]
 """Called with the pull, subject, reply subject, header block and payload of each job."""
@@ -50,7 +50,7 @@ class Pull:
         """``target`` is ``<stream>.<consumer>``; ``on_change`` is called when more can be asked for."""
         self.queue = queue
         self.outstanding = 0
-        """Jobs that the server still owes us."""
+        """Jobs that were asked for and have not come yet."""
         self.broken: str | None = "not asked yet"
         """Why `restart` must be called before anything can be asked for."""
         self._connection = connection
@@ -64,7 +64,7 @@ class Pull:
         self._generation = 0
 
     async def restart(self) -> None:
-        """Forget what was asked for, and be ready to ask."""
+        """Forget what was asked for, and get ready to ask."""
         await self._leave()
         self._generation += 1
         generation = self._generation
@@ -91,15 +91,15 @@ class Pull:
             raise
 
     def check(self) -> None:
-        """Notice a request that fell silent."""
+        """Notice a request without heartbeats."""
         if self.broken is None and self.outstanding > 0 and self._clock.monotonic() - self._heard_at > SILENCE:
-            self.lose("it fell silent")
+            self.lose("the server sends no heartbeat")
 
     def lose(self, reason: str) -> None:
-        """What was asked for is not to be expected any more."""
+        """Expect nothing more from what was asked for."""
         if self.broken is None:
             self.broken = reason
-            log.info("jobs of queue %s are asked for anew: %s", self.queue, reason)
+            log.info("jobs of queue %s are asked for again: %s", self.queue, reason)
             self._on_change()
 
     async def stop(self) -> None:
@@ -108,7 +108,7 @@ class Pull:
         await self._leave()
 
     async def _leave(self) -> None:
-        """Withdraw the interest, and take what the server sent before it heard of that."""
+        """Unsubscribe, and take what the server sent before it knew."""
         subscription, self._subscription = self._subscription, None
         if subscription is None:
             return
@@ -117,7 +117,7 @@ class Pull:
             await client.send(f"UNSUB {subscription._sid}\r\n".encode())
             reply, answer = self._connection.expect_answer()
             try:
-                # An answer to ourselves comes behind everything that the server sent before.
+                # A message to ourselves arrives after everything that the server sent before.
                 await client.send(f"PUB {reply} 0\r\n\r\n".encode())
                 async with asyncio.timeout(2.0):
                     await answer

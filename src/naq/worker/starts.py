@@ -1,13 +1,13 @@
-"""How often each attempt was started without an end, and whose hands it was in when its worker vanished.
+"""How often each attempt was started without an end, and which worker had it when that worker vanished.
 
-Most jobs are started once, and nothing is written for that. One that comes again was started before, if nobody says
-otherwise; from then on each start is counted. A worker that gives a started job back takes its start back. So what is left of a
-start that nobody took back is a worker that vanished, and that is told: as an event, and in the schedule's history.
+Nothing is written for a job that is handed out once. A job that is handed out again was probably started before; from then on
+each start is counted. A worker that gives a started job back also takes back its start. A start that is neither ended nor taken
+back means that the worker vanished: this is reported as an event, and in the schedule's history.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -21,11 +21,10 @@ from naq.jobs.ending import Facts, abandoned
 from naq.jobs.history import HistorySink
 from naq.jobs.job import JobStatus, QueuedJob
 from naq.jobs.records import StoredResult
-from naq.queue.results import ResultService
 from naq.store.codec import decode, encode
 from naq.store.keys import starts_key
-from naq.store.port import Committed, Delete, Entry, EventSink, Put, Write
-from naq.worker.claimed import Held
+from naq.store.port import Committed, Delete, Entry, EventSink, Put, Store, Write
+from naq.worker.claimed import Ended
 
 __all__ = ["Starts"]
 
@@ -35,25 +34,25 @@ T = TypeVar("T", bound=msgspec.Struct)
 class _Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     v: int = 1
     count: int
-    """Starts that did not come to an end, as far as is known."""
+    """Starts that had no end, as far as is known."""
     worker_id: str | None = None
-    """Who began the last one of them; ``None``: it is not known, or was told already."""
+    """Who made the last of them; ``None``: not known, or already reported."""
     started_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is known of an attempt that came again."""
+    """What is known of an attempt that was handed out again."""
 
     record: _Record
     revision: int
 
 
 class Starts:
-    """The counts, kept beside the results."""
+    """The counts, kept in the store of results."""
 
     def __init__(
-        self, settings: Settings, results: ResultService, history: HistorySink, events: EventSink, clock: Clock
+        self, settings: Settings, results: Store, history: HistorySink, events: EventSink, clock: Clock
     ) -> None:
         self._settings = settings
         self._results = results
@@ -61,40 +60,43 @@ class Starts:
         self._events = events
         self._clock = clock
 
-    async def count(self, held: Held) -> bool:
-        """Count the start of a job that came again; whether there were too many, and it must not be started.
+    async def count(self, queued: QueuedJob) -> int | None:
+        """Count the start of a job that was handed out again, and return the count; ``None``: it was started too often, and
+        must not be started again.
 
-        The one who had it before, if that is known and it was not given back, is told to have vanished. Raises
+        If the worker that started it before is known and did not give it back, its disappearance is reported. Raises
         `StoreError`.
         """
-        queued, now = held.queued, self._clock.now()
+        now = self._clock.now()
         known = await self._known(queued)
         starts = known.record.count
         kills = starts >= self._settings.max_deliveries
         here = _Record(count=starts) if kills else _Record(count=starts + 1, worker_id=self._worker_id, started_at=now)
         put = Put(_key(queued), encode(here), known.revision, self._lifetime)
-        outcome = await self._results.store.transact([put])
+        outcome = await self._results.transact([put])
         if not isinstance(outcome, Committed):
             raise StoreUnavailable(f"the start could not be counted: {outcome.reason}")
-        held.starts = here.count
         if starts > 0 and known.record.worker_id is not None:
             facts = Facts(self._worker_id, now, known.record.started_at)
             record, event = abandoned(queued, facts, known.record.worker_id, starts)
             self._history.record([record] if record is not None else [])
             self._events.emit([event])
-        return kills
+        return None if kills else here.count
 
-    async def take_back(self, group: Sequence[Held]) -> None:
-        """These are given back by a worker that has begun them: nobody vanished. Raises `StoreError`: call it again."""
-        for held in group:
-            writes: list[Write] = []
-            if held.announced:
-                writes.append(Delete(held.queued.job_id))
-            if held.starts > 0:
-                writes.append(Put(_key(held.queued), encode(_Record(count=held.starts - 1)), None, self._lifetime))
-            if writes and not isinstance(outcome := await self._results.store.transact(writes), Committed):
+    async def take_back(self, given_back: deque[Ended]) -> None:
+        """Withdraw the starts of jobs that this worker gives back; those that are done are removed from ``given_back``.
+        Raises `StoreError`: call it again."""
+        while given_back:
+            ended = given_back[0]
+            queued, writes = ended.claimed.queued, list[Write]()
+            if ended.claimed.announced:
+                writes.append(Delete(queued.job_id))
+            if ended.admitted is not None and ended.admitted.starts > 0:
+                record = _Record(count=ended.admitted.starts - 1)
+                writes.append(Put(_key(queued), encode(record), None, self._lifetime))
+            if writes and not isinstance(outcome := await self._results.transact(writes), Committed):
                 raise StoreUnavailable(f"the start could not be taken back: {outcome.reason}")
-            held.starts, held.announced = 0, False
+            given_back.popleft()
 
     @property
     def _worker_id(self) -> str:
@@ -105,8 +107,8 @@ class Starts:
         return int(self._settings.job_ttl) + 1
 
     async def _known(self, queued: QueuedJob) -> _Known:
-        """The record; without one the first hand-out is taken for a start, of whoever said that it runs the job."""
-        found = await self._results.store.get_many([_key(queued), queued.job_id])
+        """The record. Without one, the first delivery counts as a start, by the worker that announced the job."""
+        found = await self._results.get_many([_key(queued), queued.job_id])
         entry = found.get(_key(queued))
         record = _decoded(_Record, entry)
         if record is None:

@@ -1,6 +1,6 @@
-"""Trimming: jobs that all ended and were acknowledged are removed from the stream, many with one request.
+"""Removing finished jobs from the stream, many with one request.
 
-A queue's consumer knows its acknowledgement floor: everything of the queue up to it is acknowledged. Only that is
+A queue's consumer knows its acknowledgement floor: every job of the queue up to it is acknowledged. Only those are
 removed. A job that runs for hours holds the floor back, and finished jobs behind it stay until it ends.
 """
 
@@ -20,9 +20,9 @@ from naq.store.nats.protocol import header_field, status_code
 __all__ = ["Trimmer"]
 
 EVERY = 0.5
-"""Seconds between two looks while jobs end."""
+"""Seconds between two checks while jobs end."""
 ANYWAY_EVERY = 20.0
-"""Seconds between two looks while none do: another worker may have died before it trimmed."""
+"""Seconds between two checks while no jobs end: another worker may have died before it trimmed."""
 
 log = logging.getLogger("naq.trimming")
 
@@ -55,7 +55,7 @@ class Trimmer:
                 await self.trim()
 
     async def trim(self) -> None:
-        """Remove what can be removed now of the queues that were touched. Failing to is logged, and tried again."""
+        """Remove what can be removed now from the queues that were touched. A failure is logged and tried again later."""
         dirty, self._dirty = self._dirty, set()
         for queue in dirty:
             try:
@@ -66,7 +66,7 @@ class Trimmer:
                 log.info("queue %s is not trimmed yet: %s", queue, error)
 
     async def _trim(self, queue: str) -> bool:
-        """Trim one queue; whether nothing acknowledged is left in it as far as can be seen."""
+        """Trim one queue; whether nothing is left to trim."""
         info = await find_consumer(self._connection, self._names, queue)
         if info is None:
             return True

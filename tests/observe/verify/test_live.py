@@ -24,11 +24,10 @@ from naq.schedules.record import Schedule
 from naq.store.codec import decode, encode
 from naq.store.keys import job_id, job_key, schedule_key
 from naq.store.nats.bucket import KVStoreService
-from naq.store.nats.connection import ConnectionService
 from naq.store.nats.event_stream import EventService
 from naq.store.port import Delete, Put
 from naq.timing.triggers import Cron, Interval
-from naq.worker.service import WorkerService
+from naq.worker.service import WorkerOptions, WorkerService
 from tests.worker.conftest import FUNCTIONS, until
 
 FIRES = 10
@@ -73,12 +72,11 @@ class World:
     async def worker(self) -> WorkerService:
         worker = WorkerService(
             {**self.config, "instance_id": "worker"},
-            await self.services.get_service(ConnectionService),
             self.kv,
             self.events,
             self.results,
             self.history,
-            registry=Registry([FUNCTIONS]),
+            WorkerOptions(registry=Registry([FUNCTIONS])),
         )
         await worker.start()
         return worker

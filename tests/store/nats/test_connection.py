@@ -93,6 +93,46 @@ async def test_a_bucket_without_atomic_publish_says_what_to_do(config: dict[str,
             await services.get_service(KVStoreService)
 
 
+@pytest.mark.parametrize(
+    ("changed", "said", "mended_by"),
+    [
+        ({"max_age": 3_600_000_000_000}, "expire", {"max_age": 0}),
+        ({"max_bytes": 1_000_000, "discard": "old"}, "max_bytes with discard old", {"discard": "new"}),
+        ({"max_msgs": 1000, "discard": "old"}, "max_msgs with discard old", {"discard": "new"}),
+        ({"max_msgs_per_subject": 5}, "more than one message", {"max_msgs_per_subject": 1}),
+        ({"retention": "interest"}, "retention is 'interest'", None),
+    ],
+)
+async def test_a_bucket_whose_records_would_vanish_is_refused_with_what_mends_it(
+    config: dict[str, Any], changed: dict[str, Any], said: str, mended_by: dict[str, Any] | None
+) -> None:
+    async with ServiceManager(config) as services:
+        connection = await services.get_service(ConnectionService)
+        names = KVStoreService(config, connection).names
+        made = await connection.stream_service.ensure({**bucket_config(names, 1, datetime.now(UTC)), **changed})
+        with pytest.raises(StoreUnsuitable, match=said) as caught:
+            await services.get_service(KVStoreService)
+        if mended_by is None:
+            assert "create it again" in str(caught.value)
+            return
+        (name,) = mended_by
+        assert f"nats stream edit {names.stream} --{name.replace('_', '-')}={mended_by[name]}" in str(caught.value)
+        await connection.stream_service.update({**made["config"], **mended_by})
+        assert await (await services.get_service(KVStoreService)).create("a", b"1") is not None
+
+
+@pytest.mark.parametrize("limit", [{"max_bytes": 1_000_000}, {"max_msgs": 1000}])
+async def test_a_bucket_that_refuses_what_does_not_fit_is_accepted(
+    config: dict[str, Any], limit: dict[str, int]
+) -> None:
+    """Nothing vanishes: writes are refused when it is full, loudly."""
+    async with ServiceManager(config) as services:
+        connection = await services.get_service(ConnectionService)
+        names = KVStoreService(config, connection).names
+        await connection.stream_service.ensure({**bucket_config(names, 1, datetime.now(UTC)), **limit})
+        assert await (await services.get_service(KVStoreService)).create("a", b"1") is not None
+
+
 async def test_an_old_server_says_what_to_do(config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("naq.store.nats.connection.OLDEST_SERVER", (99, 0, 0))
     async with ServiceManager(config) as services:

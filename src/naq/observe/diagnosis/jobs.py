@@ -213,6 +213,7 @@ DEAD = {
     ),
     DeadReason.BAD_ARGUMENTS: ("its arguments do not fit its function", "mend the schedule or the caller"),
     DeadReason.UNREADABLE: ("its record cannot be read", "upgrade the workers, if a newer naq wrote it"),
+    DeadReason.UNWRITABLE: ("it ended, but the store refused its end", "the error says why"),
     DeadReason.DEPENDENCY: ("a job that it waited for did not end as it wanted", "run that one again first"),
 }
 

@@ -1,4 +1,4 @@
 """What users write about schedules, read into records, and records written back in the same form.
 
-Order: `exclusions`, `triggers`, `policy`, `options`, `specification`, `entry`, `changes`.
+Order: `exclusions`, `recurrence`, `triggers`, `policy`, `options`, `specification`, `entry`, `changes`.
 """

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import date, datetime, time, timedelta
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, Final, get_args
 
 from naq.exceptions import InvalidInput, Problem, shown
 from naq.parsing import EARLIEST, MISSING, Reader, epoch, instant_of, nearest, seconds
+from naq.schedules.forms.recurrence import checked, read_dst, read_recurrence_text, read_rrule, rrule_form
 from naq.timing.duration import parse_duration
+from naq.timing.rrule_text import is_recurrence
 from naq.timing.triggers import (
     AnyOf,
     CalendarInterval,
@@ -36,7 +37,6 @@ __all__ = [
     "trigger_form",
 ]
 
-T = TypeVar("T", bound=Trigger)
 
 TRIGGER_TYPES = get_args(Trigger)
 
@@ -61,6 +61,8 @@ EXAMPLES: Mapping[str, str] = {
     "day": "31",
     "rrule": "'FREQ=WEEKLY;INTERVAL=2;BYDAY=MO'",
     "dtstart": "'2030-01-07T09:00:00'",
+    "exdate": "['2030-04-22T09:00:00']",
+    "rdate": "['2030-04-23T09:00:00']",
     "of": "[{'cron': '0 9 * * *'}, {'cron': '0 18 * * *'}]",
     "max_runs": "10",
     "start_at": "'2030-01-01T00:00:00Z'",
@@ -117,24 +119,24 @@ def _anchor(reader: Reader, zone: str | None) -> datetime | None:
 
 def _cron(reader: Reader) -> Cron | None:
     zone = reader.zone() or "UTC"
-    gap, overlap = _dst(reader)
+    gap, overlap = read_dst(reader)
     day_or = reader.boolean("day_or")
     expression = reader.text("cron", required=True)
     if expression is None:
         return None
-    return _checked(reader, "cron", Cron(expression, zone, day_or is not False, gap, overlap))
+    return checked(reader, "cron", Cron(expression, zone, day_or is not False, gap, overlap))
 
 
 def _calendar(reader: Reader) -> CalendarInterval | None:
     zone = reader.zone() or "UTC"
-    gap, overlap = _dst(reader)
+    gap, overlap = read_dst(reader)
     count, unit = _count_and_unit(reader)
     at = _time_of_day(reader)
     start = _date(reader)
     day = reader.integer("day", at_least=1)
     if count is None or unit is None:
         return None
-    return _checked(reader, "every", CalendarInterval(count, unit, at, zone, start, day, gap, overlap))
+    return checked(reader, "every", CalendarInterval(count, unit, at, zone, start, day, gap, overlap))
 
 
 def _count_and_unit(reader: Reader) -> tuple[int | None, CalendarUnit | None]:
@@ -181,27 +183,6 @@ def _date(reader: Reader) -> date | None:
         return None
 
 
-def _rrule(reader: Reader) -> RRule | None:
-    zone = reader.zone() or "UTC"
-    gap, overlap = _dst(reader)
-    dtstart = _wall_time(reader)
-    rule = reader.text("rrule", required=True)
-    return None if rule is None else _checked(reader, "rrule", RRule(rule, dtstart, zone, gap, overlap))
-
-
-def _wall_time(reader: Reader) -> datetime | None:
-    """A naive time stays one: `RRule` reads it on the clock of its own zone."""
-    value = reader.take("dtstart")
-    if value is MISSING or value is None:
-        return None
-    if isinstance(value, str):
-        with suppress(ValueError):
-            value = datetime.fromisoformat(value.strip())
-    if isinstance(value, datetime):
-        return value
-    return Reader({"dtstart": value}, reader.path, reader.problems, EXAMPLES).instant("dtstart", None)
-
-
 def _several(reader: Reader) -> AnyOf | None:
     reader.zone()
     parts = reader.require("of")
@@ -238,19 +219,6 @@ def _part(part: Any, path: str, problems: list[Problem]) -> Trigger | None:
     return trigger
 
 
-def _dst(reader: Reader) -> tuple[DstGap, DstOverlap]:
-    return (
-        reader.choice("dst_gap", DstGap) or DstGap.SHIFT,
-        reader.choice("dst_overlap", DstOverlap) or DstOverlap.FIRST,
-    )
-
-
-def _checked(reader: Reader, key: str, trigger: T) -> T | None:
-    problems = trigger.check(reader.field(key))
-    reader.problems.extend(problems)
-    return None if problems else trigger
-
-
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
@@ -261,7 +229,7 @@ KINDS: Mapping[str, Callable[[Reader], Trigger | None]] = {
     "fixed_delay": _fixed_delay,
     "cron": _cron,
     "calendar": _calendar,
-    "rrule": _rrule,
+    "rrule": read_rrule,
     "several": _several,
 }
 
@@ -280,7 +248,20 @@ TRIGGER_KEYS = (
     "type",
     "timezone",
     *KIND_OF_KEY,
-    *("anchor", "first_at", "day_or", "dst_gap", "dst_overlap", "unit", "at", "start", "day", "dtstart"),
+    *(
+        "anchor",
+        "first_at",
+        "day_or",
+        "dst_gap",
+        "dst_overlap",
+        "unit",
+        "at",
+        "start",
+        "day",
+        "dtstart",
+        "exdate",
+        "rdate",
+    ),
 )
 
 
@@ -306,14 +287,12 @@ def read_text(text: str, path: str, problems: list[Problem]) -> Trigger | None:
     """The trigger that short text describes: ``every 5m``, ``every 2 months``, a cron expression, ``@daily``, a
     recurrence rule (``FREQ=...``), or an ISO 8601 time."""
     words = text.strip()
+    if is_recurrence(words):
+        return read_recurrence_text(words, path, problems)
     if match := re.fullmatch(r"every\s+(.+)", words, re.IGNORECASE):
         return _read_every(match[1], path, problems)
     if words.startswith("@") or len(words.split()) in (5, 6):
         return _cron_text(words, path, problems)
-    if words.upper().removeprefix("RRULE:").startswith("FREQ="):
-        rule = RRule(words)
-        problems.extend(found := rule.check(path))
-        return None if found else rule
     at = instant_of(words)
     if at is None:
         reason = "is no schedule (a cron expression, 'every 5m', FREQ=..., or a time)"
@@ -358,8 +337,7 @@ def trigger_form(trigger: Trigger) -> dict[str, Any]:
             form |= {"at": trigger.at.isoformat(), "start": _iso(trigger.start), "day": trigger.day}
             form |= _dst_form(trigger)
         case RRule():
-            form = {"type": "rrule", "rrule": trigger.rrule, "dtstart": _iso(trigger.dtstart)}
-            form |= {"timezone": trigger.tz, **_dst_form(trigger)}
+            form = {**rrule_form(trigger), **_dst_form(trigger)}
         case AnyOf():
             form = {"type": "several", "of": [trigger_form(part) for part in trigger.triggers]}
     return {key: value for key, value in form.items() if value is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 from naq.config import FIELDS, Settings
 from naq.exceptions import ConfigError, Problem, shown
 
-__all__ = ["authentication"]
+__all__ = ["Certificates", "authentication"]
+
+log = logging.getLogger("naq.connection")
 
 
 def authentication(settings: Settings) -> dict[str, Any]:
@@ -28,9 +31,41 @@ def authentication(settings: Settings) -> dict[str, Any]:
         options["token"] = settings.nats_token
     if settings.nats_user is not None:
         options |= {"user": settings.nats_user, "password": settings.nats_password}
-    if settings.tls_ca or settings.tls_cert:
-        options["tls"] = _tls(settings)
     return options
+
+
+class Certificates:
+    """The TLS context of the settings, made again when a file that it was read from has changed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._files = [
+            Path(file) for file in (settings.tls_ca, settings.tls_cert, settings.tls_key) if file is not None
+        ]
+        self._read: list[tuple[int, int]] | None = None
+
+    def renewed(self) -> ssl.SSLContext | None:
+        """The context if it is needed and not handed out yet, or its files changed since; ``None`` otherwise.
+
+        Raises `ConfigError` for files that cannot be read the first time. Later that is logged, and the old ones stay.
+        """
+        if not self._files:
+            return None
+        try:
+            stamps = [(status.st_mtime_ns, status.st_ino) for status in map(Path.stat, self._files)]
+        except OSError:
+            stamps = []  # reading the context says what is wrong
+        if stamps == self._read:
+            return None
+        try:
+            context = _tls(self._settings)
+        except ConfigError as error:
+            if self._read is None:
+                raise
+            log.error("the renewed certificates cannot be used, the old ones stay: %s", error)
+            return None
+        self._read = stamps
+        return context
 
 
 def _tls(settings: Settings) -> ssl.SSLContext:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from naq.exceptions import StoreUnsuitable
 from naq.store.keys import Namespace
 from naq.store.nats.incarnation import first_revision
 
-__all__ = ["bucket_config", "require_suitable"]
+__all__ = ["Unsuitable", "bucket_config", "mending_command", "require_suitable", "unsuitable"]
 
 
 def bucket_config(names: Namespace, replicas: int, now: datetime) -> dict[str, Any]:
@@ -36,20 +37,62 @@ def bucket_config(names: Namespace, replicas: int, now: datetime) -> dict[str, A
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Unsuitable:
+    """One setting of an existing stream with which naq would lose records, or cannot work at all."""
+
+    reason: str
+    remedy: str
+    """An option of ``nats stream edit`` that mends it; empty: the stream has to be created again."""
+
+
+def unsuitable(config: Mapping[str, Any]) -> list[Unsuitable]:
+    """What is wrong with the configuration of an existing stream, as the server reports it."""
+    limited = [name for name in ("max_bytes", "max_msgs") if int(config.get(name, -1)) > 0]
+    rules = (
+        (not config.get("allow_atomic"), "atomic publish is off", "--allow-batch"),
+        (not config.get("allow_direct"), "direct get is off", "--allow-direct"),
+        (not config.get("allow_msg_ttl"), "message TTLs are off", "--allow-msg-ttl"),
+        (
+            config.get("max_msgs_per_subject") != 1,
+            "it keeps more than one message of a key",
+            "--max-msgs-per-subject=1",
+        ),
+        (
+            int(config.get("max_age", 0)) > 0,
+            "its records expire (max_age): schedules and jobs would vanish",
+            "--max-age=0",
+        ),
+        (
+            bool(limited) and config.get("discard") != "new",
+            f"it drops old records when it is full ({', '.join(limited)} with discard old): schedules and jobs would vanish",
+            "--discard=new",
+        ),
+        (
+            config.get("retention", "limits") != "limits",
+            f"its retention is {config.get('retention')!r}: records would vanish once a consumer has seen them",
+            "",
+        ),
+        (bool(config.get("sealed")), "it is sealed", ""),
+    )
+    return [Unsuitable(reason, remedy) for broken, reason, remedy in rules if broken]
+
+
+def mending_command(names: Namespace, wrong: Sequence[Unsuitable]) -> str | None:
+    """The command that mends all of it; ``None`` when the stream has to be created again."""
+    if not all(each.remedy for each in wrong):
+        return None
+    return f"nats stream edit {names.stream} {' '.join(each.remedy for each in wrong)}"
+
+
 def require_suitable(names: Namespace, config: Mapping[str, Any]) -> None:
     """Raise `StoreUnsuitable` when a stream that exists already cannot hold a naq store."""
-    wrong = []
-    if not config.get("allow_atomic"):
-        wrong.append("atomic publish is off")
-    if not config.get("allow_direct"):
-        wrong.append("direct get is off")
-    if not config.get("allow_msg_ttl"):
-        wrong.append("message TTLs are off")
-    if config.get("max_msgs_per_subject") != 1:
-        wrong.append("it keeps more than one message of a key")
-    if wrong:
-        raise StoreUnsuitable(
-            f"the bucket {names.name!r} exists but cannot hold a naq store: {', '.join(wrong)}. Switch them on with "
-            f"'nats stream edit {names.stream} --allow-batch --allow-direct --allow-msg-ttl --max-msgs-per-subject=1', "
-            "or choose another namespace"
-        )
+    wrong = unsuitable(config)
+    if not wrong:
+        return
+    command = mending_command(names, wrong)
+    remedy = f"Run '{command}', or" if command else "Back it up and create it again, or"
+    reasons = "; ".join(each.reason for each in wrong)
+    raise StoreUnsuitable(
+        f"the bucket {names.name!r} exists but cannot hold a naq store: {reasons}. {remedy} choose another namespace"
+    )

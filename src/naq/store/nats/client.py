@@ -8,19 +8,31 @@ Both touch nats-py's inside, so they stand here alone, and a test fails when a n
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 
 from nats.aio.client import Client, Srv
 from nats.aio.subscription import Subscription
-from nats.errors import ProtocolError
+from nats.errors import Error, ProtocolError
 from nats.protocol.parser import Parser
 
 from naq.exceptions import StoreUnavailable
+
+try:
+    from nkeys import NkeysError
+except ImportError:  # the extra for keys is not installed: no credentials file can be used
+    NkeysError = ValueError
 
 __all__ = ["RawClient", "RawSubscription"]
 
 LONGEST_LINE = 1 << 20
 """Bytes of one line of the protocol at most: the server's INFO names every node of its cluster."""
+
+PERMISSIONS, STALE = "permissions violation", "stale connection"
+"""Errors after which the server keeps the connection, or that nats-py treats as it should; in its lower case."""
+QUOTES = "' "
+UNREADABLE: tuple[type[Exception], ...] = (ValueError, LookupError, NkeysError)
+"""What reading credentials raises."""
 
 OnFrame = Callable[[bytes, bytes, bytes, bytes], None]
 """Called with subject, reply subject, header block (empty when there is none) and payload."""
@@ -42,18 +54,44 @@ class RawSubscription:
 
 
 class RawClient(Client):
-    """nats-py's client with raw sending and raw subscriptions."""
+    """nats-py's client with raw sending and raw subscriptions, and one that no error of the server closes.
 
-    def __init__(self) -> None:
+    ``before_attempt`` is called before every attempt to connect; it returns a new TLS context when the certificates changed.
+    """
+
+    def __init__(self, before_attempt: Callable[[], ssl.SSLContext | None] = lambda: None) -> None:
         super().__init__()
         self.raw: dict[int, OnFrame] = {}
+        self._before_attempt = before_attempt
         self._ps = _FrameParser(self)
 
     async def _connect_to_server(self, s: Srv) -> None:
-        """Once more. nats-py would forget the socket of an attempt to reconnect that failed, without closing it."""
+        """nats-py would forget the socket of an attempt to reconnect that failed, without closing it."""
         if self._transport:
             self._transport.close()  # type: ignore[no-untyped-call]
+        context = self._before_attempt()
+        if context is not None:
+            self.options["tls"] = context
         await super()._connect_to_server(s)
+
+    async def _process_connect_init(self) -> None:
+        """nats-py tries again after its own errors and those of the operating system. Any other, such as that of a
+        credentials file that is just being written, would end its attempts for good."""
+        try:
+            await super()._process_connect_init()
+        except UNREADABLE as error:
+            raise Error(f"nats: {type(error).__name__}: {error}") from error
+
+    async def _process_err(self, err_msg: str) -> None:
+        """nats-py closes the client for good at nearly every error of the server: expired credentials, a password that is
+        wrong for some seconds, a limit that was lowered. They can pass, so this client connects again, and again."""
+        if PERMISSIONS in err_msg or STALE in err_msg:
+            await super()._process_err(err_msg)
+            return
+        error = Error(f"nats: {err_msg.strip(QUOTES)}")
+        self._err = error
+        await self._error_cb(error)
+        await self._process_op_err(error)
 
     async def send(self, buffer: bytes) -> None:
         """Write protocol bytes as they are. Raises `StoreUnavailable`, and sends nothing, when not connected."""
@@ -112,6 +150,8 @@ class _FrameParser(Parser):
             else:
                 end = line_end + 2
                 await super().parse(data[at:end])
+                if self._client.is_reconnecting:  # an error of the server: what follows belongs to no connection
+                    return
             at = end
         self._rest += data[at:]
 

@@ -31,7 +31,7 @@ from naq.exceptions import (
 from naq.lifecycle import BaseService
 from naq.store.embedded.server import EmbeddedServer, ServerAddress
 from naq.store.nats.answers import Answers
-from naq.store.nats.authentication import authentication
+from naq.store.nats.authentication import Certificates, authentication
 from naq.store.nats.client import RawClient
 from naq.store.nats.protocol import encode_request
 
@@ -187,7 +187,11 @@ class ConnectionService(BaseService):
         await self._answers.listen(client)
 
     async def _connect(self, servers: list[str], options: dict[str, Any]) -> None:
-        client = RawClient()
+        certificates = Certificates(self.settings)
+        context = certificates.renewed()
+        if context is not None:
+            options = {**options, "tls": context}
+        client = RawClient(certificates.renewed)
         self._client = client
         try:
             async with asyncio.timeout(self.settings.connect_timeout):

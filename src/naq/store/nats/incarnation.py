@@ -42,8 +42,9 @@ class Lives:
                 f"the stream {self._stream} is not there: it was deleted. Restore it ('nats stream restore'), or have any "
                 "naq command make an empty one; whatever waits for it goes on by itself then"
             )
-        # In a cluster a leader that was just elected may say less than it is about to know.
-        self.saw(info, lost="cluster" not in info and int(info["state"]["last_seq"]) < after)
+        # With several replicas a leader that was just elected may say less than it is about to know.
+        alone = int(info["config"]["num_replicas"]) == 1
+        self.saw(info, lost=alone and int(info["state"]["last_seq"]) < after)
         return self.number
 
     def saw(self, info: Mapping[str, Any], *, lost: bool = False) -> None:

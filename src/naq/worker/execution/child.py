@@ -1,7 +1,7 @@
-"""The program of a worker's process child: ``python -m naq.worker.execution.child FD``. It takes orders from a socket.
+"""The program of a worker's process child: ``python -m naq.worker.execution.child FD``. It gets its jobs from a socket.
 
-The main thread runs the jobs, so that a signal can raise an exception in them; another one reads the socket, and ends
-the process at once when the worker has gone.
+The main thread runs the jobs, so that a signal can raise an exception in them. A second thread reads the socket, and ends
+the process at once when the worker is gone.
 """
 
 from __future__ import annotations
@@ -42,8 +42,11 @@ class _Child:
         self._job: str | None = None
 
     def serve(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):  # the worker's to handle, though a supervisor may tell us too
-            signal.signal(number, lambda *_: None)  # not ignored: what a job starts would inherit that
+        for number in (
+            signal.SIGINT,
+            signal.SIGTERM,
+        ):  # the worker handles them, but a supervisor may signal children, too
+            signal.signal(number, lambda *_: None)  # not SIG_IGN: processes that a job starts would inherit that
         signal.signal(signal.SIGUSR1, self._on_signal)
         signal.signal(signal.SIGUSR2, self._on_signal)
         threading.Thread(target=self._read, daemon=True).start()
@@ -131,7 +134,7 @@ def _unrunnable(reason: str) -> Answer:
 
 
 def main(fd: int) -> None:
-    """Serve the worker at the other end of the socket until it goes."""
+    """Run jobs for the worker at the other end of the socket until it is gone."""
     _Child(socket.socket(fileno=fd)).serve()
 
 

@@ -1,4 +1,4 @@
-"""What a worker and its process children say to each other: JSON frames, each behind its length in four bytes."""
+"""The messages between a worker and its process children: JSON frames, each after its length in four bytes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Said(msgspec.Struct, frozen=True, tag=True):
-    """From the child, while the job runs: how far it is."""
+    """From the child, while the job runs: its progress."""
 
     progress: Progress
 

@@ -9,7 +9,7 @@ __all__ = ["resident_bytes"]
 
 
 def resident_bytes(pid: int | None = None) -> int:
-    """Bytes resident of a process, of this one by default; 0 where the system does not tell, or when it has ended."""
+    """Resident bytes of a process, by default of this one; 0 when it has ended, or on systems without ``/proc``."""
     try:
         pages = Path(f"/proc/{pid or 'self'}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")

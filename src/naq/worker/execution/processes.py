@@ -1,9 +1,8 @@
-"""Processes for jobs that ask for one: a crash, a leak or a stuck computation costs one child, never the worker.
+"""Processes for jobs with ``executor="process"``: a crash, a leak or a stuck computation costs one child, not the worker.
 
-A child runs one job at a time and is used again, until it has run `JOBS_PER_CHILD` or holds more memory than it may. It
-speaks over a socket of its own, so a job may print as it likes. A job that is stopped gets an exception raised in it
-(soft); one that ignores that is killed (hard). A child whose worker has gone, however it went, sees the socket close and
-ends at once.
+A child runs one job at a time and is used again, until it has run `JOBS_PER_CHILD` jobs or holds more memory than allowed. It
+talks over its own socket, so a job may print. A job that is stopped first gets an exception raised in it; one that
+ignores that is killed. A child whose worker is gone sees its socket close, and ends at once.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from naq.worker.execution.memory import resident_bytes
 __all__ = ["Child", "Processes"]
 
 JOBS_PER_CHILD = 200
-"""Jobs after which a child is replaced, so that what they leak is given back."""
+"""Jobs after which a child is replaced, so that leaked memory is freed."""
 
 log = logging.getLogger("naq.processes")
 _encoder = msgspec.json.Encoder()
@@ -38,7 +37,7 @@ _decoder = msgspec.json.Decoder(Said | Answer)
 
 
 class _Died(Exception):
-    """The process of a job ended in the middle of it."""
+    """The process of a job ended before the job did."""
 
 
 class Child:
@@ -49,7 +48,7 @@ class Child:
     ) -> None:
         self.jobs = 0
         self.last: QueuedJob | None = None
-        """The job that it ran last."""
+        """The last job that it ran."""
         self.usable = True
         self._process = process
         self._reader = reader
@@ -61,7 +60,7 @@ class Child:
     async def run(
         self, queued: QueuedJob, context: JobContext, *, allow_pickle: bool
     ) -> Returned | Raised | Unrunnable:
-        """Run one attempt; a process that dies in the middle is a failure like any other."""
+        """Run one attempt. A process that dies meanwhile is a failure of the attempt."""
         self.jobs += 1
         self.last = queued
         self._busy = True
@@ -86,7 +85,7 @@ class Child:
 
     @property
     def memory(self) -> int:
-        """Bytes resident; 0 where the system does not tell."""
+        """Resident bytes (`resident_bytes`)."""
         return resident_bytes(self._process.pid)
 
     def ask_to_stop(self, reason: str) -> None:
@@ -103,7 +102,7 @@ class Child:
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
-        # Not by the process's own methods: they would reap it, and asyncio would never learn its exit code.
+        # Not with the process object's methods: they would reap it, and asyncio would never see its exit code.
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, number)
@@ -143,7 +142,7 @@ def _how(code: int) -> str:
     if code >= 0:
         return f"ended with exit code {code}"
     if -code == signal.SIGKILL:
-        return "was ended by SIGKILL: by the system, for want of memory, or by somebody"
+        return "was ended by SIGKILL: by the system because memory ran out, or by hand"
     with contextlib.suppress(ValueError):
         return f"was ended by {signal.Signals(-code).name}"
     return f"was ended by signal {-code}"
@@ -165,7 +164,7 @@ def _outcome(answer: Answer) -> Returned | Raised | Unrunnable:
 
 
 class Processes:
-    """The children of one worker: made when needed, used again, ended with it."""
+    """The children of one worker: started when needed, reused, and ended with it."""
 
     def __init__(
         self, memory_limit: int | None = None, on_swollen: Callable[[QueuedJob, int], None] | None = None

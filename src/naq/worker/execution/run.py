@@ -1,25 +1,24 @@
-"""Running one attempt of a job: small steps over one value, and an outcome that is a value too.
+"""Running one attempt of a job, to an outcome that is a value.
 
-resolve the function -> decode its arguments -> middleware -> call it (on the loop, in a thread, in a process) -> encode
-what it returned. Whatever a user's function does, the worker goes on: `SystemExit` and `KeyboardInterrupt` are failures
-of that job alone, and one that ignores being stopped is given up after a grace: it is reported, its slot is freed, and
-the others never notice.
+The steps: find the function -> decode its arguments -> middleware -> call it (on the loop, in a thread, in a process) ->
+encode what it returned. Nothing that a function does ends the worker: `SystemExit` and `KeyboardInterrupt` fail the job
+that raised them. A function that ignores being stopped is given up after a grace: it is reported, its slot is freed, and it
+runs on beside the others.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from naq.clock import Clock
-from naq.exceptions import InvalidJob, JobCancelled, JobTimeout, StoreError, UnknownFunction
+from naq.exceptions import InvalidJob, JobCancelled, StoreError, UnknownFunction
 from naq.jobs.context import JobContext, bind_context
 from naq.jobs.functions import Registry
 from naq.jobs.history import HistorySource
@@ -29,15 +28,13 @@ from naq.jobs.records import DeadReason
 from naq.jobs.target import Target
 from naq.store.codec import encode_json
 from naq.store.outage import wait_after
-from naq.worker.execution.processes import Child, Processes
-from naq.worker.execution.threads import SyncCall, Threads
+from naq.worker.execution.attempt import Attempt
+from naq.worker.execution.middleware import Hooks, Middleware
 
-__all__ = ["Attempt", "Middleware", "Runner", "returned"]
+__all__ = ["GRACE", "Attempt", "Caller", "Middleware", "RunOptions", "Runner", "returned"]
 
 GRACE = 5.0
-"""Seconds an attempt has to end after it was stopped, before it is given up."""
-POLITE_FOR = 0.5
-"""Seconds a sync job has to see by itself that it is to stop, before an exception is raised in it."""
+"""Seconds that an attempt has to end after it was stopped, before it is given up."""
 GIVEN_UP = "ignored being stopped, and was given up; it may still be running"
 KILLED = "ignored being stopped, and its process was killed"
 NULL = msgspec.Raw(b"null")
@@ -45,104 +42,82 @@ NULL = msgspec.Raw(b"null")
 log = logging.getLogger("naq.execute")
 
 
-class Middleware:
-    """Hooks around every job; override what is needed. Called on the event loop, in the job's task."""
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a worker runs its jobs."""
 
-    async def before(self, context: JobContext) -> None:
-        """Before the function is called. What it raises counts as raised by the job."""
+    worker_id: str
+    middleware: Sequence[Middleware] = ()
+    allow_pickle: bool = False
+    grace: float = GRACE
+    """Seconds that an attempt has to end after it was stopped."""
+    on_start: Callable[[QueuedJob, datetime], None] | None = None
+    """Called with each attempt that starts."""
 
-    async def after(self, context: JobContext, value: Any) -> None:
-        """After the function returned ``value``. What it raises is logged."""
 
-    async def error(self, context: JobContext, error: BaseException) -> None:
-        """After the function raised, `SystemExit` and cancellation included. What it raises is logged."""
+class Caller(Protocol):
+    """How functions are called (`naq.worker.execution.calls.Calls`)."""
 
+    async def call(self, attempt: Attempt, target: Target, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """What the function returns, or an `Outcome`. Raises what the function raises."""
+        ...
 
-@dataclass(slots=True, eq=False)
-class Attempt:
-    """One attempt while it runs."""
+    def stop(self, attempt: Attempt) -> None:
+        """Ask the function that is being called to stop."""
+        ...
 
-    queued: QueuedJob
-    context: JobContext
-    started_at: datetime
-    began: float
-    on_end: Callable[[Attempt, Outcome], None]
-    task: asyncio.Task[None] | None = None
-    stop_reason: str | None = None
-    calling: bool = False
-    """The user's function is being called."""
-    ended: bool = False
-    killed: bool = False
-    """Its process was killed, because it ignored being stopped."""
-    call: SyncCall | None = None
-    child: Child | None = None
-    timers: list[asyncio.TimerHandle] = field(default_factory=list)
+    async def close(self) -> None:
+        """End whatever functions were called in."""
+        ...
 
 
 class Runner:
-    """Runs attempts, in parallel, as many as it is given."""
+    """Runs attempts side by side."""
 
     def __init__(
         self,
+        options: RunOptions,
         registry: Registry,
-        clock: Clock,
-        worker_id: str,
         history: HistorySource,
-        *,
-        middleware: Sequence[Middleware] = (),
-        allow_pickle: bool = False,
-        on_progress: Callable[[JobContext], None] | None = None,
-        on_swollen: Callable[[QueuedJob, int], None] | None = None,
-        process_memory_limit: int | None = None,
-        on_stuck: Callable[[], None] = lambda: None,
-        grace: float = GRACE,
+        clock: Clock,
+        caller: Caller,
+        stuck: set[Attempt] | None = None,
     ) -> None:
-        """``on_stuck`` is called when `stuck` has changed; ``on_swollen(job, bytes)`` when the process of a job holds more than
-        ``process_memory_limit`` bytes after it, and is replaced."""
+        """``stuck`` is filled with the attempts that were given up and still run."""
         self.running: set[Attempt] = set()
-        self.stuck: set[Attempt] = set()
-        """Attempts that were given up and still run."""
+        self.stuck: set[Attempt] = stuck if stuck is not None else set()
+        self._options = options
         self._registry = registry
-        self._clock = clock
-        self._worker_id = worker_id
         self._history = history
-        self._middleware = tuple(middleware)
-        self._allow_pickle = allow_pickle
-        self._on_progress = on_progress
-        self._on_stuck = on_stuck
-        self._grace = grace
-        self._threads = Threads()
-        self._processes = Processes(process_memory_limit, on_swollen)
+        self._clock = clock
+        self._hooks = Hooks(options.middleware)
+        self._caller = caller
 
     def start(self, queued: QueuedJob, on_end: Callable[[Attempt, Outcome], None]) -> Attempt:
-        """Begin an attempt. ``on_end`` is called once, on the loop, with its outcome; it must not raise."""
+        """Start an attempt. ``on_end`` is called once, on the loop, with its outcome; it must not raise."""
         now = self._clock.now()
-        context = JobContext(queued, worker_id=self._worker_id, started_at=now, on_progress=self._on_progress)
+        context = JobContext(queued, worker_id=self._options.worker_id, started_at=now)
         attempt = Attempt(queued, context, now, self._clock.monotonic(), on_end)
         self.running.add(attempt)
         if queued.spec.timeout is not None:
-            self._later(attempt, queued.spec.timeout.total_seconds(), lambda: self.stop(attempt, "timeout"))
+            attempt.later(queued.spec.timeout.total_seconds(), lambda: self.stop(attempt, "timeout"))
         attempt.task = asyncio.create_task(self._run(attempt), name=f"job {queued.job_id}")
+        if self._options.on_start is not None:
+            self._options.on_start(queued, now)
         return attempt
 
     def stop(self, attempt: Attempt, reason: str) -> None:
-        """Have an attempt end: ``timeout``, ``cancelled`` or ``drain``. The first reason counts."""
+        """Stop an attempt: ``timeout``, ``cancelled`` or ``drain``. The first reason counts."""
         if attempt.ended or attempt.stop_reason is not None:
             return
         attempt.stop_reason = reason
         attempt.context.ask_to_stop(reason)
-        if not attempt.calling:
-            return  # it sees the reason before it calls its function
-        if attempt.child is not None:
-            attempt.child.ask_to_stop(reason)
-        elif attempt.call is not None:
-            self._later(attempt, min(POLITE_FOR, self._grace / 2), lambda: self._interrupt(attempt))
-        elif attempt.task is not None:
-            attempt.task.cancel()
-        self._later(attempt, self._grace, lambda: self._give_up(attempt))
+        if attempt.calling:  # otherwise it sees the reason before it calls its function
+            self._caller.stop(attempt)
+            attempt.later(self._options.grace, lambda: self._give_up(attempt))
 
     async def close(self) -> None:
-        """Give up whatever still runs, and end all threads and processes."""
+        """Give up what still runs, and end all threads and processes."""
         leftover = [*self.running, *self.stuck]
         tasks = [attempt.task for attempt in leftover if attempt.task is not None]
         for attempt in leftover:
@@ -150,11 +125,10 @@ class Runner:
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=min(1.0, self._grace))
-        self._threads.close()
-        await self._processes.close()
+            await asyncio.wait(tasks, timeout=min(1.0, self._options.grace))
+        await self._caller.close()
 
-    # --- the pipeline
+    # --- the steps
 
     async def _run(self, attempt: Attempt) -> None:
         try:
@@ -164,41 +138,40 @@ class Runner:
         finally:
             if attempt in self.stuck:
                 self.stuck.discard(attempt)
-                self._on_stuck()
-                log.warning("job %s, which was given up, ended at last", attempt.queued.job_id)
+                log.warning("job %s, which was given up, has ended", attempt.queued.job_id)
         self._end(attempt, outcome)
 
     async def _outcome(self, attempt: Attempt) -> Outcome:
-        queued = attempt.queued
         try:
-            target = self._registry.target(queued.spec.func, queued.job_id)
-            args, kwargs = target.arguments(queued.spec, allow_pickle=self._allow_pickle)
+            target, args, kwargs = self._resolve(attempt.queued)
         except UnknownFunction as error:
             return Unrunnable(DeadReason.UNKNOWN_FUNCTION, "UnknownFunction", error.reason)
         except InvalidJob as error:
             return Unrunnable(DeadReason.BAD_ARGUMENTS, "BadArguments", str(error))
-        if target.takes_context and queued.schedule_id is not None:
-            await self._learn_previous_success(attempt, queued.schedule_id)
+        if target.takes_context and attempt.queued.schedule_id is not None:
+            await self._find_previous_success(attempt, attempt.queued.schedule_id)
         if attempt.stop_reason is not None:
             return HandedBack() if attempt.stop_reason == "drain" else Dropped(attempt.stop_reason)
         attempt.calling = True
         try:
             bind_context(attempt.context)
-            for middleware in self._middleware:
-                await middleware.before(attempt.context)
-            value = await self._call(attempt, target, args, kwargs)
+            await self._hooks.before(attempt.context)
+            value = await self._caller.call(attempt, target, args, kwargs)
         except BaseException as error:  # noqa: BLE001 - a user's function: nothing it raises may end the worker
             attempt.calling = False
             return await self._failed(attempt, error)
         attempt.calling = False
         if isinstance(value, Raised | Unrunnable):
             return await self._failed(attempt, RuntimeError(f"{value.error_type}: {value.error}"), value)
-        for middleware in reversed(self._middleware):
-            await _guarded(middleware.after(attempt.context, value))
+        await self._hooks.after(attempt.context, value)
         return returned(value)
 
-    async def _learn_previous_success(self, attempt: Attempt, schedule_id: str) -> None:
-        """Put it into the context; asked until there is an answer, for "none" is not "could not ask"."""
+    def _resolve(self, queued: QueuedJob) -> tuple[Target, list[Any], dict[str, Any]]:
+        target = self._registry.target(queued.spec.func, queued.job_id)
+        return (target, *target.arguments(queued.spec, allow_pickle=self._options.allow_pickle))
+
+    async def _find_previous_success(self, attempt: Attempt, schedule_id: str) -> None:
+        """Put it into the context. Asked until there is an answer: "none" and "could not ask" are different."""
         tries, job_id = 0, attempt.queued.job_id
         while attempt.stop_reason is None:
             try:
@@ -212,103 +185,46 @@ class Runner:
                 attempt.context.previous_success_at = None if last is None else last.succeeded_for
                 return
 
-    async def _call(self, attempt: Attempt, target: Target, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        if attempt.queued.spec.executor == "process":
-            return await self._in_process(attempt)
-        if target.takes_context:
-            args = [attempt.context, *args]
-        if target.is_async:
-            return await target.func(*args, **kwargs)
-        attempt.call = self._threads.call(lambda: target.func(*args, **kwargs))
-        value = await attempt.call.future
-        attempt.call = None
-        return await value if inspect.isawaitable(value) else value
-
-    async def _in_process(self, attempt: Attempt) -> Outcome:
-        child = await self._processes.take()
-        attempt.child = child
-        if attempt.stop_reason is not None:
-            child.ask_to_stop(attempt.stop_reason)
-        try:
-            return await child.run(attempt.queued, attempt.context, allow_pickle=self._allow_pickle)
-        finally:
-            attempt.child = None
-            await self._processes.give_back(child)
-
     async def _failed(self, attempt: Attempt, error: BaseException, known: Outcome | None = None) -> Outcome:
-        for middleware in reversed(self._middleware):
-            await _guarded(middleware.error(attempt.context, error))
-        reason = attempt.stop_reason
+        await self._hooks.error(attempt.context, error)
+        reason, ran = attempt.stop_reason, self._clock.monotonic() - attempt.began
         if reason == "drain":
             return HandedBack()
         if reason is not None:
-            return Stopped(reason, self._clock.monotonic() - attempt.began, KILLED if attempt.killed else None)
+            return Stopped(reason, ran, KILLED if attempt.killed else None)
         if known is not None:
             return known
         if isinstance(error, JobCancelled):
-            return Stopped("cancelled", self._clock.monotonic() - attempt.began)
+            return Stopped("cancelled", ran)
         if isinstance(error, SystemExit | KeyboardInterrupt):
             log.warning(
                 "job %s raised %s: it failed, and the worker goes on", attempt.queued.job_id, type(error).__name__
             )
         return raised(error)
 
-    # --- stopping
-
-    def _later(self, attempt: Attempt, seconds: float, action: Callable[[], None]) -> None:
-        attempt.timers.append(asyncio.get_running_loop().call_later(seconds, action))
-
-    def _interrupt(self, attempt: Attempt) -> None:
-        if attempt.call is not None and not attempt.ended:
-            attempt.call.interrupt(JobTimeoutInterrupt if attempt.stop_reason == "timeout" else JobStopInterrupt)
-
     def _give_up(self, attempt: Attempt) -> None:
-        """It had its grace. A process is killed; anything else cannot be, and is left behind."""
+        """Its grace is over. A process is killed; a thread or a task cannot be, and is left behind."""
         if attempt.ended:
             return
+        queued, reason = attempt.queued, attempt.stop_reason or "cancelled"
+        deaf = f"job {queued.job_id} ({queued.spec.func}) was stopped ({reason}) {self._options.grace} s ago and ignores it"
         if attempt.child is not None:
-            log.error("%s: its process is killed", self._deaf(attempt))
+            log.error("%s: its process is killed", deaf)
             attempt.killed = True
             attempt.child.kill()
             return
-        log.error("%s: it is given up; it keeps running beside the others", self._deaf(attempt))
+        log.error("%s: it is given up; it keeps running beside the others", deaf)
         self.stuck.add(attempt)
-        self._on_stuck()
-        reason = attempt.stop_reason or "cancelled"
         ran = self._clock.monotonic() - attempt.began
         self._end(attempt, HandedBack() if reason == "drain" else Stopped(reason, ran, GIVEN_UP))
 
-    def _deaf(self, attempt: Attempt) -> str:
-        queued = attempt.queued
-        said = f"was stopped ({attempt.stop_reason}) {self._grace} s ago and ignores it"
-        return f"job {queued.job_id} ({queued.spec.func}) {said}"
-
     def _end(self, attempt: Attempt, outcome: Outcome) -> None:
-        if attempt.ended:
-            return
-        attempt.ended = True
-        for timer in attempt.timers:
-            timer.cancel()
         self.running.discard(attempt)
-        attempt.on_end(attempt, outcome)
-
-
-class JobTimeoutInterrupt(JobTimeout):
-    """Raised inside a sync job whose time is up."""
-
-    def __init__(self) -> None:
-        super().__init__("", "its time is up")
-
-
-class JobStopInterrupt(JobCancelled):
-    """Raised inside a sync job that is to stop."""
-
-    def __init__(self) -> None:
-        super().__init__("")
+        attempt.end(outcome, self._clock.monotonic())
 
 
 def returned(value: Any) -> Returned:
-    """The outcome that a returned value is."""
+    """The outcome for a returned value."""
     if value is None:
         return Returned(NULL)
     if isinstance(value, Returned):
@@ -318,10 +234,3 @@ def returned(value: Any) -> Returned:
     except InvalidJob:
         kind = type(value).__qualname__
         return Returned(NULL, f"the job returned a {kind} that is not JSON; nothing was kept of it")
-
-
-async def _guarded(hook: Any) -> None:
-    try:
-        await hook
-    except Exception:
-        log.exception("a middleware failed; the job is not concerned")

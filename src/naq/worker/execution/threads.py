@@ -1,7 +1,7 @@
-"""Threads for sync jobs: reused, never joined, and a job in one can be asked to stop.
+"""Threads for sync jobs: reused, never joined, and a function in one can be interrupted.
 
-The standard pool would do but for one thing: it waits at the interpreter's end for a job that never ends. These are
-daemons. A job that ignores being asked keeps its thread; others get new ones.
+The standard pool is not used because the interpreter waits at its end for every function in it. These threads are daemons. A
+function that ignores an interrupt keeps its thread; the other jobs get new threads.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class SyncCall:
         try:
             self._loop.call_soon_threadsafe(self._settle, *outcome)
         except RuntimeError:
-            return  # the loop is closed: nobody waits any more
+            return  # the loop is closed
 
     def _settle(self, well: bool, value: Any) -> None:
         if self.future.done():

@@ -1,0 +1,41 @@
+"""Following the limits of queues and the presence of other workers as they change."""
+
+from __future__ import annotations
+
+from naq.queue.limits import Rates
+from naq.store.port import Store
+from naq.worker.flow import JobFlow
+from naq.worker.intake import Intake
+
+__all__ = ["LimitsFollower"]
+
+PATTERNS = ("queue.>", "worker.>")
+
+
+class LimitsFollower:
+    """Keeps this worker's `Rates` up to date, and renews the consumers of queues whose limits changed."""
+
+    def __init__(self, store: Store, rates: Rates, intake: Intake, flow: JobFlow) -> None:
+        self._store = store
+        self._rates = rates
+        self._intake = intake
+        self._flow = flow
+        self._seen = 0
+
+    async def read(self) -> None:
+        """Read what holds now. Raises `StoreError`."""
+        for pattern in PATTERNS:
+            async for entries in self._store.scan(pattern):
+                for entry in entries:
+                    self._rates.apply(entry)
+                self._seen = max(self._seen, entries[-1].revision)
+
+    async def run(self) -> None:
+        """Follow the changes for ever."""
+        async for entries in self._store.watch(PATTERNS, self._seen):
+            for entry in entries:
+                self._rates.apply(entry)
+                if entry.key.startswith("queue."):
+                    self._intake.renew(entry.key.partition(".")[2])
+            self._seen = entries[-1].revision
+            self._flow.pump()
