@@ -9,12 +9,16 @@ from typing import Any, Literal
 import msgspec
 import pytest
 
+from naq.config import load_settings
 from naq.exceptions import InvalidJob
 from naq.jobs.job import Job, JobSpec, JobStatus, QueuedJob
+from naq.jobs.records import DeadJob, DeadReason
 from naq.lifecycle import ServiceManager
+from naq.observe.doctor import Level, check_up
 from naq.queue.service import JobService
+from naq.scheduler.service import SchedulerService
 from naq.store.codec import encode
-from naq.store.keys import job_key
+from naq.store.keys import dead_key, job_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.event_stream import EventService
 from naq.store.port import Put
@@ -146,3 +150,20 @@ async def test_an_end_that_no_longer_fits_becomes_a_dead_letter_that_says_so(
     assert dead.raw.startswith('{"job_id":"large"')
     assert not await jobs.requeue("large"), "what is left of it cannot be run"
     assert "large" in caplog.text
+
+
+async def test_doctor_names_a_job_whose_end_could_not_be_written(
+    config: dict[str, Any], jobs: JobService, kv: KVStoreService
+) -> None:
+    dead = DeadJob(job_id="j", reason=DeadReason.UNWRITABLE, died_at=jobs.clock.now(), error="the store refused it")
+    await kv.transact([Put(dead_key("j"), encode(dead))])
+    found = [finding.found for finding in await check_up(load_settings(config)) if finding.level is Level.ERROR]
+    assert any("job j" in text and "the store refused it" in text for text in found), found
+
+
+async def test_a_schedule_whose_jobs_would_have_no_room_is_refused(scheduler: SchedulerService) -> None:
+    job = Job(func=functions.fail, args=["x" * (1024 * 1024 - 2000)])
+    with pytest.raises(InvalidJob, match=r"job\.args = .*bytes"):
+        await scheduler.schedule_job(job, {"type": "interval", "interval": 60})
+    with pytest.raises(InvalidJob, match=r"job\.args = .*bytes"):
+        await scheduler.schedule_many([(job, {"type": "interval", "interval": 60})])

@@ -168,12 +168,12 @@ async def test_a_buried_end_is_named_with_the_stores_reason(caplog: pytest.LogCa
     assert dead is not None
     assert (result.error_type, dead.reason) == ("EndNotWritten", DeadReason.UNWRITABLE)
     assert "not that" in (dead.error or "")
-    assert "j1 (m:f)" in caplog.text
+    assert "job j1" in caplog.text
     assert [event.reason for event in world.sink.events if event.job_id == "j1"] == [result.error]
     assert [world.result(job_id).error for job_id in ("j0", "j2")] == ["a", "b"]  # type: ignore[union-attr]
 
 
-async def test_a_store_that_refuses_everything_buries_nobody() -> None:
+async def test_a_store_that_refuses_everything_buries_no_end() -> None:
     world, group = World(), ends("a", REFUSED, "b", "c", "d", "e")
     world.store.full_of = "the disk is full"
     with pytest.raises(StoreRejected, match="full"):
@@ -186,7 +186,7 @@ async def test_a_store_that_refuses_everything_buries_nobody() -> None:
     assert [world.dead(f"j{number}").error for number in (0, 2, 3)] == ["a", "b", "c"]  # type: ignore[union-attr]
 
 
-async def test_a_store_that_is_away_buries_nobody() -> None:
+async def test_a_store_that_is_away_buries_no_end() -> None:
     world, group = World(), ends("a", "b")
     world.store.away = True
     with pytest.raises(StoreUnavailable):

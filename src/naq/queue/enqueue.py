@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from naq.clock import Clock
 from naq.config import Settings
 from naq.events import EventType
-from naq.exceptions import InvalidJob, JobExists, Problem, StoreUnavailable
+from naq.exceptions import JobExists, StoreUnavailable
 from naq.jobs.events import job_event
 from naq.jobs.job import JobSpec, QueuedJob
-from naq.queue.follow_ups import headroom, queue_put
+from naq.jobs.size import check_size
+from naq.queue.follow_ups import queue_put
 from naq.queue.results import StoredResults
 from naq.queue.settle import Settling
 from naq.store.keys import attempt_patterns, is_deferred
@@ -64,7 +65,8 @@ class Enqueuer:
             for job_id, spec, _ in jobs
         ]
         puts = {queued.job_id: queue_put(queued) for queued in made}
-        self._check_sizes(puts.values())
+        for put in puts.values():
+            check_size(len(put.value), self._kv.max_value)
         free = []
         for queued, (job_id, spec, fresh) in zip(made, jobs, strict=True):
             if not fresh:
@@ -80,16 +82,6 @@ class Enqueuer:
                 await self._write(part, [puts[queued.job_id] for queued in part])
 
         await asyncio.gather(*(write(free[start : start + BULK]) for start in range(0, len(free), BULK)))
-
-    def _check_sizes(self, puts: Iterable[Put]) -> None:
-        """Raises `InvalidJob` for a record that leaves no room for what naq adds to it when the job fails."""
-        limit = self._kv.max_value - headroom(self._kv.max_value)
-        for put in puts:
-            if len(put.value) > limit:
-                reason = f"the job has more than the {limit} bytes that it may have on this server (see max_payload)"
-                raise InvalidJob(
-                    Problem("job.args", f"({len(put.value)} bytes)", reason, "a key or path of the data instead")
-                )
 
     async def _write(self, part: Sequence[QueuedJob], puts: Sequence[Put]) -> None:
         for _ in range(ATTEMPTS):

@@ -1,7 +1,8 @@
 """Writing what follows an attempt besides its result: dead letters and next attempts.
 
 A record that is too large for the server is shortened, because it may hold an error text and a traceback that its first
-form did not have. `Enqueuer` leaves `HEADROOM` for these, so this concerns only jobs that another program stored.
+form did not have. New jobs must leave room for these (`naq.jobs.size`), so this concerns only jobs that another program
+stored.
 """
 
 from __future__ import annotations
@@ -19,23 +20,16 @@ from naq.store.codec import decode, encode
 from naq.store.keys import dead_key, deferred_key, is_dead, job_key
 from naq.store.port import Committed, Put, Store, Unknown
 
-__all__ = ["headroom", "queue_put", "write_follow_ups"]
+__all__ = ["queue_put", "write_follow_ups"]
 
 AT_ONCE = 400
 """Writes in one transaction."""
-HEADROOM = 32 * 1024
-"""Bytes that naq may add to a job's record: its error, the traceback, who ran it."""
 SHORT_ERROR = 500
 """Characters of an error that are kept when the whole does not fit."""
 SHORT_RAW = 2000
 """Characters of a job's record that are kept in its dead letter when the whole does not fit."""
 
 log = logging.getLogger("naq.settling")
-
-
-def headroom(max_value: int) -> int:
-    """How much of the largest value must stay free in a new job's record: `HEADROOM`, at most a quarter."""
-    return min(HEADROOM, max_value // 4)
 
 
 def queue_put(queued: QueuedJob) -> Put:
