@@ -22,6 +22,7 @@ from naq.store.keys import dead_key, job_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.event_stream import EventService
 from naq.store.port import Put
+from tests.queue import functions as queue_functions
 from tests.worker import functions
 from tests.worker.conftest import StartWorker, until
 
@@ -34,7 +35,7 @@ async def test_an_error_text_that_is_not_utf8_ends_its_own_job_and_runs_no_other
     jobs: JobService, start_worker: StartWorker, executor: Executor
 ) -> None:
     await start_worker(concurrency=30)
-    bad = await jobs.enqueue(Job(func=functions.fail_with_a_file_name, executor=executor))
+    bad = await jobs.enqueue(Job(func=queue_functions.fail_with_a_file_name, executor=executor))
     others = [await jobs.enqueue(functions.note, number) for number in range(20)]
     for job_id in others:
         await jobs.result(job_id, timeout=HANG)
@@ -47,7 +48,7 @@ async def test_an_error_text_that_is_not_utf8_ends_its_own_job_and_runs_no_other
 
 async def test_a_progress_note_that_is_not_utf8_is_shown(jobs: JobService, start_worker: StartWorker) -> None:
     await start_worker()
-    job_id = await jobs.enqueue(functions.report_file_name, "a")
+    job_id = await jobs.enqueue(queue_functions.report_file_name, "a")
     await functions.event(functions.started, "a").wait()
 
     async def shown() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback as tracebacks
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -84,26 +85,36 @@ Outcome = Ended | HandedBack
 
 
 def raised(error: BaseException) -> Raised:
-    """The outcome for an exception that a user's function raised."""
-    kinds = [kind for kind in type(error).__mro__ if kind not in (object, BaseException)]
-    names = tuple(
-        name
-        for kind in kinds
-        for name in (
-            kind.__qualname__,
-            f"{kind.__module__}:{kind.__qualname__}",
-            f"{kind.__module__}.{kind.__qualname__}",
-        )
-    )
-    retry = isinstance(error, Retry)
+    """The outcome for an exception that a user's function raised.
+
+    What is inside of an exception group counts, too: a `Retry` in it asks for a retry, and ``retry_on`` may name any of them.
+    """
+    all_of_it = list(_inside(error))
+    retries = [each for each in all_of_it if isinstance(each, Retry)]
+    waits = [each.after for each in retries if each.after is not None]
     return Raised(
         error_type=encodable_text(type(error).__qualname__)[:TYPE_LIMIT],
         error=_text(error)[:ERROR_LIMIT],
         traceback=_traceback(error),
-        names=names,
-        asked_retry=retry,
-        retry_after=error.after if isinstance(error, Retry) else None,
+        names=tuple(dict.fromkeys(name for each in all_of_it for name in _names(type(each)))),
+        asked_retry=bool(retries),
+        retry_after=max(waits) if waits else None,
     )
+
+
+def _inside(error: BaseException) -> Iterator[BaseException]:
+    yield error
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _inside(each)
+
+
+def _names(raised_kind: type[BaseException]) -> Iterator[str]:
+    for kind in raised_kind.__mro__:
+        if kind not in (object, BaseException):
+            yield kind.__qualname__
+            yield f"{kind.__module__}:{kind.__qualname__}"
+            yield f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _text(error: BaseException) -> str:

@@ -22,7 +22,7 @@ from naq.schedules.repository import Schedules, Unreadable
 from naq.store.keys import Namespace
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.bucket_config import mending_command, unsuitable
-from naq.store.nats.connection import ConnectionService
+from naq.store.nats.connection import TEARS_BATCHES, ConnectionService
 from naq.store.nats.event_stream import EventService
 from naq.timing.zones import tzdata_version
 
@@ -79,7 +79,11 @@ async def check_up(settings: Settings, clock: Clock | None = None) -> list[Findi
 
 async def _server(connection: ConnectionService, clock: Clock) -> AsyncIterator[Finding]:
     version = connection.client.connected_server_version
-    yield Finding(Level.OK, "server", f"{connection.where}, version {version.major}.{version.minor}.{version.patch}")
+    text = f"{connection.where}, version {version.major}.{version.minor}.{version.patch}"
+    if connection.tears_batches:
+        yield Finding(Level.ERROR, "server", text, TEARS_BATCHES)
+    else:
+        yield Finding(Level.OK, "server", text)
     try:
         began = clock.now()
         info = await connection.api("INFO")

@@ -76,7 +76,7 @@ class Interval(msgspec.Struct, frozen=True, gc=False, tag="interval", omit_defau
 
         Raises `InvalidSchedule` when the period is not above zero or there is no anchor yet.
         """
-        anchor = self._grid()
+        anchor = self.origin()
         if after < anchor:
             return anchor
         try:
@@ -86,14 +86,14 @@ class Interval(msgspec.Struct, frozen=True, gc=False, tag="interval", omit_defau
 
     def previous(self, before: datetime) -> datetime | None:
         """The last instant of the grid earlier than ``before``. Raises like `next_after`."""
-        anchor = self._grid()
+        anchor = self.origin()
         if before <= anchor:
             return None
         return anchor + ((before - anchor - _STEP) // self.every) * self.every
 
     def count_between(self, after: datetime, until: datetime) -> int:
         """How many instants are in (``after``, ``until``], by division. Raises like `next_after`."""
-        anchor = self._grid()
+        anchor = self.origin()
         first = max(0, (after - anchor) // self.every + 1)
         return max(0, (until - anchor) // self.every + 1 - first)
 
@@ -105,8 +105,11 @@ class Interval(msgspec.Struct, frozen=True, gc=False, tag="interval", omit_defau
         """None: elapsed time knows no daylight saving."""
         return None
 
-    def _grid(self) -> datetime:
-        """The anchor in UTC: arithmetic on a datetime in another zone would be that of its wall clock."""
+    def origin(self) -> datetime:
+        """The anchor in UTC: arithmetic on a datetime in another zone would be that of its wall clock.
+
+        Raises like `next_after`.
+        """
         if self.every <= ZERO:
             raise InvalidSchedule(*_period_problems(self.every, "interval"))
         if self.anchor is None:
