@@ -21,7 +21,7 @@ def _period_problems(period: timedelta, field: str) -> list[Problem]:
     if ZERO < period <= LONGEST:
         return []
     if period > LONGEST:
-        return [Problem(field, shown(str(period)), "must not be longer than a hundred years", "'5m'")]
+        return [Problem(field, shown(str(period)), "must be at most 100 years", "'5m'")]
     return [Problem(field, shown(str(period)), "must be more than zero", "'5m'")]
 
 

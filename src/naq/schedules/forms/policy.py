@@ -68,7 +68,7 @@ def check_policy(policy: Policy, path: str) -> list[Problem]:
     """What is wrong with a policy that was made as a value, not read: durations that time cannot be reckoned with."""
     told = {"catch_up": policy.catch_up, "start_deadline": policy.start_deadline, "jitter": policy.jitter}
     return [
-        Problem(f"{path}.{name}", shown(str(value)), "must not be longer than a hundred years", EXAMPLES[name])
+        Problem(f"{path}.{name}", shown(str(value)), "must be at most 100 years", EXAMPLES[name])
         for name, value in told.items()
         if value is not None and value > LONGEST
     ]
