@@ -20,6 +20,7 @@ from naq.exceptions import (
     SchedulerError,
 )
 from naq.jobs.job import QueuedJob
+from naq.jobs.size import check_size
 from naq.schedules.counters import ERA_ENDED, Counters, EraEnded
 from naq.schedules.overdue import Overdue
 from naq.schedules.planning.before_edit import is_same, needs_decision
@@ -107,7 +108,7 @@ class Schedules:
         schedule = schedule.evolve(change_id=new_change_id())
         for _ in range(ATTEMPTS):
             with asking(f"create schedule {schedule.schedule_id!r}"):
-                write = Put(schedule_key(schedule.schedule_id), encode(schedule), 0)
+                write = Put(schedule_key(schedule.schedule_id), self._encoded(schedule), 0)
                 outcome = await self._commit([write], fence)
             if isinstance(outcome, Committed):
                 self.on_written(Entry(write.key, write.value, outcome.revisions[0]))
@@ -151,7 +152,7 @@ class Schedules:
         """One transaction; its change's id in every record tells, when the answer was lost, whose they are."""
         change_id = new_change_id()
         part = [schedule.evolve(change_id=change_id) for schedule in part]
-        writes = [Put(schedule_key(schedule.schedule_id), encode(schedule), 0) for schedule in part]
+        writes = [Put(schedule_key(schedule.schedule_id), self._encoded(schedule), 0) for schedule in part]
         with asking(f"create {len(part)} schedules"):
             outcome = await self.store.transact(writes)
         if isinstance(outcome, Committed):
@@ -217,7 +218,7 @@ class Schedules:
                 continue
             after = after.evolve(change_id=change_id, updated_at=self._clock.now(), counted_from=Counters.of(after))
             with asking(f"change schedule {schedule_id!r}"):
-                value = encode(after)
+                value = self._encoded(after)
                 outcome = await self._commit([Put(entry.key, value, entry.revision)], fence)
             if isinstance(outcome, Committed):
                 self.on_written(Entry(entry.key, value, outcome.revisions[0]))
@@ -299,6 +300,12 @@ class Schedules:
             reason = f"schedule {schedule_id!r} was triggered by hand (overlap policy)"
             self.on_given_up(decided.terminate_jobs, reason)
         self._emit(EventType.SCHEDULED_JOB_TRIGGERED, schedule_id, actor, "triggered by hand", {}, job_id=identity)
+
+    def _encoded(self, schedule: Schedule) -> bytes:
+        """The record. Raises `InvalidJob` when it leaves no room for what its jobs need besides."""
+        value = encode(schedule)
+        check_size(len(value), self.store.max_value)
+        return value
 
     async def _commit(self, writes: list[Write], fence: Check | None) -> Outcome:
         """One transaction, under the condition ``fence``. Raises `FenceMoved` when that does not hold."""

@@ -21,7 +21,7 @@ from naq.parsing import MISSING, Reader
 from naq.schedules.binding import written
 from naq.schedules.forms.exclusions import exclude_form
 from naq.schedules.forms.options import CronOptions, PolicyOptions, WallClockOptions
-from naq.schedules.forms.policy import POLICY_KEYS, policy_form, read_policy
+from naq.schedules.forms.policy import POLICY_KEYS, check_policy, policy_form, read_policy
 from naq.schedules.forms.triggers import (
     EXAMPLES,
     KIND_OF_KEY,
@@ -142,6 +142,7 @@ def _read(
     form: object, path: str, problems: list[Problem], calendars: Calendars | None
 ) -> tuple[Trigger | None, Policy]:
     if isinstance(form, Spec):
+        problems += check_policy(form.policy, path)
         return form.trigger, form.policy
     if isinstance(form, TRIGGER_TYPES):
         problems += form.check(path)
