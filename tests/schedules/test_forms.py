@@ -270,7 +270,7 @@ def test_constructors_make_triggers_with_their_policy() -> None:
         (lambda: forms.every("often"), "interval"),
         (lambda: forms.cron("x"), "cron"),
         (lambda: forms.cron("* * * * *", tz="Nowhere"), "timezone"),
-        (lambda: forms.cron("* * * * *", max_run=5), "max_run"),
+        (lambda: forms.cron("* * * * *", max_run=5), "max_run"),  # type: ignore[call-arg]
         (lambda: forms.once("soon"), "run_at"),
         (lambda: forms.after_end(-1), "delay"),
         (lambda: forms.calendar("moon"), "every"),

@@ -26,6 +26,7 @@ from naq.exceptions import (
     TransactionTooLarge,
 )
 from naq.jobs.job import QueuedJob
+from naq.jobs.size import check_size
 from naq.schedules.counters import ERA_ENDED, Counters, EraEnded
 from naq.schedules.planning.decision import Fire, Plan
 from naq.schedules.planning.manual import trigger_now
@@ -98,7 +99,7 @@ class Schedules:
         schedule = schedule.evolve(change_id=_new_change_id())
         for _ in range(ATTEMPTS):
             with _asking(f"create schedule {schedule.schedule_id!r}"):
-                write = Put(schedule_key(schedule.schedule_id), encode(schedule), 0)
+                write = Put(schedule_key(schedule.schedule_id), self._encoded(schedule), 0)
                 outcome = await self._store.transact([write])
             if isinstance(outcome, Committed):
                 self.on_written(Entry(write.key, write.value, outcome.revisions[0]))
@@ -142,7 +143,7 @@ class Schedules:
         """One transaction; its change's id in every record tells, when the answer was lost, whose they are."""
         change_id = _new_change_id()
         part = [schedule.evolve(change_id=change_id) for schedule in part]
-        writes = [Put(schedule_key(schedule.schedule_id), encode(schedule), 0) for schedule in part]
+        writes = [Put(schedule_key(schedule.schedule_id), self._encoded(schedule), 0) for schedule in part]
         with _asking(f"create {len(part)} schedules"):
             outcome = await self._store.transact(writes)
         if isinstance(outcome, Committed):
@@ -198,7 +199,7 @@ class Schedules:
                 return None
             after = after.evolve(change_id=change_id, updated_at=self._clock.now(), counted_from=Counters.of(after))
             with _asking(f"change schedule {schedule_id!r}"):
-                value = encode(after)
+                value = self._encoded(after)
                 outcome = await self._store.transact([Put(entry.key, value, entry.revision)])
             if isinstance(outcome, Committed):
                 self.on_written(Entry(entry.key, value, outcome.revisions[0]))
@@ -280,6 +281,12 @@ class Schedules:
             reason = f"schedule {schedule_id!r} was triggered by hand (overlap policy)"
             self.on_given_up(decided.terminate_jobs, reason)
         self._emit(EventType.SCHEDULED_JOB_TRIGGERED, schedule_id, actor, "triggered by hand", {}, job_id=identity)
+
+    def _encoded(self, schedule: Schedule) -> bytes:
+        """The record. Raises `InvalidJob` when it leaves no room for what its jobs need besides."""
+        value = encode(schedule)
+        check_size(len(value), self._store.max_value)
+        return value
 
     async def _is_cancelled(self, schedule_id: str) -> bool:
         schedule = await self.get(schedule_id)

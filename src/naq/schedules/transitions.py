@@ -42,7 +42,8 @@ MOST_SKIPPED = 1000
 
 
 def aimed(schedule: Schedule, first: datetime | None, excluded_from: datetime | None = None) -> Schedule:
-    """The schedule with its next nominal time: ``first``, or the next one not excluded. `settled` follows.
+    """The schedule with its next nominal time: ``first``, or the next one not excluded; when nothing is left that may
+    fire, it has none any more. `settled` follows.
 
     ``excluded_from`` is where a stretch of excluded nominal times that ends right before ``first`` began.
     """
@@ -50,9 +51,11 @@ def aimed(schedule: Schedule, first: datetime | None, excluded_from: datetime | 
     if first is None:
         excluded_from = None
     elif schedule.policy.exclude and schedule.nominals.is_excluded(first):
-        target = schedule.nominals.allowed_from(first) or first
+        target = schedule.nominals.allowed_from(first)
+        if target is None and isinstance(schedule.trigger, Once | FixedDelay):
+            target = first  # a plan says that it is excluded; what follows a fixed delay is known only then
         if target != first:
-            excluded_from = excluded_from or first
+            excluded_from = None if target is None else excluded_from or first
     return schedule.evolve(next_nominal_at=target, excluded_from=excluded_from)
 
 

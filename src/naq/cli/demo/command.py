@@ -175,15 +175,15 @@ def application(directory: Path, now: datetime) -> Naq:
         concurrency=10,
         drain_timeout=1,
     )
-    everything = {"coalesce": "all"}  # a machine that stalls for a second is late then, and misses nothing
+    # coalesce="all": a machine that stalls for a second is late then, and misses nothing
     schedules: list[tuple[str, Any, Any]] = [
-        ("heartbeat", every("200ms", **everything), demo_jobs.heartbeat),
-        ("check-stock", cron("* * * * * *", **everything), demo_jobs.check_stock),
-        ("poll-prices", every("2s", jitter="500ms", **everything), demo_jobs.poll_prices),
-        ("import-orders", every("1s", overlap="skip", **everything), demo_jobs.import_orders),
-        ("warm-up", every("3s", max_runs=3, **everything), demo_jobs.warm_up),
+        ("heartbeat", every("200ms", coalesce="all"), demo_jobs.heartbeat),
+        ("check-stock", cron("* * * * * *", coalesce="all"), demo_jobs.check_stock),
+        ("poll-prices", every("2s", jitter="500ms", coalesce="all"), demo_jobs.poll_prices),
+        ("import-orders", every("1s", overlap="skip", coalesce="all"), demo_jobs.import_orders),
+        ("warm-up", every("3s", max_runs=3, coalesce="all"), demo_jobs.warm_up),
         ("remind-me", once(now + timedelta(seconds=10)), demo_jobs.remind),
-        ("each-minute", cron("* * * * *", **everything), demo_jobs.send_report),
+        ("each-minute", cron("* * * * *", coalesce="all"), demo_jobs.send_report),
         ("daily-report", cron("0 9 * * MON-FRI", tz="Europe/Berlin"), demo_jobs.send_report),
         ("month-end", cron("0 18 L * *", tz="America/New_York"), demo_jobs.close_books),
     ]
