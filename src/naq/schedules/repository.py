@@ -262,7 +262,9 @@ class Schedules:
             now = self._clock.now()
             decided = trigger_now(schedule, now, identity, overlap)
             if not decided.fires:
-                return None
+                if await self._skipped(entry, schedule, decided, actor):
+                    return None
+                continue
             job = self._manual_job(schedule, decided.fires[0], entry.revision, identity)
             key = job_key(schedule.job.queue, identity)
             with asking(f"trigger schedule {schedule_id!r}"):
@@ -279,6 +281,16 @@ class Schedules:
                 self._triggered(schedule_id, decided, actor, identity)
                 return identity
         raise SchedulerError(f"schedule {schedule_id!r} is changed by others all the time; try again")
+
+    async def _skipped(self, entry: Entry, schedule: Schedule, decided: Plan, actor: str | None) -> bool:
+        """Count and record a trigger by hand that is skipped; whether that is done."""
+        if decided.schedule is schedule:
+            return True  # it is cancelled: there is nothing to count
+        with asking(f"trigger schedule {schedule.schedule_id!r}"):
+            outcome = await self.store.transact([Put(entry.key, encode(decided.schedule), entry.revision)])
+        if isinstance(outcome, Committed):
+            self.overdue.report(decided, actor)
+        return isinstance(outcome, Committed)
 
     def _manual_job(self, schedule: Schedule, fire: Fire, revision: int, identity: str) -> QueuedJob:
         return QueuedJob(
