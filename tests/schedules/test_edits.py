@@ -315,3 +315,40 @@ def test_a_backfill_can_be_stopped(scheduler: ManualScheduler) -> None:
     scheduler.resume("x")
     scheduler.advance("1s")
     assert not scheduler.fired
+
+
+# --- fault 8: a leader whose clock was ahead left schedules silent
+
+
+def fired_ahead(scheduler: ManualScheduler) -> None:
+    """An hourly schedule was fired by a clock that was ahead by a day, and is right again."""
+    scheduler.schedule("shop:greet", every("1h"), schedule_id="x")
+    scheduler.advance("1h")
+    scheduler.clock.step_wall(86_400)
+    scheduler.settle()
+    scheduler.advance("1s")
+    scheduler.clock.step_wall(-86_400)
+    scheduler.fired.clear()
+
+
+def test_a_schedule_that_a_wrong_clock_aimed_is_shown_and_can_be_aimed_again(scheduler: ManualScheduler) -> None:
+    fired_ahead(scheduler)
+    entry = scheduler.get("x")
+    assert entry is not None
+    assert entry["decided_ahead"] == datetime(2026, 6, 1, 2, tzinfo=UTC).timestamp(), "the first that it leaves out"
+    scheduler.advance("3h")
+    assert not scheduler.fired, "it is silent"
+    assert scheduler.call(scheduler.service.aim_schedule("x"))
+    scheduler.advance("3h")
+    assert [at.hour for at in fired_at(scheduler)] == [5, 6, 7]
+    entry = scheduler.get("x")
+    assert entry is not None
+    assert "decided_ahead" not in entry
+
+
+def test_a_next_run_behind_a_fire_that_came_too_early_is_refused_with_the_true_reason(
+    scheduler: ManualScheduler,
+) -> None:
+    fired_ahead(scheduler)
+    with pytest.raises(InvalidSchedule, match="a scheduler's clock was ahead then; aim the schedule again first"):
+        scheduler.update("x", next_run_at="2026-06-01T05:00:00Z")
