@@ -274,3 +274,7 @@ def chatter(word: str) -> None:
         raise KeyError(word)
     except KeyError:
         logging.getLogger("reports").exception("it went wrong")
+
+
+async def length(text: str) -> int:
+    return len(text)

@@ -11,6 +11,7 @@ from typing import Any
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.exceptions import NaqError, RecordUnreadable, SchedulerError, StoreError
+from naq.jobs.records import DeadReason
 from naq.lifecycle import ServiceManager
 from naq.observe.diagnosis.jobs import NOBODY_LEADS, START_SCHEDULER, counted, start_worker
 from naq.queue.service import JobService
@@ -194,6 +195,9 @@ async def _jobs(jobs: JobService, store: KVStoreService) -> AsyncIterator[Findin
             found = f"{counted(info.waiting, 'job')} in {queue!r}, and no worker serves it"
             yield Finding(Level.WARNING, "queue", found, start_worker(queue))
     dead = await store.names_of("dead.>")
+    for letter in await jobs.list_dead(reason=DeadReason.UNWRITABLE, limit=20) if dead else []:
+        text = f"the end of job {letter.job_id} could not be written: {letter.error}"
+        yield Finding(Level.ERROR, "end of a job", text, f"see what the store refused: naq job show {letter.job_id}")
     if dead:
         text = f"{counted(len(dead), 'job')} that will not be tried again"
         yield Finding(Level.WARNING, "dead letters", text, "look (naq job dead), then naq job retry or naq job purge")

@@ -30,12 +30,11 @@ from naq.jobs.functions import import_function
 from naq.jobs.outcome import raised
 from naq.jobs.records import Progress
 from naq.jobs.target import make_target
-from naq.store.codec import encode_json
+from naq.store.codec import encode, encode_json
 from naq.worker.execution.frames import Answer, Logged, Order, Said
 
 __all__ = ["main"]
 
-_encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Order)
 
 
@@ -105,7 +104,7 @@ class _Child:
         return data
 
     def _send(self, frame: Said | Logged | Answer) -> None:
-        data = _encoder.encode(frame)
+        data = encode(frame)
         with self._sending:
             self._channel.sendall(struct.pack(">I", len(data)) + data)
 

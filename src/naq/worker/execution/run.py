@@ -111,15 +111,16 @@ class Runner:
             self._options.on_start(queued, now)
         return attempt
 
-    def stop(self, attempt: Attempt, reason: str) -> None:
-        """Stop an attempt: ``timeout``, ``cancelled`` or ``drain``. The first reason counts."""
+    def stop(self, attempt: Attempt, reason: str, grace: float | None = None) -> None:
+        """Stop an attempt: ``timeout``, ``cancelled`` or ``drain``. The first reason counts. It has ``grace`` seconds to end,
+        by default those of the options."""
         if attempt.ended or attempt.stop_reason is not None:
             return
         attempt.stop_reason = reason
         attempt.context.ask_to_stop(reason)
         if attempt.calling:  # otherwise it sees the reason before it calls its function
             self._caller.stop(attempt)
-            attempt.later(self._options.grace, lambda: self._give_up(attempt))
+            attempt.later(self._options.grace if grace is None else grace, lambda: self._give_up(attempt))
 
     async def close(self) -> None:
         """Give up what still runs, and end all threads and processes."""
@@ -144,6 +145,8 @@ class Runner:
             if attempt in self.stuck:
                 self.stuck.discard(attempt)
                 log.warning("job %s, which was given up, has ended", attempt.queued.job_id)
+                if attempt.on_gone is not None:
+                    attempt.on_gone()
         self._end(attempt, outcome)
 
     async def _outcome(self, attempt: Attempt) -> Outcome:
@@ -220,7 +223,7 @@ class Runner:
         if attempt.ended:
             return
         queued, reason = attempt.queued, attempt.stop_reason or "cancelled"
-        deaf = f"job {queued.job_id} ({queued.spec.func}) was stopped ({reason}) {self._options.grace} s ago and ignores it"
+        deaf = f"job {queued.job_id} ({queued.spec.func}) was stopped ({reason}) and ignores it"
         if attempt.child is not None:
             log.error("%s: its process is killed", deaf)
             attempt.killed = True
