@@ -107,7 +107,7 @@ def test_two_other_libraries_answered_the_same() -> None:
         start = datetime.fromisoformat(start_text)
         expected = [datetime.fromisoformat(at).replace(tzinfo=UTC) for at in times.split()]
         trigger = RRule(rule, start)
-        found = []
+        found: list[datetime] = []
         at = trigger.next_after(start.replace(tzinfo=UTC) - timedelta(seconds=1))
         while at is not None and len(found) < len(expected):
             found.append(at)
