@@ -10,7 +10,7 @@ from naq.jobs.job import JobSpec
 from naq.schedules.lint import Finding, FindingKind, lint
 from naq.schedules.planning.plan import plan
 from naq.schedules.policy import Policy
-from naq.schedules.record import Schedule
+from naq.schedules.record import Schedule, ScheduleStatus
 from naq.schedules.transitions import cancelled, new_schedule, paused
 from naq.timing.exclusions import ExcludedCron
 from naq.timing.triggers import Cron, DstGap, FixedDelay, Interval, Once, Trigger
@@ -45,7 +45,9 @@ def test_nothing_is_wrong(schedule: Schedule) -> None:
 
 
 def test_it_never_fires() -> None:
-    all_excluded = made(Interval(2 * MINUTE, T), Policy(exclude=(ExcludedCron("*/2 * * * *"),)))
+    everything = Policy(exclude=(ExcludedCron("*/2 * * * *"),))
+    assert made(Interval(2 * MINUTE, T), everything).status is ScheduleStatus.COMPLETED
+    all_excluded = made(Interval(2 * MINUTE, T)).evolve(policy=everything)
     over = paused(made(Interval(HOUR), Policy(end_at=T + HOUR)), T, None, None)
     assert over is not None
     assert kinds(lint([all_excluded], T)) == ["never_fires"]
