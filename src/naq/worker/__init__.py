@@ -26,5 +26,5 @@ stops the rest, and gives back every job that did not end.
 
 Order: `execution`, `pulling`, `trim`, `claimed`, `report`, `watchdog`, `heartbeat`, `progress`, `starts`, `superseded`,
 `admission`, `buffer`, `demand`, `function_slots`, `ends`, `finish`, `flow`, `recheck`, `bury`, `reception`, `intake`, `limits`,
-`questions`, `sweep`, `pipeline`, `service`.
+`questions`, `sweep`, `pipeline`, `service`, `signals`.
 """
