@@ -15,14 +15,16 @@ import select
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
+
+from naq.clock import SystemClock
 
 __all__ = ["stopped_by"]
 
 ANSWER = 1.0
 """Seconds in which an event loop that is not blocked answers."""
 STOP = b"\0"
+CLOCK = SystemClock()
 
 log = logging.getLogger("naq.signals")
 
@@ -92,13 +94,13 @@ class _Listener:
                     self._on_signal(number, stopped)
 
     def _left(self) -> float | None:
-        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+        return None if self._deadline is None else max(0.0, self._deadline - CLOCK.monotonic())
 
     def _on_signal(self, number: int, stopped: asyncio.Event) -> None:
         if self._first is None:
             self._first = number
             if self._patience is not None:
-                self._deadline = time.monotonic() + self._patience
+                self._deadline = CLOCK.monotonic() + self._patience
             self._call(stopped.set)
         elif self._hurries:
             self._call(self._hurries.pop())
@@ -111,7 +113,7 @@ class _Listener:
         if not answered.wait(ANSWER):
             log.error("the event loop is blocked, so the process ends without waiting for its jobs")
             os._exit(128 + (self._first or 0))
-        self._deadline = time.monotonic() + ANSWER
+        self._deadline = CLOCK.monotonic() + ANSWER
 
     def _call(self, action: Callable[[], object]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed
