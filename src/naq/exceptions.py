@@ -27,7 +27,7 @@
         ├── JobCancelled        the job was cancelled
         └── UnknownFunction     a function reference that this process neither registered nor allows
 
-    Retry                       raised *by a job*: run me again after so many seconds (control flow)
+    naq.jobs.retry.Retry        raised *by a job*: run me again after a while (control flow)
 
 "There is none" is never an exception here: the services answer it with ``None`` or ``False``. An exception
 means that the question could not be answered, or that the request was wrong.
@@ -53,7 +53,6 @@ __all__ = [
     "NaqError",
     "Problem",
     "RecordUnreadable",
-    "Retry",
     "ScheduleExists",
     "SchedulerError",
     "ServiceError",
@@ -82,11 +81,16 @@ class Problem:
     """The value as it was given, shortened; ``***`` for a secret."""
     reason: str
     """What is wrong, as the end of the sentence "field = value: ..."."""
-    example: str
-    """A value that would be accepted."""
+    example: str = ""
+    """A value that would be accepted, as it is written; empty when no value alone would help."""
+    advice: str = ""
+    """What to do instead, when no value alone would help."""
 
     def __str__(self) -> str:
-        return f"{self.field} = {self.value}: {self.reason}; for example {self.field} = {self.example}"
+        text = f"{self.field} = {self.value}: {self.reason}"
+        if self.example:
+            text += f"; for example {self.field} = {self.example}"
+        return f"{text}; {self.advice}" if self.advice else text
 
 
 class InvalidInput(NaqError, ValueError):
@@ -256,14 +260,3 @@ class UnknownFunction(JobError):
             f"(naq worker MODULE:APP), or allow it with allow_functions = [{reference.split(':')[0] + ':*'!r}]{hint}",
         )
         self.reference = reference
-
-
-class Retry(Exception):
-    """Raise this inside a job to have it run again after ``after`` seconds, as its next attempt.
-
-    It counts as a failed attempt. ``after`` overrides the job's own backoff; ``None`` keeps it.
-    """
-
-    def __init__(self, after: float | None = None, reason: str = "the job asked to be retried") -> None:
-        super().__init__(reason)
-        self.after = after

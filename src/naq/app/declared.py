@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from naq.app.signature import check_arguments
 from naq.exceptions import InvalidJob, Problem, shown
 from naq.jobs.form import parse_job
 from naq.jobs.functions import Registry
@@ -35,7 +34,7 @@ class Declarations:
         refuse_unknown(options)
         reference = self.registry.add(function)
         merged: JobOptions = {**self.options.get(reference, {}), **options}
-        parse_job(Job(func=function, **merged))
+        parse_job(Job(func=function, **merged), call=False)
         self.options[reference] = merged
         return reference
 
@@ -52,7 +51,6 @@ class Declarations:
             reference = job.func
         else:
             reference = function_name(job.func)
-            check_arguments(job.func, job.args, job.kwargs)
         left: dict[str, Any] = {
             name: value
             for name, value in self.options.get(reference, {}).items()
