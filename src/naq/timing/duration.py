@@ -23,7 +23,7 @@ def parse_duration(value: object, field: str, *, positive: bool = True, longest:
     """Read a duration: a timedelta, seconds as a number, or text such as ``1h30m``; to the microsecond.
 
     Raises `InvalidInput` naming ``field`` when it is none of these, is not finite, or is not more than zero
-    (``positive=False`` lets zero pass), or is more than ``longest``.
+    (``positive=False`` lets zero pass), or is more than ``longest`` (`LONGEST` when there is none).
     """
     result: timedelta | None = None
     try:
@@ -45,8 +45,8 @@ def parse_duration(value: object, field: str, *, positive: bool = True, longest:
         raise InvalidInput.of(field, value, "is no duration (seconds, a timedelta, or text like '1h30m')", "5m")
     if result < timedelta(0) or (positive and result == timedelta(0)):
         raise InvalidInput.of(field, value, "must be more than zero" if positive else "must not be negative", "5m")
-    if longest is not None and result > longest:
-        limit = "100 years" if longest == LONGEST else duration_text(longest)
+    if result > (longest or LONGEST):
+        limit = "100 years" if longest in (None, LONGEST) else duration_text(longest or LONGEST)
         raise InvalidInput.of(field, value, f"must be at most {limit}", "5m")
     return result
 

@@ -18,7 +18,7 @@ from naq.jobs.form import job_from_mapping, parse_job
 from naq.parsing import MISSING, Reader
 from naq.schedules.forms.exclusions import exclude_form
 from naq.schedules.forms.options import CronOptions, PolicyOptions, WallClockOptions
-from naq.schedules.forms.policy import POLICY_KEYS, policy_form, read_policy
+from naq.schedules.forms.policy import POLICY_KEYS, check_policy, policy_form, read_policy
 from naq.schedules.forms.triggers import (
     EXAMPLES,
     KIND_OF_KEY,
@@ -127,6 +127,7 @@ def _read(
     form: object, path: str, problems: list[Problem], calendars: Calendars | None
 ) -> tuple[Trigger | None, Policy]:
     if isinstance(form, Spec):
+        problems += check_policy(form.policy, path)
         return form.trigger, form.policy
     if isinstance(form, TRIGGER_TYPES):
         problems += form.check(path)
