@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         NaqError,
         Problem,
         RecordUnreadable,
+        Retry,
         ScheduleExists,
         SchedulerError,
         ServiceError,
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from naq.jobs.context import JobContext, current_job
     from naq.jobs.job import Job, JobSpec, JobStatus
     from naq.jobs.job_id import JobId
-    from naq.jobs.retry import Retry as Retry
     from naq.observe.alerts.alert import Alert, AlertRecord
     from naq.observe.alerts.rules import FailedTimes, Missed, NotRunSince, RunningLongerThan
     from naq.observe.alerts.sinks import LogSink
@@ -182,6 +182,7 @@ _NAMES_OF = {
             "NaqError",
             "Problem",
             "RecordUnreadable",
+            "Retry",
         ),
         *("ScheduleExists", "SchedulerError", "ServiceError", "SinkError", "StoreError", "StoreForbidden"),
         *("StoreRejected", "StoreUnavailable", "StoreUnsuitable", "TransactionTooLarge", "UnknownFunction"),
@@ -189,7 +190,6 @@ _NAMES_OF = {
     "naq.jobs.context": ("JobContext", "current_job"),
     "naq.jobs.job": ("Job", "JobSpec", "JobStatus"),
     "naq.jobs.job_id": ("JobId",),
-    "naq.jobs.retry": ("Retry",),
     "naq.observe.alerts.alert": ("Alert", "AlertRecord"),
     "naq.observe.alerts.rules": ("FailedTimes", "Missed", "NotRunSince", "RunningLongerThan"),
     "naq.observe.alerts.sinks": ("LogSink",),

@@ -27,7 +27,7 @@
         ├── JobCancelled        the job was cancelled
         └── UnknownFunction     a function reference that this process neither registered nor allows
 
-    naq.jobs.retry.Retry        raised *by a job*: run me again after a while (control flow)
+    Retry                       raised *by a job*: run me again after a while (control flow)
 
 "There is none" is never an exception here: the services answer it with ``None`` or ``False``. An exception
 means that the question could not be answered, or that the request was wrong.
@@ -37,6 +37,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+
+from naq.durations import LONGEST, read_duration
 
 __all__ = [
     "ConfigError",
@@ -53,6 +56,7 @@ __all__ = [
     "NaqError",
     "Problem",
     "RecordUnreadable",
+    "Retry",
     "ScheduleExists",
     "SchedulerError",
     "ServiceError",
@@ -260,3 +264,29 @@ class UnknownFunction(JobError):
             f"(naq worker MODULE:APP), or allow it with allow_functions = [{reference.split(':')[0] + ':*'!r}]{hint}",
         )
         self.reference = reference
+
+
+class Retry(Exception):
+    """Raise this inside a job to have it run again after ``after``, as its next attempt.
+
+    ``after``: seconds, a timedelta, or text such as "5m", up to 100 years; 0: at once; ``None``: as the job's own backoff
+    says. It counts as a failed attempt. Raises `InvalidInput` for any other ``after``: the job fails with that error.
+    """
+
+    def __init__(
+        self, after: float | timedelta | str | None = None, reason: str = "the job asked to be retried"
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.after: float | None = None
+        """Seconds."""
+        if after is not None:
+            wait = read_duration(after)
+            if wait is None or not timedelta(0) <= wait <= LONGEST:
+                raise InvalidInput.of(
+                    "after", after, "must be a duration from 0 to 100 years (seconds, a timedelta, '5m')", "5m"
+                )
+            self.after = wait.total_seconds()
+
+    def __reduce__(self) -> tuple[type[Retry], tuple[float | None, str]]:
+        return type(self), (self.after, self.reason)

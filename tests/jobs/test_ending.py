@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from naq.exceptions import Retry
 from naq.jobs.ending import Facts, decide
 from naq.jobs.history import RunOutcome
 from naq.jobs.job import JobSpec, JobStatus, QueuedJob
 from naq.jobs.outcome import Raised, Stopped, raised
-from naq.jobs.retry import Retry
 from naq.timing.backoff import Backoff, BackoffKind
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -17,8 +17,8 @@ from typing import Any
 
 import msgspec
 
+from naq.exceptions import Retry
 from naq.jobs.context import JobContext, current_job
-from naq.jobs.retry import Retry
 
 started: dict[str, asyncio.Event] = {}
 """Set by `hold` when it begins, by name."""

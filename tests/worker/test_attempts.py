@@ -15,13 +15,12 @@ import msgspec
 import pytest
 
 from naq.clock import SystemClock
-from naq.exceptions import StoreUnavailable
+from naq.exceptions import Retry, StoreUnavailable
 from naq.jobs.ending import Facts, decide
 from naq.jobs.functions import Registry
 from naq.jobs.history import HistoryRecord
 from naq.jobs.job import JobSpec, JobStatus, QueuedJob
 from naq.jobs.outcome import HandedBack, Outcome, Raised, Returned, Stopped, raised
-from naq.jobs.retry import Retry
 from naq.testing.clock import ManualClock
 from naq.worker.claimed import Claimed, Delivery
 from naq.worker.ends import EndWriter

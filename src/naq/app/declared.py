@@ -11,6 +11,7 @@ from naq.jobs.form import parse_job
 from naq.jobs.functions import Registry
 from naq.jobs.job import Job
 from naq.jobs.options import JobOptions
+from naq.jobs.signature import check_arguments
 from naq.parsing import nearest
 from naq.store.codec import function_name
 
@@ -51,6 +52,7 @@ class Declarations:
             reference = job.func
         else:
             reference = function_name(job.func)
+            check_arguments(job.func, job.args, job.kwargs)
         left: dict[str, Any] = {
             name: value
             for name, value in self.options.get(reference, {}).items()

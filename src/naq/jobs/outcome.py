@@ -9,9 +9,8 @@ from typing import Any
 
 import msgspec
 
-from naq.exceptions import InvalidJob
+from naq.exceptions import InvalidJob, Retry
 from naq.jobs.records import DeadReason
-from naq.jobs.retry import Retry
 from naq.jobs.values import encode_value
 from naq.store.codec import encodable_text
 

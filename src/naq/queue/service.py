@@ -19,6 +19,7 @@ from naq.jobs.control import Control, Question
 from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import Job, JobSpec, JobStatus
 from naq.jobs.records import DeadJob, DeadReason, JobInfo, QueueLimits, StoredResult, WorkerInfo, is_over
+from naq.jobs.signature import check_arguments
 from naq.jobs.target import pickle_arguments
 from naq.lifecycle import BaseService, ServiceManager
 from naq.parsing import EARLIEST, LATEST, instant_of
@@ -140,7 +141,9 @@ class JobService(BaseService):
             return parse_job(job)
         if not self.settings.allow_pickle:
             raise InvalidJob.of("pickled", True, "pickled arguments are switched off; set allow_pickle here too", False)
-        spec = parse_job(dataclasses.replace(job, args=(), kwargs={}))
+        spec = parse_job(dataclasses.replace(job, args=(), kwargs={}), call=False)
+        if not isinstance(job.func, str):
+            check_arguments(job.func, job.args, job.kwargs)
         return msgspec.structs.replace(spec, args=pickle_arguments(list(job.args), dict(job.kwargs)), pickled=True)
 
     def _due_at(self, at: When | None, delay: timedelta | float | str | None) -> datetime | None:
