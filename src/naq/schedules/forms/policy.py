@@ -19,7 +19,7 @@ from naq.timing.exclusions import Exclusion
 
 __all__ = ["POLICY_KEYS", "UNLIMITED", "check_policy", "policy_form", "read_policy"]
 
-POLICY_KEYS = Policy.__struct_fields__
+POLICY_KEYS = tuple(name for name in Policy.__struct_fields__ if name != "tz")
 
 UNLIMITED = "unlimited"
 """How text forms, in which there is no ``None``, say "without a limit"."""
@@ -43,6 +43,7 @@ def read_policy(
         jitter=_jitter(reader) if reader.has("jitter") else base.jitter,
         overlap=reader.choice("overlap", Overlap) or base.overlap,
         exclude=_exclude(reader, zone, calendars) if reader.has("exclude") else base.exclude,
+        tz=base.tz,
     )
 
 
@@ -52,7 +53,7 @@ def policy_form(policy: Policy) -> dict[str, Any]:
     form: dict[str, Any] = {}
     for name in policy.__struct_fields__:
         value = getattr(policy, name)
-        if value == getattr(default, name) or name == "exclude":
+        if value == getattr(default, name) or name in ("exclude", "tz"):
             continue
         if isinstance(value, datetime):
             value = epoch(value)
