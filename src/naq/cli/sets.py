@@ -14,8 +14,9 @@ from naq.cli.context import JsonOption, Options, actor, load_app, options_of, ru
 from naq.clock import SystemClock
 from naq.exceptions import InvalidInput
 from naq.schedules.crontab import read_crontab
-from naq.schedules.declared import Change, ChangeKind, Definition, read_definitions
+from naq.schedules.declared import Change, ChangeKind, Definition
 from naq.schedules.declared import render as plan_text
+from naq.schedules.declared_file import read_definitions
 from naq.schedules.lint import Finding, lint
 from naq.schedules.record import Schedule
 from naq.schedules.repository import Unreadable

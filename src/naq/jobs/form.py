@@ -10,11 +10,13 @@ import msgspec
 
 from naq.exceptions import InvalidInput, InvalidJob, Problem, shown
 from naq.jobs.job import Job, JobSpec
+from naq.jobs.signature import check_arguments, refuse_generator
+from naq.jobs.values import encode_value
 from naq.parsing import MISSING, Reader, seconds
-from naq.store.codec import encode_json, function_name
+from naq.store.codec import function_name
 from naq.store.keys import check_job_id, check_queue
 from naq.timing.backoff import Backoff, BackoffKind
-from naq.timing.duration import parse_duration
+from naq.timing.duration import LONGEST, parse_duration
 
 __all__ = ["as_job", "job_form", "job_from_mapping", "parse_job"]
 
@@ -53,10 +55,11 @@ def as_job(job: Job | Callable[..., Any] | str, path: str = "job") -> Job:
     raise InvalidJob.of(path, job, "must be a Job, a function, or a function name", "reports:send_daily")
 
 
-def parse_job(job: Job | Callable[..., Any] | str, path: str = "job") -> JobSpec:
+def parse_job(job: Job | Callable[..., Any] | str, path: str = "job", *, call: bool = True) -> JobSpec:
     """The stored form of a job, which may be given as for `as_job`.
 
-    Raises `InvalidJob` with every problem, each naming its field (``job.queue``).
+    Raises `InvalidJob` with every problem, each naming its field (``job.queue``), also when the function is known and
+    cannot be called with the arguments. ``call=False``: there are no arguments yet, only options are checked.
     """
     problems: list[Problem] = []
     given = as_job(job, path)
@@ -70,16 +73,30 @@ def parse_job(job: Job | Callable[..., Any] | str, path: str = "job") -> JobSpec
         "retries": reader.integer("retries", at_least=0),
         "backoff": _backoff(reader),
         "retry_on": _retry_on(reader),
-        "timeout": reader.duration("timeout"),
-        "result_ttl": reader.duration("result_ttl"),
+        "timeout": reader.duration("timeout", longest=LONGEST),
+        "result_ttl": reader.duration("result_ttl", longest=LONGEST),
         "executor": _one_of(reader, "executor", EXECUTORS),
         "depends_on": _depends_on(reader),
         "depends_when": _one_of(reader, "depends_when", ENDINGS),
         "max_concurrent": reader.integer("max_concurrent", at_least=1),
     }
+    if callable(given.func):
+        problems += _problems_of_call(given, path, call and not problems)
     if problems:
         raise InvalidJob(*problems)
     return JobSpec(**{name: value for name, value in values.items() if value is not None})
+
+
+def _problems_of_call(job: Job, path: str, call: bool) -> Sequence[Problem]:
+    """Why the function of a job cannot be called as it is asked for."""
+    assert callable(job.func)
+    try:
+        refuse_generator(job.func, f"{path}.func")
+        if call:
+            check_arguments(job.func, job.args, job.kwargs)
+    except InvalidJob as error:
+        return error.problems
+    return ()
 
 
 def job_from_mapping(form: Mapping[str, Any] | str, path: str = "job") -> Job:
@@ -137,7 +154,7 @@ def _json(reader: Reader, key: str, kind: type[list[Any] | dict[str, Any]], reas
         reader.complain(key, value, reason)
         return None
     try:
-        return encode_json(kind(value), reader.field(key))
+        return encode_value(kind(value), reader.field(key))
     except InvalidInput as error:
         reader.problems.extend(error.problems)
         return None
@@ -159,6 +176,9 @@ def _backoff(reader: Reader) -> Backoff | None:
         kinds = ", ".join(BackoffKind)
         reader.complain("backoff", value, f"must be seconds, a duration like '30s', a Backoff, or one of {kinds}")
         return None
+    if delay > LONGEST:
+        reader.complain("backoff", value, "must be at most 100 years")
+        return None
     return Backoff(kind=BackoffKind.FIXED, delay=delay, longest=max(delay, timedelta(hours=1)))
 
 
@@ -171,8 +191,8 @@ def _backoff_from(reader: Reader) -> Backoff:
         reader.complain("jitter", jitter, "must be a fraction from 0 to 1")
         jitter = default.jitter
     kind = reader.choice("kind", BackoffKind) or default.kind
-    delay = reader.duration("delay", positive=False)
-    longest = reader.duration("longest")
+    delay = reader.duration("delay", positive=False, longest=LONGEST)
+    longest = reader.duration("longest", longest=LONGEST)
     reader.finish(("kind", "delay", "longest", "jitter"))
     delay = default.delay if delay is None else delay
     longest = max(default.longest, delay) if longest is None else longest

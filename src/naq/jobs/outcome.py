@@ -5,16 +5,33 @@ from __future__ import annotations
 import traceback as tracebacks
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
-from naq.exceptions import Retry
+from naq.exceptions import InvalidJob, Retry
 from naq.jobs.records import DeadReason
+from naq.jobs.values import encode_value
+from naq.store.codec import encodable_text
 
-__all__ = ["Dropped", "Ended", "HandedBack", "Outcome", "Raised", "Returned", "Stopped", "Unrunnable", "raised"]
+__all__ = [
+    "Dropped",
+    "Ended",
+    "HandedBack",
+    "Outcome",
+    "Raised",
+    "Returned",
+    "Stopped",
+    "Unrunnable",
+    "raised",
+    "returned",
+]
 
 TRACEBACK_LIMIT = 8000
 """The last characters of a traceback that are kept; the end shows the cause."""
+TYPE_LIMIT = 200
+"""The first characters of an exception's name that are kept."""
+NULL = msgspec.Raw(b"null")
 ERROR_LIMIT = 2000
 """The first characters of an error text that are kept."""
 
@@ -81,6 +98,19 @@ Ended = Returned | Raised | Stopped | Unrunnable | Dropped
 Outcome = Ended | HandedBack
 
 
+def returned(value: Any) -> Returned:
+    """The outcome for a value that a user's function returned."""
+    if value is None:
+        return Returned(NULL)
+    if isinstance(value, Returned):
+        return value
+    try:
+        return Returned(encode_value(value, "result"))
+    except InvalidJob as error:
+        reason = error.problems[0].reason
+        return Returned(NULL, f"the job returned a {type(value).__qualname__} that {reason}; nothing was kept of it")
+
+
 def raised(error: BaseException) -> Raised:
     """The outcome for an exception that a user's function raised.
 
@@ -90,7 +120,7 @@ def raised(error: BaseException) -> Raised:
     retries = [each for each in all_of_it if isinstance(each, Retry)]
     waits = [each.after for each in retries if each.after is not None]
     return Raised(
-        error_type=type(error).__qualname__,
+        error_type=encodable_text(type(error).__qualname__)[:TYPE_LIMIT],
         error=_text(error)[:ERROR_LIMIT],
         traceback=_traceback(error),
         names=tuple(dict.fromkeys(name for each in all_of_it for name in _names(type(each)))),
@@ -116,14 +146,14 @@ def _names(raised_kind: type[BaseException]) -> Iterator[str]:
 
 def _text(error: BaseException) -> str:
     try:
-        return str(error)
+        return encodable_text(str(error))
     except Exception:  # noqa: BLE001 - a user's exception class
         return "(the exception cannot be shown as text)"
 
 
 def _traceback(error: BaseException) -> str | None:
     try:
-        text = "".join(tracebacks.format_exception(error))
+        text = encodable_text("".join(tracebacks.format_exception(error)))
     except Exception:  # noqa: BLE001 - a user's exception class
         return None
     return text if len(text) <= TRACEBACK_LIMIT else "..." + text[-TRACEBACK_LIMIT:]

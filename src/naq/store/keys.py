@@ -56,7 +56,9 @@ __all__ = [
     "result_part_key",
     "schedule_id_of",
     "schedule_key",
+    "set_key",
     "slot_key",
+    "slot_pattern",
     "starts_key",
     "waiting_key",
     "watch_key",
@@ -249,9 +251,14 @@ def worker_key(worker_id: str) -> str:
     return f"worker.{worker_id}"
 
 
-def slot_key(func: str, number: int) -> str:
+def slot_key(func: str, number: int | str) -> str:
     """One of the slots of a function that may run only so often at once."""
     return f"slot.{hashlib.blake2b(func.encode(), digest_size=8).hexdigest()}.{number}"
+
+
+def slot_pattern(func: str) -> str:
+    """All slots of a function."""
+    return slot_key(func, "*")
 
 
 def starts_key(identity: str, attempt: int) -> str:
@@ -283,6 +290,11 @@ def watch_key(application: str, name: str | None = None) -> str:
     """How far an application's alerts have heard of events; with ``name`` what is known of one alert's subjects."""
     whole = f"watch.{key_part(application)}"
     return whole if name is None else f"{whole}.{name}"
+
+
+def set_key(name: str) -> str:
+    """Where it is kept which release declared a set of schedules last."""
+    return f"set.{key_part(name)}"
 
 
 def watch_partition(application: str) -> str:

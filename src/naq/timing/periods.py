@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from naq.exceptions import InvalidSchedule, Problem, shown
-from naq.timing.duration import duration_text
+from naq.timing.duration import LONGEST, duration_text
 from naq.timing.instants import Instant
 from naq.timing.wall import DstMark
 
@@ -18,8 +18,10 @@ _STEP = timedelta(microseconds=1)
 
 
 def _period_problems(period: timedelta, field: str) -> list[Problem]:
-    if period > ZERO:
+    if ZERO < period <= LONGEST:
         return []
+    if period > LONGEST:
+        return [Problem(field, shown(str(period)), "must be at most 100 years", "'5m'")]
     return [Problem(field, shown(str(period)), "must be more than zero", "'5m'")]
 
 

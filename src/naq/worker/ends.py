@@ -100,7 +100,7 @@ class EndWriter:
         for count, settlement in enumerate(group):
             refused += await self.write([settlement])
             if len(refused) == STORE_REFUSES_ALL == count + 1:
-                raise StoreRejected(str(refused[-1].reason))
+                await self.bury(refused.pop(0))  # raises if the store refuses everything; else these ends are at fault
         return refused
 
     async def _refused(self, settlement: Settlement, error: Exception) -> list[Refused]:

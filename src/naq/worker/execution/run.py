@@ -16,29 +16,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-import msgspec
-
 from naq.clock import Clock
 from naq.exceptions import InvalidJob, JobCancelled, StoreError, UnknownFunction
 from naq.jobs.context import JobContext, bind_context
 from naq.jobs.functions import Registry
 from naq.jobs.history import HistorySource
 from naq.jobs.job import QueuedJob
-from naq.jobs.outcome import Dropped, HandedBack, Outcome, Raised, Returned, Stopped, Unrunnable, raised
+from naq.jobs.outcome import Dropped, HandedBack, Outcome, Raised, Stopped, Unrunnable, raised, returned
 from naq.jobs.records import DeadReason
 from naq.jobs.target import Target
-from naq.store.codec import encode_json
 from naq.store.outage import wait_after
 from naq.worker.execution.attempt import Attempt
 from naq.worker.execution.middleware import Hooks, Middleware
 
-__all__ = ["GRACE", "Attempt", "Caller", "Middleware", "RunOptions", "Runner", "returned"]
+__all__ = ["GRACE", "Attempt", "Caller", "Middleware", "RunOptions", "Runner"]
 
 GRACE = 5.0
 """Seconds that an attempt has to end after it was stopped, before it is given up."""
 GIVEN_UP = "ignored being stopped, and was given up; it may still be running"
 KILLED = "ignored being stopped, and its process was killed"
-NULL = msgspec.Raw(b"null")
 
 log = logging.getLogger("naq.execute")
 
@@ -111,15 +107,16 @@ class Runner:
             self._options.on_start(queued, now)
         return attempt
 
-    def stop(self, attempt: Attempt, reason: str) -> None:
-        """Stop an attempt: ``timeout``, ``cancelled`` or ``drain``. The first reason counts."""
+    def stop(self, attempt: Attempt, reason: str, grace: float | None = None) -> None:
+        """Stop an attempt: ``timeout``, ``cancelled`` or ``drain``. The first reason counts. It has ``grace`` seconds to end,
+        by default those of the options."""
         if attempt.ended or attempt.stop_reason is not None:
             return
         attempt.stop_reason = reason
         attempt.context.ask_to_stop(reason)
         if attempt.calling:  # otherwise it sees the reason before it calls its function
             self._caller.stop(attempt)
-            attempt.later(self._options.grace, lambda: self._give_up(attempt))
+            attempt.later(self._options.grace if grace is None else grace, lambda: self._give_up(attempt))
 
     async def close(self) -> None:
         """Give up what still runs, and end all threads and processes."""
@@ -144,6 +141,8 @@ class Runner:
             if attempt in self.stuck:
                 self.stuck.discard(attempt)
                 log.warning("job %s, which was given up, has ended", attempt.queued.job_id)
+                if attempt.on_gone is not None:
+                    attempt.on_gone()
         self._end(attempt, outcome)
 
     async def _outcome(self, attempt: Attempt) -> Outcome:
@@ -220,7 +219,7 @@ class Runner:
         if attempt.ended:
             return
         queued, reason = attempt.queued, attempt.stop_reason or "cancelled"
-        deaf = f"job {queued.job_id} ({queued.spec.func}) was stopped ({reason}) {self._options.grace} s ago and ignores it"
+        deaf = f"job {queued.job_id} ({queued.spec.func}) was stopped ({reason}) and ignores it"
         if attempt.child is not None:
             log.error("%s: its process is killed", deaf)
             attempt.killed = True
@@ -234,16 +233,3 @@ class Runner:
     def _end(self, attempt: Attempt, outcome: Outcome) -> None:
         self.running.discard(attempt)
         attempt.end(outcome, self._clock.monotonic())
-
-
-def returned(value: Any) -> Returned:
-    """The outcome for a returned value."""
-    if value is None:
-        return Returned(NULL)
-    if isinstance(value, Returned):
-        return value
-    try:
-        return Returned(encode_json(value, "result"))
-    except InvalidJob:
-        kind = type(value).__qualname__
-        return Returned(NULL, f"the job returned a {kind} that is not JSON; nothing was kept of it")
