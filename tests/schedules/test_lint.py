@@ -50,7 +50,7 @@ def test_it_never_fires() -> None:
     all_excluded = made(Interval(2 * MINUTE, T)).evolve(policy=everything)
     over = paused(made(Interval(HOUR), Policy(end_at=T + HOUR)), T, None, None)
     assert over is not None
-    assert all_excluded.status is ScheduleStatus.COMPLETED, "nothing is left that may fire"
+    assert kinds(lint([all_excluded], T)) == ["never_fires"]
     assert kinds(lint([over], T + 2 * HOUR)) == ["never_fires"]
 
 
@@ -91,3 +91,19 @@ def test_a_herd_on_the_same_second() -> None:
 def test_jitter_disperses_a_herd() -> None:
     policy = Policy(jitter=30 * MINUTE)
     assert lint([made(Cron("0 * * * *"), policy, name=f"s{number}") for number in range(60)], T) == ()
+
+
+@pytest.mark.parametrize(
+    ("expression", "says"),
+    [
+        ("*/45 * * * *", "*/45 means minute 0, 45 of each hour, not every 45 minutes"),
+        ("0 */5 * * *", "*/5 means hour 0, 5, 10, 15, 20 of each day, not every 5 hours"),
+        ("*/15 */6 * * *", None),
+        ("*/45 * * * * *", "*/45 means second 0, 45 of each minute, not every 45 seconds"),
+    ],
+)
+def test_a_step_that_does_not_divide_its_field(expression: str, says: str | None) -> None:
+    found = lint([made(Cron(expression))], T)
+    assert [finding.message.partition(":")[0] for finding in found if finding.kind == "uneven_step"] == (
+        [] if says is None else [says]
+    )

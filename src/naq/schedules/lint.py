@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from naq.exceptions import InvalidSchedule
 from naq.schedules.preview import preview
 from naq.schedules.record import Schedule, ScheduleStatus
 from naq.timing.duration import duration_text
-from naq.timing.triggers import FixedDelay, dst_gaps
+from naq.timing.triggers import AnyOf, Cron, FixedDelay, Trigger, dst_gaps
 from naq.timing.zones import DstGap
 
 __all__ = ["HERD", "Finding", "FindingKind", "lint"]
@@ -37,6 +38,8 @@ class FindingKind(StrEnum):
     """This machine cannot compute it, e.g. because it does not know the zone."""
     HERD = "herd"
     DST_GAP = "dst_gap"
+    UNEVEN_STEP = "uneven_step"
+    """A step of its cron expression does not divide the field, so one gap is shorter than the others."""
     TOO_OFTEN = "too_often"
     """It fires again sooner than its runs usually end."""
 
@@ -87,6 +90,8 @@ def _findings(schedule: Schedule, now: datetime, usual: timedelta | None) -> Ite
     if _never_fires(schedule, now):
         yield Finding(FindingKind.NEVER_FIRES, name, "it never fires again: no nominal time is left that may")
         return
+    for step in uneven_steps(schedule.trigger):
+        yield Finding(FindingKind.UNEVEN_STEP, name, step)
     gaps = dst_gaps(schedule.trigger, now, now + YEAR)
     if gaps:
         shifts = getattr(schedule.trigger, "dst_gap", DstGap.SHIFT) is DstGap.SHIFT
@@ -100,6 +105,25 @@ def _findings(schedule: Schedule, now: datetime, usual: timedelta | None) -> Ite
             often, takes = duration_text(shortest), duration_text(timedelta(seconds=round(usual.total_seconds(), 1)))
             text = f"it fires again after {often}, and a run usually takes {takes} (overlap: {schedule.policy.overlap})"
             yield Finding(FindingKind.TOO_OFTEN, name, text)
+
+
+_FIELDS: Final = (("second", 60), ("minute", 60), ("hour", 24))
+
+
+def uneven_steps(trigger: Trigger) -> Iterable[str]:
+    """What to say about each step of a cron expression that does not divide its field: ``*/45``, ``*/90``."""
+    for part in trigger.triggers if isinstance(trigger, AnyOf) else (trigger,):
+        fields = part.expression.split() if isinstance(part, Cron) else []
+        names = _FIELDS if len(fields) == 6 else _FIELDS[1:]
+        for text, (name, size) in zip(fields, names, strict=False):
+            match = re.fullmatch(r"\*/(\d+)", text)
+            step = 0 if match is None else int(match[1])
+            if step and size % step:
+                at = ", ".join(map(str, range(0, size, step)))
+                yield f"{text} means {name} {at} of each {_WHOLE[name]}, not every {step} {name}s: use an interval for that"
+
+
+_WHOLE: Final = {"second": "minute", "minute": "hour", "hour": "day"}
 
 
 def _never_fires(schedule: Schedule, now: datetime) -> bool:
