@@ -135,7 +135,7 @@ async def test_a_leader_that_was_killed_does_not_lead(naq: Command, start: Start
     assert (await ask("leader", "--json")).json["instance_id"] == "first"
     assert not any("nobody leads" in each for each in why(await ask("schedule", "show", "x")))
     await scheduler.kill()
-    assert (await ask("leader")).out.startswith("nobody leads"), "its name is in the lease still"
+    assert (await ask("leader")).out.startswith("no instance leads"), "its name is in the lease still"
     findings = {each["subject"]: each["found"] for each in (await ask("doctor", "--json")).json}
     assert findings["leader"] == "nobody leads: nothing fires"
     assert why(await ask("schedule", "show", "x"))[0] == "nobody leads: nothing fires"
@@ -302,7 +302,7 @@ def test_runs_that_wait_say_for_what(naq: Command, worker: Callable[..., None]) 
     assert "queue 'mail' starts 0.5 jobs a second at most, and 1 job lie in it" in naq("job", "show", job).out
     assert naq("queue", "limit", "mail", "--pause").code == 0
     assert "let it go on: naq queue limit mail --resume" in naq("job", "show", job).out
-    assert "yes: nothing is handed out" in naq("queue", "show", "mail").out
+    assert "yes: no worker gets its jobs" in naq("queue", "show", "mail").out
     assert naq("queue", "show", "mail", "--json").json["limits"]["rate"] == 0.5, "what is not given stays"
     assert naq("queue", "limit", "mail", "--resume", "--rate", "0").code == 0
     assert naq("queue", "show", "mail", "--json").json["limits"] == {

@@ -227,7 +227,7 @@ def test_import_a_crontab(command: Command, tmp_path: Path) -> None:
 
 
 def test_lint(naq: Command) -> None:
-    assert naq("lint").out == "nothing to complain about\n"
+    assert naq("lint").out == "no complaints\n"
     add(naq, "never", "--cron", "0 0 30 2 *")
     found = naq("lint", "--json")
     assert found.code == (1 if found.json else 0)
