@@ -60,7 +60,7 @@ async def throughput(manager: ServiceManager, count: int) -> float:
         waiting: set[str] = set()
         began = time.perf_counter()
         waiting.update(await service.enqueue_many(Job(func=nothing) for _ in range(count)))
-        async for entries in results.store.watch("*"):
+        async for entries in results.store.watch(["*"], 0):
             for entry in entries:
                 if entry.value is not None and decode(StoredResult, entry.key, entry.value).status.ended:
                     waiting.discard(entry.key)

@@ -19,7 +19,9 @@
     ├── SinkError               a sink did not take what it was to be told
     ├── RecordUnreadable        bytes in the store that are no record of ours, or a newer one
     ├── SchedulerError          the scheduler could not do what was asked; the cause is attached
-    │   └── ScheduleExists      the id is taken and ``if_exists`` is ``raise``
+    │   ├── ScheduleExists      the id is taken and ``if_exists`` is ``raise``
+    │   ├── SetConflict         two applications declare the same set of schedules, or the same schedule
+    │   └── FenceMoved          a write was conditional on another record, which changed meanwhile
     └── JobError                about one job
         ├── JobExists           the id is taken by a job that is still queued
         ├── JobFailed           a result was asked for, and the job ended in failure
@@ -41,6 +43,7 @@ from dataclasses import dataclass
 __all__ = [
     "ConfigError",
     "EmbeddedServerError",
+    "FenceMoved",
     "InvalidInput",
     "InvalidJob",
     "InvalidName",
@@ -57,6 +60,7 @@ __all__ = [
     "ScheduleExists",
     "SchedulerError",
     "ServiceError",
+    "SetConflict",
     "SinkError",
     "StoreError",
     "StoreForbidden",
@@ -207,6 +211,14 @@ class ScheduleExists(SchedulerError):
             'or say if_exists="keep" (leave it) or if_exists="replace" (change it in place)'
         )
         self.schedule_id = schedule_id
+
+
+class SetConflict(SchedulerError):
+    """Two applications declare the same set of schedules, or the same schedule."""
+
+
+class FenceMoved(SchedulerError):
+    """A write was conditional on another record, and that record changed meanwhile."""
 
 
 class JobError(NaqError):

@@ -106,12 +106,14 @@ class Reader:
             self.complain(key, MISSING, "it must be given")
         return value
 
-    def duration(self, key: str, *, positive: bool = True, required: bool = False) -> timedelta | None:
+    def duration(
+        self, key: str, *, positive: bool = True, required: bool = False, longest: timedelta | None = None
+    ) -> timedelta | None:
         value = self.require(key) if required else self.take(key)
         if value is MISSING or (value is None and not required):
             return None
         try:
-            return parse_duration(value, self.field(key), positive=positive)
+            return parse_duration(value, self.field(key), positive=positive, longest=longest)
         except InvalidInput as error:
             for problem in error.problems:
                 self.complain(key, value, problem.reason)

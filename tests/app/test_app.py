@@ -62,13 +62,13 @@ async def test_declared_schedules_are_a_set(config: dict[str, Any]) -> None:
         assert before.keys() == {"stays", "goes", "by-hand"}
         changes = await second.store_declared(scheduler)
         after = {entry["schedule_id"]: entry for entry in await scheduler.list_schedules()}
-        assert after.keys() == {"stays", "by-hand"}
+        assert after.keys() == {"stays", "goes", "by-hand"}, "nothing is removed unless that is asked for"
         assert after["stays"]["schedule"]["interval"] == 7200
         assert after["stays"]["created_at"] == before["stays"]["created_at"]
         assert after["by-hand"]["declared_in"] is None
         assert {change.schedule_id: str(change.kind) for change in changes} == {
             "stays": "update",
-            "goes": "remove",
+            "goes": "keep",
             "by-hand": "refuse",
         }
     await first.close()

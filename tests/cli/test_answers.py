@@ -168,7 +168,7 @@ def test_the_last_times_are_times_not_attempts(naq: Command, past: Callable[...,
     identity = job_id("x", hours[10])
     assert why(shown)[2:4] == [
         "the last run failed after 2 attempts: ValueError: no stock [left]",
-        f"naq job show {identity}; when that is mended: naq job retry {identity}",
+        f"naq job show {identity}; when that is mended: naq job requeue {identity}",
     ]
     (newest, *_) = naq("schedule", "history", "x", "-n", "3", "--json").json
     assert (newest["outcome"], [each["outcome"] for each in newest["attempts"]]) == ("failed", ["retried", "failed"])
@@ -252,7 +252,7 @@ def test_quarantined(naq: Command, do: Do, spoilt: Callable[[bytes], bytes], rea
     do(spoil)
     found, remedy = why(naq("schedule", "show", "x"))
     assert found.startswith(f"its record cannot be used, so it does not fire: {reason}")
-    assert remedy.endswith("or remove it: naq schedule rm x")
+    assert remedy.endswith("or remove it: naq schedule delete x")
     assert naq("schedule", "ls", "--json").json[0]["status"] == "quarantined"
     assert "x is quarantined" in naq("doctor").out
 
@@ -342,7 +342,7 @@ def test_jobs_that_wait_for_jobs_and_for_their_time(naq: Command, do: Do) -> Non
     assert said("first") == ("it was cancelled before it began: wrong month", None)
     assert said("second") == (
         "a job that it waited for did not end as it wanted: DependencyNotMet: first ended as cancelled, not succeeded",
-        "run that one again first, then queue it again: naq job retry second",
+        "run that one again first, then queue it again: naq job requeue second",
     )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -155,7 +156,7 @@ def completions(words: str, tmp_path: Path) -> tuple[list[str], set[str]]:
         timeout=60,
         check=False,
     )
-    names = [line.split('"')[1] for line in done.stdout.splitlines() if line.startswith('"')]
+    names = re.findall(r'"([\w-]+)":', done.stdout)
     return names, set(done.stderr.splitlines()[-1].split()[1:])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from naq.schedules.crontab import read_crontab
-from naq.schedules.declared import read_definitions
+from naq.schedules.declared_file import read_definitions
 from naq.shell import run
 from naq.timing.triggers import Cron
 

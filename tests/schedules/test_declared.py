@@ -19,9 +19,9 @@ from naq.schedules.declared import (
     created,
     define,
     diff,
-    read_definitions,
     render,
 )
+from naq.schedules.declared_file import read_definitions
 from naq.schedules.planning.plan import plan
 from naq.schedules.policy import Overlap, Policy
 from naq.schedules.record import Schedule, ScheduleStatus

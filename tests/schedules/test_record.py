@@ -10,6 +10,7 @@ import pytest
 
 from naq.exceptions import InvalidSchedule
 from naq.jobs.job import JobSpec, JobStatus
+from naq.schedules.binding import written
 from naq.schedules.forms.entry import to_dict
 from naq.schedules.planning.manual import BACKFILL_LIMIT, backfill, backfill_stopped, count_backfill
 from naq.schedules.planning.plan import FIRES_AT_ONCE, NonFireReason, plan
@@ -31,7 +32,6 @@ from naq.timing.triggers import (
     Once,
     RRule,
     Trigger,
-    unbound,
 )
 
 T = datetime(2026, 11, 24, 11, tzinfo=UTC)
@@ -290,7 +290,7 @@ def test_replace_with_the_same_timing_keeps_the_next_run(trigger: Trigger) -> No
     after = present(replaced(old, new, T + 30 * DAY))
     assert (after.trigger, after.next_run_at, after.runs) == (old.trigger, old.next_run_at, old.runs)
     assert (after.created_at, after.job.func, after.policy.max_runs) == (T, "reports:new", 9)
-    assert unbound(old.trigger, T) == trigger
+    assert written(old.trigger, old.filled) == trigger
 
 
 def test_replace_with_another_timing_computes_the_next_run() -> None:

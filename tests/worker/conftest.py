@@ -27,6 +27,7 @@ from tests.worker import functions
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = "tests.worker.functions:*"
+QUEUE_FUNCTIONS = "tests.queue.functions:*"
 HANG = 30.0
 
 StartWorker = Callable[..., Awaitable[WorkerService]]
@@ -69,7 +70,10 @@ async def start_worker(services: ServiceManager, config: dict[str, Any]) -> Asyn
         own: dict[str, Any] = {
             name: options.pop(name) for name in ("registry", "middleware", "weights", "grace") if name in options
         }
-        defaults: dict[str, Any] = {"registry": Registry([FUNCTIONS] if functions_allowed else []), "grace": 1.0}
+        defaults: dict[str, Any] = {
+            "registry": Registry([FUNCTIONS, QUEUE_FUNCTIONS] if functions_allowed else []),
+            "grace": 1.0,
+        }
         settings = {**config, "instance_id": f"worker-{len(workers)}", "drain_timeout": 5, **options}
         worker = WorkerService(
             settings,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
+import signal
 import sys
 import threading
 import time
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -209,3 +212,69 @@ async def told_previous_success(context: JobContext) -> datetime | None:
 
 def told_previous_success_in_thread(context: JobContext) -> datetime | None:
     return context.previous_success_at
+
+
+who: ContextVar[str] = ContextVar("who", default="nobody")
+
+
+async def greet(name: str) -> str:
+    """Whom it finds greeted before it, by the context."""
+    found = who.get()
+    who.set(name)
+    await asyncio.sleep(0)
+    return found
+
+
+def greet_beside(name: str) -> str:
+    found = who.get()
+    who.set(name)
+    return found
+
+
+def fork_and_vanish(path: str) -> None:
+    """Leave a process behind that holds what it inherited, and end."""
+    if os.fork() == 0:
+        Path(path).write_text(str(os.getpid()))
+        time.sleep(300)
+        os._exit(0)
+    os._exit(3)
+
+
+def fork_and_ignore(path: str) -> None:
+    """Leave a process behind, and ignore being stopped."""
+    if os.fork() == 0:
+        Path(path).write_text(str(os.getpid()))
+        time.sleep(300)
+        os._exit(0)
+    while True:
+        with contextlib.suppress(BaseException):
+            time.sleep(300)
+
+
+def fork_and_terminate(path: str) -> int:
+    """The signal that ended a forked process that was told to end; 0 when it did not obey."""
+    pid = os.fork()
+    if pid == 0:
+        Path(path).write_text(str(os.getpid()))
+        time.sleep(20)
+        os._exit(0)
+    while not Path(path).exists():
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGTERM)
+    return os.waitpid(pid, 0)[1]
+
+
+def fail_with_a_file_name() -> None:
+    raise FileNotFoundError(os.fsdecode(b"caf\xe9.txt"))
+
+
+def chatter(word: str) -> None:
+    logging.getLogger("reports").info("%s from the child", word)
+    try:
+        raise KeyError(word)
+    except KeyError:
+        logging.getLogger("reports").exception("it went wrong")
+
+
+async def length(text: str) -> int:
+    return len(text)

@@ -254,14 +254,16 @@ class Naq(Client):
         return name
 
     async def store_declared(self, service: ScheduleService) -> tuple[Change, ...]:
-        """Create and change the declared schedules, and remove those of the set that are declared no more.
+        """Create and change the declared schedules. Those of the set that are not declared any more go on, and a warning
+        names them (`naq sync MODULE:APP --prune` removes them).
 
-        What could not be taken over, because its id belongs to somebody else, is logged.
+        A release that a newer one replaced changes nothing. What could not be taken over, because its id was taken by
+        hand or was cancelled, is logged; raises `SetConflict` when another set declares one of the ids.
         """
         name = self.set_name()
         if name is None:
             return ()
-        changes = await service.sync(self.definitions(), name, actor=f"declared:{name}")
+        changes = await service.sync(self.definitions(), name, at_start=True, actor=f"declared:{name}")
         for change in changes:
             if change.kind is ChangeKind.REFUSE:
                 log.error("declared schedule %s", change)

@@ -34,8 +34,9 @@ def sync(
 ) -> None:
     """Bring declared schedules into the store, as a set. Schedules of others are never touched."""
     from naq.cli.running import load_app, run
-    from naq.schedules.declared import ChangeKind, read_definitions
+    from naq.schedules.declared import ChangeKind
     from naq.schedules.declared import render as plan_text
+    from naq.schedules.declared_file import read_definitions
 
     options = options_of(context)
     path = Path(source)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from naq.store.codec import encode
 from naq.store.keys import ALL_WORKERS, Namespace, name_in
 from naq.store.nats.client import RawSubscription
 from naq.store.nats.connection import ConnectionService
@@ -41,7 +42,6 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     held: tuple[str, ...] = ()
 
 
-_encoder = msgspec.json.Encoder()
 _questions = msgspec.json.Decoder(Question)
 _replies = msgspec.json.Decoder(Reply)
 
@@ -88,7 +88,7 @@ class Control:
                 question = _questions.decode(data)
             except msgspec.MsgspecError:
                 return
-            answered = _encoder.encode(answer(question))
+            answered = encode(answer(question))
             if reply:
                 task = asyncio.ensure_future(client.send(encode_publish(reply.decode(), answered)))
                 self._answers.add(task)
@@ -123,7 +123,7 @@ class Control:
         inbox = client.new_inbox()
         subscription = await client.subscribe_raw(inbox, answers.on_frame)
         try:
-            payload = _encoder.encode(question)
+            payload = encode(question)
             tail = b" %b %d\r\n%b\r\n" % (inbox.encode(), len(payload), payload)
             await client.send(b"".join(f"PUB {self._prefix}{name}".encode() + tail for name in subjects))
             async with asyncio.timeout(PATIENCE):
@@ -144,4 +144,4 @@ class Control:
 
     async def tell(self, question: Question) -> None:
         """Send a request to all workers, without waiting for answers. Raises `StoreUnavailable` when not connected."""
-        await self._connection.client.send(encode_publish(f"{self._prefix}all", _encoder.encode(question)))
+        await self._connection.client.send(encode_publish(f"{self._prefix}all", encode(question)))

@@ -14,7 +14,7 @@ from naq.parsing import MISSING, Reader, seconds
 from naq.store.codec import encode_json, function_name
 from naq.store.keys import check_job_id, check_queue
 from naq.timing.backoff import Backoff, BackoffKind
-from naq.timing.duration import parse_duration
+from naq.timing.duration import LONGEST, parse_duration
 
 __all__ = ["as_job", "job_form", "job_from_mapping", "parse_job"]
 
@@ -70,8 +70,8 @@ def parse_job(job: Job | Callable[..., Any] | str, path: str = "job") -> JobSpec
         "retries": reader.integer("retries", at_least=0),
         "backoff": _backoff(reader),
         "retry_on": _retry_on(reader),
-        "timeout": reader.duration("timeout"),
-        "result_ttl": reader.duration("result_ttl"),
+        "timeout": reader.duration("timeout", longest=LONGEST),
+        "result_ttl": reader.duration("result_ttl", longest=LONGEST),
         "executor": _one_of(reader, "executor", EXECUTORS),
         "depends_on": _depends_on(reader),
         "depends_when": _one_of(reader, "depends_when", ENDINGS),
@@ -159,6 +159,9 @@ def _backoff(reader: Reader) -> Backoff | None:
         kinds = ", ".join(BackoffKind)
         reader.complain("backoff", value, f"must be seconds, a duration like '30s', a Backoff, or one of {kinds}")
         return None
+    if delay > LONGEST:
+        reader.complain("backoff", value, "must be at most 100 years")
+        return None
     return Backoff(kind=BackoffKind.FIXED, delay=delay, longest=max(delay, timedelta(hours=1)))
 
 
@@ -171,8 +174,8 @@ def _backoff_from(reader: Reader) -> Backoff:
         reader.complain("jitter", jitter, "must be a fraction from 0 to 1")
         jitter = default.jitter
     kind = reader.choice("kind", BackoffKind) or default.kind
-    delay = reader.duration("delay", positive=False)
-    longest = reader.duration("longest")
+    delay = reader.duration("delay", positive=False, longest=LONGEST)
+    longest = reader.duration("longest", longest=LONGEST)
     reader.finish(("kind", "delay", "longest", "jitter"))
     delay = default.delay if delay is None else delay
     longest = max(default.longest, delay) if longest is None else longest

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import traceback as tracebacks
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
 
 from naq.exceptions import Retry
 from naq.jobs.records import DeadReason
+from naq.store.codec import encodable_text
 
 __all__ = ["Dropped", "Ended", "HandedBack", "Outcome", "Raised", "Returned", "Stopped", "Unrunnable", "raised"]
 
 TRACEBACK_LIMIT = 8000
 """The last characters of a traceback that are kept; the end shows the cause."""
+TYPE_LIMIT = 200
+"""The first characters of an exception's name that are kept."""
 ERROR_LIMIT = 2000
 """The first characters of an error text that are kept."""
 
@@ -81,38 +85,48 @@ Outcome = Ended | HandedBack
 
 
 def raised(error: BaseException) -> Raised:
-    """The outcome for an exception that a user's function raised."""
-    kinds = [kind for kind in type(error).__mro__ if kind not in (object, BaseException)]
-    names = tuple(
-        name
-        for kind in kinds
-        for name in (
-            kind.__qualname__,
-            f"{kind.__module__}:{kind.__qualname__}",
-            f"{kind.__module__}.{kind.__qualname__}",
-        )
-    )
-    retry = isinstance(error, Retry)
+    """The outcome for an exception that a user's function raised.
+
+    What is inside of an exception group counts, too: a `Retry` in it asks for a retry, and ``retry_on`` may name any of them.
+    """
+    all_of_it = list(_inside(error))
+    retries = [each for each in all_of_it if isinstance(each, Retry)]
+    waits = [each.after for each in retries if each.after is not None]
     return Raised(
-        error_type=type(error).__qualname__,
+        error_type=encodable_text(type(error).__qualname__)[:TYPE_LIMIT],
         error=_text(error)[:ERROR_LIMIT],
         traceback=_traceback(error),
-        names=names,
-        asked_retry=retry,
-        retry_after=error.after if isinstance(error, Retry) else None,
+        names=tuple(dict.fromkeys(name for each in all_of_it for name in _names(type(each)))),
+        asked_retry=bool(retries),
+        retry_after=max(waits) if waits else None,
     )
+
+
+def _inside(error: BaseException) -> Iterator[BaseException]:
+    yield error
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _inside(each)
+
+
+def _names(raised_kind: type[BaseException]) -> Iterator[str]:
+    for kind in raised_kind.__mro__:
+        if kind not in (object, BaseException):
+            yield kind.__qualname__
+            yield f"{kind.__module__}:{kind.__qualname__}"
+            yield f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _text(error: BaseException) -> str:
     try:
-        return str(error)
+        return encodable_text(str(error))
     except Exception:  # noqa: BLE001 - a user's exception class
         return "(the exception cannot be shown as text)"
 
 
 def _traceback(error: BaseException) -> str | None:
     try:
-        text = "".join(tracebacks.format_exception(error))
+        text = encodable_text("".join(tracebacks.format_exception(error)))
     except Exception:  # noqa: BLE001 - a user's exception class
         return None
     return text if len(text) <= TRACEBACK_LIMIT else "..." + text[-TRACEBACK_LIMIT:]

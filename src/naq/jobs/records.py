@@ -61,7 +61,9 @@ class DeadJob(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     job: QueuedJob | None = None
     """The last attempt; ``None`` when its record could not be read."""
     raw: str | None = None
-    """The bytes that were found instead, as text."""
+    """The bytes of the last attempt's record, as text, when ``job`` is ``None``."""
+    shortened: bool = False
+    """``raw`` is only the beginning, because the whole was too large for a dead letter: it cannot be requeued."""
     key: str = ""
     """Where the attempt was queued."""
     error_type: str | None = None

@@ -11,6 +11,7 @@ from typing import Any
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.exceptions import NaqError, RecordUnreadable, SchedulerError, StoreError
+from naq.jobs.records import DeadReason
 from naq.lifecycle import ServiceManager
 from naq.observe.diagnosis.jobs import NOBODY_LEADS, START_SCHEDULER, counted, start_worker
 from naq.queue.service import JobService
@@ -21,7 +22,7 @@ from naq.schedules.repository import Schedules, Unreadable
 from naq.store.keys import Namespace
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.bucket_config import mending_command, unsuitable
-from naq.store.nats.connection import ConnectionService
+from naq.store.nats.connection import TEARS_BATCHES, ConnectionService
 from naq.store.nats.event_stream import EventService
 from naq.timing.zones import tzdata_version
 
@@ -78,7 +79,11 @@ async def check_up(settings: Settings, clock: Clock | None = None) -> list[Findi
 
 async def _server(connection: ConnectionService, clock: Clock) -> AsyncIterator[Finding]:
     version = connection.client.connected_server_version
-    yield Finding(Level.OK, "server", f"{connection.where}, version {version.major}.{version.minor}.{version.patch}")
+    text = f"{connection.where}, version {version.major}.{version.minor}.{version.patch}"
+    if connection.tears_batches:
+        yield Finding(Level.ERROR, "server", text, TEARS_BATCHES)
+    else:
+        yield Finding(Level.OK, "server", text)
     try:
         began = clock.now()
         info = await connection.api("INFO")
@@ -158,7 +163,7 @@ async def _schedules(services: ServiceManager, store: KVStoreService, settings: 
         bad += [flawed for record in page if (flawed := _flawed(record)) is not None]
     yield Finding(Level.OK, "schedules", str(total))
     for record in bad[:20]:
-        remedy = f"mend the record, or remove it: naq schedule rm {record.schedule_id}"
+        remedy = f"mend the record, or remove it: naq schedule delete {record.schedule_id}"
         yield Finding(Level.ERROR, "schedule", f"{record.schedule_id} is quarantined: {record.reason}", remedy)
 
 
@@ -190,6 +195,9 @@ async def _jobs(jobs: JobService, store: KVStoreService) -> AsyncIterator[Findin
             found = f"{counted(info.waiting, 'job')} in {queue!r}, and no worker serves it"
             yield Finding(Level.WARNING, "queue", found, start_worker(queue))
     dead = await store.names_of("dead.>")
+    for letter in await jobs.list_dead(reason=DeadReason.UNWRITABLE, limit=20) if dead else []:
+        text = f"the end of job {letter.job_id} could not be written: {letter.error}"
+        yield Finding(Level.ERROR, "end of a job", text, f"see what the store refused: naq job show {letter.job_id}")
     if dead:
         text = f"{counted(len(dead), 'job')} that will not be tried again"
-        yield Finding(Level.WARNING, "dead letters", text, "look (naq job dead), then naq job retry or naq job purge")
+        yield Finding(Level.WARNING, "dead letters", text, "look (naq job dead), then naq job requeue or naq job purge")

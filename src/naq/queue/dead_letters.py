@@ -78,7 +78,12 @@ class DeadLetters:
             yield [(entry, dead) for entry, dead in _dead(entries) if query.fits(dead)]
 
     async def requeue(self, entry: Entry, dead: DeadJob) -> bool:
-        """Queue a dead job as its next attempt, with all its retries; ``False`` when it changed or went in the meantime."""
+        """Queue a dead job as its next attempt, with all its retries.
+
+        ``False`` when the dead letter was changed or removed in the meantime, or holds only a part of the job.
+        """
+        if dead.shortened or (dead.job is None and not dead.raw):
+            return False
         again = self._again(dead)
         if again is None:
             put = Put(dead.key, (dead.raw or "").encode())

@@ -9,13 +9,15 @@ from datetime import datetime
 from naq.clock import Clock
 from naq.config import Settings
 from naq.events import EventType
-from naq.exceptions import InvalidJob, JobExists, Problem, StoreUnavailable, TransactionTooLarge
+from naq.exceptions import JobExists, StoreUnavailable
 from naq.jobs.events import job_event
 from naq.jobs.job import JobSpec, QueuedJob
+from naq.jobs.size import check_size
+from naq.queue.follow_ups import queue_put
 from naq.queue.results import StoredResults
-from naq.queue.settle import Settling, queue_put
+from naq.queue.settle import Settling
 from naq.store.keys import attempt_patterns, is_deferred
-from naq.store.port import Committed, Entry, EventSink, Refused, Store
+from naq.store.port import Committed, Entry, EventSink, Put, Refused, Store
 from naq.store.records import readable_one
 
 __all__ = ["Enqueuer", "NewJob"]
@@ -58,9 +60,15 @@ class Enqueuer:
         now = self._clock.now()
         if due_at is not None and due_at <= now:
             due_at = None
+        made = [
+            QueuedJob(job_id=job_id, spec=spec, enqueued_at=now, enqueued_by=self._instance_id, due_at=due_at)
+            for job_id, spec, _ in jobs
+        ]
+        puts = {queued.job_id: queue_put(queued) for queued in made}
+        for put in puts.values():
+            check_size(len(put.value), self._kv.max_value)
         free = []
-        for job_id, spec, fresh in jobs:
-            queued = QueuedJob(job_id=job_id, spec=spec, enqueued_at=now, enqueued_by=self._instance_id, due_at=due_at)
+        for queued, (job_id, spec, fresh) in zip(made, jobs, strict=True):
             if not fresh:
                 await self._make_room(job_id)
             if spec.depends_on:
@@ -71,19 +79,13 @@ class Enqueuer:
 
         async def write(part: Sequence[QueuedJob]) -> None:
             async with turn:
-                await self._write(part)
+                await self._write(part, [puts[queued.job_id] for queued in part])
 
         await asyncio.gather(*(write(free[start : start + BULK]) for start in range(0, len(free), BULK)))
 
-    async def _write(self, part: Sequence[QueuedJob]) -> None:
-        puts = [queue_put(queued) for queued in part]
+    async def _write(self, part: Sequence[QueuedJob], puts: Sequence[Put]) -> None:
         for _ in range(ATTEMPTS):
-            try:
-                outcome = await self._kv.transact(puts)
-            except TransactionTooLarge as error:
-                reason = f"makes the record larger than the server accepts ({error})"
-                example = "a key or path of the data instead"
-                raise InvalidJob(Problem("job.args", "(too large)", reason, example)) from error
+            outcome = await self._kv.transact(puts)
             if isinstance(outcome, Committed):
                 break
             there = await self._kv.get_many([put.key for put in puts])

@@ -28,6 +28,9 @@ SETTLE_IN = 2.0
 BURST = 0.1
 """Seconds of a rate that may be saved up."""
 
+SOON = 1.0
+"""Seconds ahead of its rate that a worker holds jobs of a queue."""
+
 log = logging.getLogger("naq.limits")
 
 
@@ -109,6 +112,19 @@ class Rates:
         self._filled_at[queue] = now
         missing = 1.0 - self._tokens[queue]
         return 0.0 if missing <= 1e-9 else missing / share
+
+    def soon(self, queue: str) -> int | None:
+        """How many jobs of the queue this worker may start within the next second; ``None``: any number."""
+        rate = self.limits[queue].rate
+        if rate is None:
+            return None
+        if self.wait(queue) > SOON:
+            return 0
+        return int(self._tokens.get(queue, 1.0) + SOON * rate / self._workers(queue, self._clock.monotonic()) + 1e-9)
+
+    def is_shared(self, queue: str) -> bool:
+        """Whether another worker serves the queue."""
+        return self._workers(queue, self._clock.monotonic()) > 1
 
     def take(self, queue: str) -> None:
         """A job of the queue starts."""

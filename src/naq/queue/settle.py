@@ -11,36 +11,27 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-import msgspec
-
 from naq.clock import Clock
 from naq.config import Settings
-from naq.exceptions import StoreUnavailable, TransactionTooLarge
+from naq.exceptions import StoreRejected, TransactionTooLarge
 from naq.jobs.ending import Ending, Facts, decide
 from naq.jobs.history import HistorySink
 from naq.jobs.job import QueuedJob
 from naq.jobs.outcome import Dropped, Unrunnable
-from naq.jobs.records import DeadJob, DeadReason, StoredResult
+from naq.jobs.records import DeadReason, StoredResult
 from naq.queue.dependencies import Dependencies
+from naq.queue.follow_ups import write_follow_ups
 from naq.queue.results import StoredResults
 from naq.queue.run_ends import RunEnds, Settlement
-from naq.store.codec import decode, encode
-from naq.store.keys import dead_key, deferred_key, is_dead, job_key
-from naq.store.port import Committed, Delete, Entry, EventSink, Put, Store, Unknown
+from naq.store.port import Committed, Delete, Entry, EventSink, Store, Unknown
+from naq.timing.duration import LONGEST
 
-__all__ = ["Settlement", "Settling", "queue_put"]
+__all__ = ["Settlement", "Settling"]
 
-AT_ONCE = 400
-"""Writes in one transaction."""
+REFUSED = (StoreRejected, TransactionTooLarge)
+"""Errors that may be the fault of one end of a group."""
 
 log = logging.getLogger("naq.settling")
-
-
-def queue_put(queued: QueuedJob) -> Put:
-    """The write that stores an attempt that must not exist yet: as deferred when it has a time, else in its queue."""
-    if queued.due_at is not None:
-        return Put(deferred_key(queued.job_id, queued.attempt), encode(queued), 0)
-    return Put(job_key(queued.spec.queue, queued.job_id, queued.attempt), encode(queued), 0)
 
 
 class Settling:
@@ -70,7 +61,7 @@ class Settling:
         if not unsettled:
             return
         endings = [each.ending for each in unsettled]
-        await self._write_follow_ups(endings)
+        await write_follow_ups(self._kv, endings)
         ended = [(ending.queued, ending.result) for ending in endings if ending.result is not None]
         if ended:
             lifetimes = [self._lifetime(queued) for queued, _ in ended]
@@ -94,17 +85,34 @@ class Settling:
         )
 
     async def end_unmet(self, unmet: Sequence[tuple[QueuedJob, str]]) -> None:
-        """End waiting jobs that can never run, because a dependency ended otherwise; each comes with the reason."""
+        """End waiting jobs that can never run, because a dependency ended otherwise; each comes with the reason.
+
+        One whose end the store refuses is logged and waits on: every sweep of the dependencies tries it again.
+        """
         for queued, reason in unmet:
             outcome = Unrunnable(DeadReason.DEPENDENCY, "DependencyNotMet", reason)
             ending = decide(queued, outcome, Facts(self._settings.instance_id, self._clock.now()))
-            await self.settle([Settlement(ending)])
-            await self.dependencies.drop(queued)
+            try:
+                await self.settle([Settlement(ending)])
+                await self.dependencies.drop(queued)
+            except REFUSED as error:
+                log.error("job %s waits for a job that ended otherwise, and cannot be ended: %s", queued.job_id, error)
 
     async def cancel(self, jobs: Sequence[QueuedJob], reason: str | None) -> None:
-        """End jobs as cancelled that were removed from where they waited."""
+        """End jobs as cancelled that were removed from where they waited. Raises what the store raised, after trying each."""
         facts = Facts(self._settings.instance_id, self._clock.now(), reason=reason)
-        await self.settle([Settlement(decide(queued, Dropped("cancelled"), facts)) for queued in jobs])
+        group = [Settlement(decide(queued, Dropped("cancelled"), facts)) for queued in jobs]
+        try:
+            await self.settle(group)
+        except REFUSED as error:
+            problem: Exception = error
+            for each in group:
+                try:
+                    await self.settle([each])
+                except REFUSED as refused:
+                    problem = refused
+            if not all(each.settled for each in group):
+                raise problem from None
 
     async def remove(self, entry: Entry) -> bool:
         """Delete a queued or deferred attempt as it was read; ``False`` when another process changed it before."""
@@ -114,45 +122,6 @@ class Settling:
         return isinstance(outcome, Committed)
 
     def _lifetime(self, queued: QueuedJob) -> float:
+        """Seconds for which the result is kept; never more than the server can count."""
         ttl = queued.spec.result_ttl
-        return self._settings.job_ttl if ttl is None else ttl.total_seconds()
-
-    async def _write_follow_ups(self, endings: Sequence[Ending]) -> None:
-        """Write dead letters and next attempts."""
-        puts: dict[str, Put] = {}
-        for ending in endings:
-            if ending.next_attempt is not None:
-                put = queue_put(ending.next_attempt)
-                puts[put.key] = put
-            if ending.dead is not None:
-                put = Put(dead_key(ending.dead.job_id), encode(ending.dead))
-                puts[put.key] = put
-        writes = list(puts.values())
-        for start in range(0, len(writes), AT_ONCE):
-            await self._write_group(writes[start : start + AT_ONCE])
-
-    async def _write_group(self, puts: list[Put]) -> None:
-        """Write them together if possible, else one by one: a next attempt may exist from an earlier try."""
-        try:
-            if isinstance(await self._kv.transact(list(puts)), Committed):
-                return
-        except TransactionTooLarge:
-            log.debug("a group of %d ends is too large for one transaction", len(puts))
-        for put in puts:
-            try:
-                outcome = await self._kv.transact([put])
-            except TransactionTooLarge as error:
-                outcome = await self._kv.transact([_smaller(put, error)])
-            if isinstance(outcome, Unknown):
-                raise StoreUnavailable(outcome.reason)
-
-
-def _smaller(put: Put, error: TransactionTooLarge) -> Put:
-    """A dead letter without its traceback, or a next attempt without its error; raises ``error`` if that changes nothing."""
-    if is_dead(put.key):
-        dead = decode(DeadJob, put.key, put.value)
-        return Put(put.key, encode(msgspec.structs.replace(dead, traceback=None, error=None)), put.expect)
-    queued = decode(QueuedJob, put.key, put.value)
-    if queued.error is None:
-        raise error
-    return Put(put.key, encode(msgspec.structs.replace(queued, error=None)), put.expect)
+        return self._settings.job_ttl if ttl is None else min(ttl, LONGEST).total_seconds()

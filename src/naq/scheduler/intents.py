@@ -6,7 +6,7 @@ cannot be read or planned. It writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,12 +16,13 @@ from naq.events import Event, EventType
 from naq.exceptions import RecordUnreadable
 from naq.jobs.job import QueuedJob
 from naq.scheduler.mirror import Due, Head
-from naq.schedules.planning.decision import Fire, Plan
+from naq.schedules.planning.decision import Plan
+from naq.schedules.planning.output import Origin, output
 from naq.schedules.planning.plan import plan
 from naq.schedules.planning.soundness import PLANNING_ERRORS, flaw_text
-from naq.schedules.record import Schedule, ScheduleStatus
+from naq.schedules.record import Schedule
 from naq.store.codec import decode, encode
-from naq.store.keys import backfill_job_id, check_queue, job_id, job_key
+from naq.store.keys import check_queue, job_key
 from naq.store.port import Delete, Put, Write
 
 __all__ = ["Intent", "NotDue", "Planner", "Unplannable"]
@@ -93,45 +94,17 @@ class Planner:
         advanced = decided.schedule
         if advanced is schedule:
             return NotDue()
-        jobs, identities, events = [], [], []
-        for fire in decided.fires:
-            identity = _identity(schedule, fire)
-            target = job_key(schedule.job.queue, identity)
-            if target in enqueued_before:
-                continue
-            jobs.append((target, encode(self._job(schedule, due.revision, fire, identity, epoch, now))))
-            identities.append(identity)
-            events.append(self._triggered(schedule, fire, identity, now))
-        if decided.non_fires or advanced.status is ScheduleStatus.COMPLETED:
-            events += self._other_events(decided, now)
+        origin = Origin(self._instance_id, due.revision, now, epoch)
+        jobs, events = output(schedule, decided, origin, enqueued_before)
         return Intent(
             due.key,
             due.revision,
             encode(advanced),
-            tuple(jobs),
-            tuple(identities),
+            tuple((key, encode(job)) for key, job in jobs),
+            tuple(job.job_id for _, job in jobs),
             events,
             (advanced.status.value, advanced.next_run_at),
             decided if decided.non_fires or decided.cancel_jobs or decided.terminate_jobs else None,
-        )
-
-    def _job(
-        self, schedule: Schedule, revision: int, fire: Fire, identity: str, epoch: int, now: datetime
-    ) -> QueuedJob:
-        return QueuedJob(
-            job_id=identity,
-            spec=schedule.job,
-            enqueued_at=now,
-            enqueued_by=self._instance_id,
-            schedule_id=schedule.schedule_id,
-            nominal_at=fire.nominal_at,
-            next_at=fire.next_at,
-            previous_at=fire.previous_at,
-            start_by=fire.start_by,
-            tracked=fire.tracked,
-            planned_from=revision if fire.tracked else 0,
-            schedule_created_at=schedule.created_at if fire.tracked else None,
-            epoch=epoch,
         )
 
     def _deferred(self, due: Due, epoch: int, now: datetime, enqueued_before: Set[str]) -> Intent:
@@ -151,34 +124,3 @@ class Planner:
         )
         jobs = () if target in enqueued_before else ((target, encode(record)),)
         return Intent(due.key, due.revision, None, jobs, (waiting.job_id,) if jobs else (), [event], (None, None))
-
-    def _triggered(self, schedule: Schedule, fire: Fire, identity: str, now: datetime) -> Event:
-        return Event(
-            type=EventType.SCHEDULED_JOB_TRIGGERED,
-            timestamp=now,
-            instance_id=self._instance_id,
-            schedule_id=schedule.schedule_id,
-            job_id=identity,
-            func=schedule.job.func,
-            queue=schedule.job.queue,
-            nominal_at=fire.nominal_at,
-        )
-
-    def _other_events(self, decided: Plan, now: datetime) -> Iterator[Event]:
-        """The events of a plan besides those of its fires."""
-        schedule = decided.schedule
-        for non_fire in decided.non_fires:
-            yield non_fire.event(schedule, now, self._instance_id)
-        if schedule.status is ScheduleStatus.COMPLETED:
-            yield Event(
-                type=EventType.SCHEDULE_COMPLETED,
-                timestamp=now,
-                instance_id=self._instance_id,
-                schedule_id=schedule.schedule_id,
-            )
-
-
-def _identity(schedule: Schedule, fire: Fire) -> str:
-    if fire.backfill_id is not None:
-        return backfill_job_id(schedule.schedule_id, fire.backfill_id, fire.nominal_at)
-    return job_id(schedule.schedule_id, fire.nominal_at)

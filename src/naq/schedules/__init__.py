@@ -26,6 +26,7 @@ What happens on failure:
   when somebody edits the schedule before it is back.
 - A record cannot be read or planned (newer version, unknown zone): it is *quarantined*, shown as such, and left alone.
 
-Order: `counters`, `crontab`, `occurrences`, `policy`, `stopping`, `nominal`, `record`, `transitions`, `forms`, `planning`,
-`run_end`, `declared`, `preview`, `repository`, `lint`, `service`.
+Order: `counters`, `crontab`, `occurrences`, `ownership`, `policy`, `stopping`, `nominal`, `record`, `binding`, `transitions`,
+`forms`, `planning`, `run_end`, `declared`, `declared_file`, `preview`, `overdue`, `stored`, `repository`, `sync`,
+`lint`, `service`.
 """

@@ -38,7 +38,7 @@ class Complaint:
 
 @dataclass(frozen=True, slots=True)
 class Crontab:
-    """What a crontab comes to: a mapping that `naq.schedules.declared.read_definitions` reads, and what is left over."""
+    """What a crontab comes to: a mapping that `naq.schedules.declared_file.read_definitions` reads, and what is left over."""
 
     form: Mapping[str, Any]
     complaints: tuple[Complaint, ...]

@@ -1,45 +1,31 @@
 """Declared sets: schedules that are written down, in code or in a file, and brought into the store as a set.
 
 The set's name is stored with each of its schedules. What is declared is created or updated; what is in the store under
-the set's name and is declared no more is removed; schedules of other sets, and those made by hand, are never touched.
-Pure: `diff` says what would change, printable like a plan, and whoever carries it out uses `created` and `changed`.
-
-A file is a mapping (YAML or TOML; reading the text is the caller's part)::
-
-    schedules:
-      daily-report:
-        job: reports:send_daily               # or a mapping: {func: ..., args: [...], queue: mail}
-        schedule: {cron: "0 9 * * MON-FRI"}   # or text such as "every 5m", or a list
-        labels: {team: billing}
-        note: asked for by accounting
-    defaults:
-      schedule: {timezone: Europe/Berlin, overlap: skip}
-      job: {retries: 3}
-    calendars:
-      works: ["2030-12-24..2031-01-01"]
+the set's name and is not declared any more is kept, or removed when that is asked for; schedules of other sets, and those
+made by hand, are never touched. Pure: `diff` says what would change, printable like a plan, and `naq.schedules.sync`
+carries it out with `created` and `changed`. `naq.schedules.declared_file` reads a set from a file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from naq.exceptions import InvalidInput, InvalidSchedule, Problem, shown
-from naq.jobs.form import job_form, job_from_mapping, parse_job
+from naq.exceptions import InvalidInput, InvalidSchedule, Problem
+from naq.jobs.form import job_form, parse_job
 from naq.jobs.job import Job, JobSpec
-from naq.parsing import MISSING, Reader
-from naq.schedules.forms.exclusions import read_exclusions
+from naq.parsing import MISSING
+from naq.schedules.binding import Bound, rebind
 from naq.schedules.forms.specification import Form, never_fires, parse_schedule, schedule_form
-from naq.schedules.forms.triggers import read_text, trigger_form
+from naq.schedules.ownership import digest_of
 from naq.schedules.policy import Policy
 from naq.schedules.record import Schedule, ScheduleStatus
 from naq.schedules.transitions import new_schedule, updated
 from naq.store.keys import check_schedule_id
-from naq.timing.calendars import Calendar, DayRange, TimeRange
-from naq.timing.exclusions import ExcludedDates, ExcludedDays, ExcludedTime
+from naq.timing.calendars import Calendar
 from naq.timing.triggers import Trigger
 
 __all__ = [
@@ -51,21 +37,9 @@ __all__ = [
     "created",
     "define",
     "diff",
-    "read_definitions",
+    "digest",
     "render",
 ]
-
-FILE_KEYS = ("schedules", "defaults", "calendars")
-ENTRY_KEYS = ("job", "schedule", "labels", "note")
-EXAMPLES: Mapping[str, str] = {
-    "schedules": "{'daily-report': {'job': 'reports:send', 'schedule': '0 9 * * *'}}",
-    "defaults": "{'schedule': {'timezone': 'Europe/Berlin'}, 'job': {'retries': 3}}",
-    "calendars": "{'works': ['2030-12-24..2031-01-01']}",
-    "job": "'reports:send_daily'",
-    "schedule": "{'cron': '0 9 * * MON-FRI'}",
-    "labels": "{'team': 'billing'}",
-    "note": "'asked for by accounting'",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +87,8 @@ class Change:
     definition: Definition | None = None
     fields: tuple[FieldChange, ...] = ()
     reason: str | None = None
+    owner: str | None = None
+    """The set that a refused schedule belongs to."""
 
     def __str__(self) -> str:
         line = f"{_SIGNS[self.kind]} {self.kind} {self.schedule_id}"
@@ -167,115 +143,25 @@ def define(
     return Definition(schedule_id, spec, *read, labels=dict(labels or {}), note=note)
 
 
-def read_definitions(form: Mapping[str, Any]) -> tuple[Definition, ...]:
-    """The definitions of a file's mapping, in its order. Raises `InvalidSchedule` with every complaint of all entries."""
-    problems: list[Problem] = []
-    reader = Reader(form, "", problems, EXAMPLES)
-    defaults = _mapping(reader, "defaults")
-    calendars = _calendars(_mapping(reader, "calendars"), problems)
-    entries = _mapping(reader, "schedules", required=True)
-    reader.finish(FILE_KEYS)
-    default_reader = Reader(defaults, "defaults", problems, EXAMPLES)
-    job, schedule = _mapping(default_reader, "job"), _mapping(default_reader, "schedule")
-    default_reader.finish(("job", "schedule"))
-    definitions = [
-        _entry(str(schedule_id), entry, job, schedule, calendars, problems) for schedule_id, entry in entries.items()
-    ]
-    if problems:
-        raise InvalidSchedule(*problems)
-    return tuple(definition for definition in definitions if definition is not None)
-
-
-def _entry(
-    schedule_id: str,
-    entry: object,
-    default_job: Mapping[str, Any],
-    default_schedule: Mapping[str, Any],
-    calendars: Mapping[str, Calendar],
-    problems: list[Problem],
-) -> Definition | None:
-    path = f"schedules.{schedule_id}"
-    if not isinstance(entry, Mapping):
-        problems.append(Problem(path, shown(entry), "must be a mapping", EXAMPLES["schedules"]))
-        return None
-    reader = Reader(entry, path, problems, EXAMPLES)
-    job, schedule = reader.require("job"), reader.require("schedule")
-    labels, note = _labels(reader), reader.text("note")
-    reader.finish(ENTRY_KEYS)
-    if job is MISSING or schedule is MISSING:
-        return None
-    try:
-        named = {"func": job} if isinstance(job, str) else job
-        made = job_from_mapping({**default_job, **named} if isinstance(named, Mapping) else named, f"{path}.job")
-        form = _with_defaults(schedule, default_schedule)
-        return define(schedule_id, made, form, labels=labels, note=note, path=path, calendars=calendars)
-    except InvalidInput as error:
-        problems.extend(error.problems)
-        return None
-
-
-def _with_defaults(schedule: Any, defaults: Mapping[str, Any]) -> Any:
-    """The schedule's form with the file's defaults below it."""
-    if not defaults:
-        return schedule
-    if isinstance(schedule, str):
-        trigger = read_text(schedule, "", [])
-        if trigger is None:
-            return schedule
-        schedule = {key: value for key, value in trigger_form(trigger).items() if key != "timezone"}
-    elif isinstance(schedule, list | tuple):
-        schedule = {"type": "several", "of": schedule}
-    return {**defaults, **schedule} if isinstance(schedule, Mapping) else schedule
-
-
-def _mapping(reader: Reader, key: str, *, required: bool = False) -> Mapping[str, Any]:
-    value = reader.require(key) if required else reader.take(key)
-    if value is MISSING or (value is None and not required):
-        return {}
-    if not isinstance(value, Mapping):
-        reader.complain(key, value, "must be a mapping")
-        return {}
-    return value
-
-
-def _labels(reader: Reader) -> dict[str, str]:
-    labels = _mapping(reader, "labels")
-    if all(isinstance(part, str) for pair in labels.items() for part in pair):
-        return dict(labels)
-    reader.complain("labels", labels, "must be a mapping of text to text")
-    return {}
-
-
-def _calendars(form: Mapping[str, Any], problems: list[Problem]) -> dict[str, Calendar]:
-    calendars = {}
-    for name, days in form.items():
-        try:
-            calendars[str(name)] = _calendar(str(name), days)
-        except InvalidInput as error:
-            problems.extend(error.problems)
-    return calendars
-
-
-def _calendar(name: str, days: object) -> Calendar:
-    path = f"calendars.{name}"
-    found = read_exclusions(days, path)
-    odd = [str(each) for each in found if not isinstance(each, ExcludedDates | ExcludedDays | ExcludedTime)]
-    if odd:
-        raise InvalidSchedule.of(path, odd, "a calendar holds dates, ranges of dates and times", ["2030-12-24"])
-    return Calendar(
-        name,
-        dates=tuple(day for each in found if isinstance(each, ExcludedDates) for day in each.dates),
-        ranges=tuple(DayRange(each.first, each.last) for each in found if isinstance(each, ExcludedDays)),
-        times=tuple(TimeRange(each.start, each.end) for each in found if isinstance(each, ExcludedTime)),
+def digest(definitions: Iterable[Definition]) -> str:
+    """What tells one set of definitions from another, whatever their order."""
+    return digest_of(
+        (each.schedule_id, _flat(each.job, each.trigger, each.policy, each.labels, each.note)) for each in definitions
     )
 
 
 def diff(
-    declared: Iterable[Definition], existing: Iterable[Schedule], set_name: str, now: datetime, prune: bool = True
+    declared: Iterable[Definition],
+    existing: Iterable[Schedule],
+    set_name: str,
+    now: datetime,
+    prune: bool = True,
+    adopt: Collection[str] = (),
 ) -> tuple[Change, ...]:
     """What has to be done so that the store holds the set as declared, by id. ``existing`` are all schedules there are.
 
-    Without ``prune`` what is declared no more is kept, and said to be. Raises `InvalidSchedule` for an id declared twice.
+    Without ``prune`` what is declared no more is kept, with that reason. Schedules of the sets in ``adopt`` that are
+    declared here become schedules of this set. Raises `InvalidSchedule` for an id declared twice.
     """
     wanted: dict[str, Definition] = {}
     for definition in declared:
@@ -283,7 +169,7 @@ def diff(
             raise InvalidSchedule.of("schedules", definition.schedule_id, "is declared twice", "another id")
         wanted[definition.schedule_id] = definition
     there = {schedule.schedule_id: schedule for schedule in existing}
-    changes = [_change(wanted[name], there.get(name), set_name, now) for name in wanted]
+    changes = [_change(wanted[name], there.get(name), {set_name, *adopt}, set_name, now) for name in wanted]
     for name, schedule in there.items():
         if name not in wanted and schedule.declared_in == set_name:
             kind = ChangeKind.REMOVE if prune else ChangeKind.KEEP
@@ -291,25 +177,33 @@ def diff(
     return tuple(sorted(changes, key=lambda change: change.schedule_id))
 
 
-def _change(definition: Definition, schedule: Schedule | None, set_name: str, now: datetime) -> Change:
+def _change(
+    definition: Definition, schedule: Schedule | None, owners: Collection[str], set_name: str, now: datetime
+) -> Change:
     name = definition.schedule_id
     if schedule is None:
         problems = never_fires(definition.trigger, definition.policy, now)
         if problems:
             return Change(ChangeKind.REFUSE, name, definition, reason="; ".join(map(str, problems)))
         return Change(ChangeKind.CREATE, name, definition)
-    if schedule.declared_in != set_name:
-        owner = "made by hand" if schedule.declared_in is None else f"declared in {schedule.declared_in!r}"
-        return Change(ChangeKind.REFUSE, name, definition, reason=f"a schedule of that id is {owner}; use another id")
+    if schedule.declared_in not in owners:
+        owner, remedy = "made by hand", "use another id"
+        if schedule.declared_in is not None:
+            owner = f"declared in {schedule.declared_in!r}"
+            remedy = f"use another id, or take it over: adopt={schedule.declared_in!r}"
+        reason = f"a schedule of that id is {owner}; {remedy}"
+        return Change(ChangeKind.REFUSE, name, definition, reason=reason, owner=schedule.declared_in)
     if schedule.status is ScheduleStatus.CANCELLED:
         reason = "it was cancelled, which is final; delete it to have it created again"
         return Change(ChangeKind.REFUSE, name, definition, reason=reason)
-    fields = _differences(schedule, definition)
+    fields = _differences(schedule, definition, now)
+    if schedule.declared_in != set_name:
+        fields = (FieldChange("declared_in", schedule.declared_in, set_name), *fields)
     return Change(ChangeKind.UPDATE if fields else ChangeKind.KEEP, name, definition, fields)
 
 
-def _differences(schedule: Schedule, definition: Definition) -> tuple[FieldChange, ...]:
-    bound = definition.trigger.bound(schedule.created_at)
+def _differences(schedule: Schedule, definition: Definition, now: datetime) -> tuple[FieldChange, ...]:
+    bound = rebind(Bound(schedule.trigger, schedule.filled), definition.trigger, now).trigger
     before = _flat(schedule.job, schedule.trigger, schedule.policy, schedule.labels, schedule.note)
     after = _flat(definition.job, bound, definition.policy, definition.labels, definition.note)
     return tuple(
@@ -343,7 +237,7 @@ def created(definition: Definition, set_name: str, now: datetime) -> Schedule:
     )
 
 
-def changed(schedule: Schedule, definition: Definition, now: datetime) -> Schedule | None:
+def changed(schedule: Schedule, definition: Definition, now: datetime, set_name: str | None = None) -> Schedule | None:
     """The schedule as it is declared now, with its history; ``None`` when it is cancelled."""
     return updated(
         schedule,
@@ -353,6 +247,7 @@ def changed(schedule: Schedule, definition: Definition, now: datetime) -> Schedu
         policy=definition.policy,
         labels=definition.labels,
         note=definition.note,
+        declared_in=set_name or schedule.declared_in,
     )
 
 

@@ -9,28 +9,17 @@ order.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from naq.schedules.policy import Policy
 from naq.store.keys import instant_text
-from naq.timing.exclusions import Exclusion, count_excluded, excluded_by
+from naq.timing.exclusions import allowed_from, allowed_until, count_excluded, excluded_by
 from naq.timing.triggers import AnyOf, Trigger
-from naq.timing.zones import EPOCH
 
-__all__ = ["LOOKAHEAD", "TICK", "Nominals", "next_nominal"]
+__all__ = ["TICK", "Nominals", "next_nominal"]
 
 TICK = timedelta(microseconds=1)
 """The resolution of time."""
-
-LOOKAHEAD = 500
-"""Stretches of exclusion that one search passes over at most; see `Nominals.allowed_from`."""
-
-_CHUNKS = (60, 3_600, 86_400, 40 * 86_400)
-"""Seconds that a search for the end of an exclusion looks ahead: far only if the near is all excluded."""
-_JOINTS = 16
-"""Exclusions that touch one another are taken for one stretch this often: a bound on the cost, not on the answer."""
-_SECOND = timedelta(seconds=1)
 
 
 def next_nominal(trigger: Trigger, policy: Policy, after: datetime) -> datetime | None:
@@ -90,29 +79,16 @@ class Nominals:
         return excluded_by(self._policy.exclude, nominal) is not None
 
     def allowed_from(self, first: datetime) -> datetime | None:
-        """``first``, or the next one after it that is not excluded; ``None`` when there is none.
+        """``first``, or the next one after it that is not excluded.
 
-        Whole stretches of exclusion are passed over at once. After `LOOKAHEAD` of them the search stops, and the
-        answer is one that *is* excluded: an exclusion that covers all there is costs a bounded time.
+        ``None`` when there is none, or none on the next thousands of days on which there is one at all
+        (`naq.timing.allowed`): such a schedule never fires again.
         """
-        instant: datetime | None = first
-        for _ in range(LOOKAHEAD):
-            if instant is None or not self.is_excluded(instant):
-                return instant
-            instant = self.next_after(max(instant, _stretch_end(self._policy.exclude, instant) - _SECOND - TICK))
-        return instant
+        return allowed_from(self._trigger, self._policy.exclude, first, self.next_after)
 
     def allowed_until(self, last: datetime, first: datetime) -> datetime | None:
-        """``last``, or the one before it that is not excluded and not earlier than ``first``; ``None`` when there is
-        none, or none within `LOOKAHEAD` stretches of exclusion."""
-        instant: datetime | None = last
-        for _ in range(LOOKAHEAD):
-            if instant is None or instant < first:
-                return None
-            if not self.is_excluded(instant):
-                return instant
-            instant = self.previous(min(instant, _stretch_start(self._policy.exclude, instant) + _SECOND))
-        return None
+        """``last``, or the one before it that is not excluded and not earlier than ``first``; ``None`` as above."""
+        return allowed_until(self._trigger, self._policy.exclude, last, first, self.previous)
 
     def last_ones(self, first: datetime, last: datetime, count: int) -> datetime:
         """The nominal time from which on there are ``count`` until ``last``; ``first`` if there are fewer.
@@ -141,59 +117,3 @@ class Nominals:
         if middle is None or middle >= high:
             middle = self.previous(half)
         return middle if middle is not None and low < middle < high else None
-
-
-def _second(instant: datetime) -> int:
-    return (instant - EPOCH) // _SECOND
-
-
-def _stretch_end(exclusions: Sequence[Exclusion], instant: datetime) -> datetime:
-    """Until when everything from the excluded ``instant`` on is excluded, to the second, as far as a few joints reach."""
-    reach = _second(instant) + 1
-    for _ in range(_JOINTS):
-        further = max(_covered_until(exclusion, reach) for exclusion in exclusions)
-        if further == reach:
-            break
-        reach = further
-    return EPOCH + timedelta(seconds=reach)
-
-
-def _stretch_start(exclusions: Sequence[Exclusion], instant: datetime) -> datetime:
-    """Since when everything up to the excluded ``instant`` is excluded, to the second, as far as a few joints reach."""
-    reach = _second(instant)
-    for _ in range(_JOINTS):
-        further = min(_covered_since(exclusion, reach) for exclusion in exclusions)
-        if further == reach:
-            break
-        reach = further
-    return EPOCH + timedelta(seconds=reach)
-
-
-def _covered_until(exclusion: Exclusion, second: int) -> int:
-    """The end of what one exclusion covers from ``second`` on, some weeks ahead at most; ``second`` if it does not."""
-    reach = second
-    for chunk in _CHUNKS:
-        end = second + chunk
-        reach = second
-        for low, high in sorted(exclusion.spans(second, end)):
-            if low > reach:
-                break
-            reach = max(reach, min(high, end))
-        if reach < end:
-            break
-    return reach
-
-
-def _covered_since(exclusion: Exclusion, second: int) -> int:
-    """The start of what one exclusion covers up to ``second``, some weeks back at most; ``second`` if it does not."""
-    reach = second
-    for chunk in _CHUNKS:
-        start = second - chunk
-        reach = second
-        for low, high in sorted(exclusion.spans(start, second), key=lambda span: -span[1]):
-            if high < reach:
-                break
-            reach = min(reach, max(low, start))
-        if reach > start:
-            break
-    return reach

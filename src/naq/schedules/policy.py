@@ -68,3 +68,5 @@ class Policy(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=
     overlap: Overlap = Overlap.ALLOW_ALL
     exclude: tuple[Exclusion, ...] = ()
     """Instants at which it must not fire; each such nominal time is recorded."""
+    tz: str | None = None
+    """The schedule's zone, where the trigger has none of its own: that of wall times in edits. ``None``: UTC."""

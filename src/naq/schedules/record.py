@@ -73,6 +73,8 @@ class Schedule(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_onl
     schedule_id: str
     job: JobSpec
     trigger: Trigger
+    filled: tuple[int, ...] | None = None
+    """Parts of the trigger whose start naq filled in: see `naq.schedules.binding`."""
     policy: Policy = DEFAULT_POLICY
     status: ScheduleStatus = ScheduleStatus.ACTIVE
     created_at: Instant

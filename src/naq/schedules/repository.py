@@ -8,32 +8,39 @@ paused a schedule no fire planned before can be committed, for the record's revi
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import secrets
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from naq.clock import Clock
 from naq.events import Event, EventType
 from naq.exceptions import (
-    InvalidSchedule,
-    Problem,
-    RecordUnreadable,
+    FenceMoved,
     ScheduleExists,
     SchedulerError,
-    StoreError,
-    TransactionTooLarge,
 )
 from naq.jobs.job import QueuedJob
+from naq.jobs.size import check_size
 from naq.schedules.counters import ERA_ENDED, Counters, EraEnded
+from naq.schedules.overdue import Overdue
+from naq.schedules.planning.before_edit import is_same, needs_decision
 from naq.schedules.planning.decision import Fire, Plan
 from naq.schedules.planning.manual import trigger_now
 from naq.schedules.policy import IfExists, Overlap
 from naq.schedules.record import Schedule, ScheduleStatus
-from naq.store.codec import decode, encode, plain
+from naq.schedules.stored import (
+    Unreadable,
+    asking,
+    difference,
+    has_change,
+    new_change_id,
+    schedule_in,
+    schedule_or_reason,
+    unknown,
+)
+from naq.store.codec import encode, plain
 from naq.store.keys import job_key, manual_job_id, schedule_key
-from naq.store.port import Committed, Delete, Entry, EventSink, Outcome, Put, Refused, Store, Unknown
+from naq.store.port import Check, Committed, Delete, Entry, EventSink, Outcome, Put, Refused, Store, Unknown, Write
 
 __all__ = ["Change", "Changed", "Schedules", "Unreadable"]
 
@@ -57,49 +64,52 @@ class Changed:
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A record at a schedule's key that cannot be read. It is left alone."""
-
-    schedule_id: str
-    reason: str
-
-
 class Schedules:
     """All schedules of a namespace, typed. Every method raises `SchedulerError` when the store cannot be asked."""
 
     def __init__(self, store: Store, clock: Clock, sink: EventSink, instance_id: str) -> None:
-        self._store = store
+        self.store = store
         self._clock = clock
         self._sink = sink
-        self._instance_id = instance_id
+        self.instance_id = instance_id
         self.on_written: Callable[[Entry], None] = lambda entry: None
         """Called with what was committed, so that a mirror beside it need not wait for its watch."""
+        self.overdue = Overdue(store, clock, sink, instance_id)
+        self.overdue.on_written = lambda entry: self.on_written(entry)
+        self.overdue.on_given_up = lambda job_ids, reason: self.on_given_up(job_ids, reason)
+        """Decides about what is due before an edit."""
         self.on_given_up: Callable[[Sequence[str], str], None] = lambda job_ids, reason: None
         """Called with the runs that were given up for one by hand, and why: `naq.store.port.JobStopper.stop`."""
 
     async def get(self, schedule_id: str) -> Schedule | None:
         """The schedule; ``None`` when there is none. Raises `RecordUnreadable` when its record cannot be read."""
         entry = await self._entry(schedule_id)
-        return None if entry is None else _schedule(entry)
+        return None if entry is None else schedule_in(entry)
 
     async def pages(self) -> AsyncIterator[list[Schedule | Unreadable]]:
         """All schedules, in pages; records that cannot be read are among them as `Unreadable`."""
-        with _asking("list the schedules"):
-            async for entries in self._store.scan("schedule.>"):
-                yield [_schedule_or_reason(entry) for entry in entries if entry.value is not None]
+        with asking("list the schedules"):
+            async for entries in self.store.scan("schedule.>"):
+                yield [schedule_or_reason(entry) for entry in entries if entry.value is not None]
 
-    async def create(self, schedule: Schedule, if_exists: IfExists, replace: Change, actor: str | None) -> bool:
+    async def create(
+        self,
+        schedule: Schedule,
+        if_exists: IfExists,
+        replace: Change,
+        actor: str | None,
+        fence: Check | None = None,
+    ) -> bool:
         """Store a new schedule. Returns whether it was created now.
 
         When the id is taken: raises `ScheduleExists`, or keeps what is there, or applies ``replace`` to it; raises
         `ScheduleExists` also when that does not apply because it was cancelled.
         """
-        schedule = schedule.evolve(change_id=_new_change_id())
+        schedule = schedule.evolve(change_id=new_change_id())
         for _ in range(ATTEMPTS):
-            with _asking(f"create schedule {schedule.schedule_id!r}"):
-                write = Put(schedule_key(schedule.schedule_id), encode(schedule), 0)
-                outcome = await self._store.transact([write])
+            with asking(f"create schedule {schedule.schedule_id!r}"):
+                write = Put(schedule_key(schedule.schedule_id), self._encoded(schedule), 0)
+                outcome = await self._commit([write], fence)
             if isinstance(outcome, Committed):
                 self.on_written(Entry(write.key, write.value, outcome.revisions[0]))
                 self._created([schedule], actor)
@@ -109,8 +119,8 @@ class Schedules:
                 continue  # deleted in between
             if entry is None:
                 # Not created, not yet, or created and deleted by somebody: to create it again would undo that.
-                raise _unknown(f"schedule {schedule.schedule_id!r} was created", outcome)
-            if _has_change(entry, schedule.change_id):
+                raise unknown(f"schedule {schedule.schedule_id!r} was created", outcome)
+            if has_change(entry, schedule.change_id):
                 self._created([schedule], actor)
                 return True
             if if_exists is IfExists.RAISE:
@@ -140,11 +150,11 @@ class Schedules:
 
     async def _create_part(self, part: Sequence[Schedule], actor: str | None) -> None:
         """One transaction; its change's id in every record tells, when the answer was lost, whose they are."""
-        change_id = _new_change_id()
+        change_id = new_change_id()
         part = [schedule.evolve(change_id=change_id) for schedule in part]
-        writes = [Put(schedule_key(schedule.schedule_id), encode(schedule), 0) for schedule in part]
-        with _asking(f"create {len(part)} schedules"):
-            outcome = await self._store.transact(writes)
+        writes = [Put(schedule_key(schedule.schedule_id), self._encoded(schedule), 0) for schedule in part]
+        with asking(f"create {len(part)} schedules"):
+            outcome = await self.store.transact(writes)
         if isinstance(outcome, Committed):
             for write, revision in zip(writes, outcome.revisions, strict=True):
                 self.on_written(Entry(write.key, write.value, revision))
@@ -161,14 +171,14 @@ class Schedules:
 
         Raises `ScheduleExists` when an id belongs to somebody else, else `SchedulerError`: as `create`, it is not tried again.
         """
-        with _asking(f"read {len(part)} schedules"):
-            entries = await self._store.get_many([schedule_key(schedule.schedule_id) for schedule in part])
-        if any(_has_change(entry, part[0].change_id) for entry in entries.values()):
+        with asking(f"read {len(part)} schedules"):
+            entries = await self.store.get_many([schedule_key(schedule.schedule_id) for schedule in part])
+        if any(has_change(entry, part[0].change_id) for entry in entries.values()):
             return
         for schedule in part:
             if schedule_key(schedule.schedule_id) in entries:
                 raise ScheduleExists(schedule.schedule_id)
-        raise _unknown(f"schedules {part[0].schedule_id!r} to {part[-1].schedule_id!r} were created", outcome)
+        raise unknown(f"schedules {part[0].schedule_id!r} to {part[-1].schedule_id!r} were created", outcome)
 
     async def change(
         self,
@@ -177,29 +187,39 @@ class Schedules:
         kind: EventType,
         actor: str | None = None,
         reason: str | None = None,
+        fence: Check | None = None,
     ) -> Changed | None:
         """Apply a change; ``None`` when there is no such schedule or the change does not apply.
 
-        Raises `RecordUnreadable` when the record cannot be read, and whatever ``change`` raises.
+        A change that leaves the record as it is writes nothing. What is due by now is decided first, by the definition
+        that stood until now. Raises `RecordUnreadable` when the record cannot be read, and whatever ``change`` raises.
         """
-        change_id = _new_change_id()
+        change_id = new_change_id()
         before: Schedule | None = None
+        decided = False
         for _ in range(ATTEMPTS):
             entry = await self._entry(schedule_id)
             if entry is None:
                 return None
-            if before is not None and _has_change(entry, change_id):
-                changed = Changed(before, _schedule(entry), entry.revision)
+            if before is not None and has_change(entry, change_id):
+                changed = Changed(before, schedule_in(entry), entry.revision)
                 self._tell(kind, changed, actor, reason)
                 return changed
-            before = _schedule(entry)
+            before = schedule_in(entry)
             after = change(before)
             if after is None:
                 return None
+            if is_same(before, after):
+                return Changed(before, before, entry.revision)
+            if not decided and needs_decision(before, after, self._clock.now()):
+                decided = True  # once: what comes due meanwhile came due after the edit was asked for
+                with asking(f"change schedule {schedule_id!r}"):
+                    await self.overdue.decide(entry)
+                continue
             after = after.evolve(change_id=change_id, updated_at=self._clock.now(), counted_from=Counters.of(after))
-            with _asking(f"change schedule {schedule_id!r}"):
-                value = encode(after)
-                outcome = await self._store.transact([Put(entry.key, value, entry.revision)])
+            with asking(f"change schedule {schedule_id!r}"):
+                value = self._encoded(after)
+                outcome = await self._commit([Put(entry.key, value, entry.revision)], fence)
             if isinstance(outcome, Committed):
                 self.on_written(Entry(entry.key, value, outcome.revisions[0]))
                 changed = Changed(before, after, outcome.revisions[0])
@@ -207,14 +227,14 @@ class Schedules:
                 return changed
         raise SchedulerError(f"schedule {schedule_id!r} is changed by others all the time; try again")
 
-    async def delete(self, schedule_id: str, actor: str | None = None) -> bool:
+    async def delete(self, schedule_id: str, actor: str | None = None, fence: Check | None = None) -> bool:
         """Remove a schedule, a quarantined one too; ``False`` when there is none."""
         for _ in range(ATTEMPTS):
             entry = await self._entry(schedule_id)
             if entry is None:
                 return False
-            with _asking(f"delete schedule {schedule_id!r}"):
-                outcome = await self._store.transact([Delete(entry.key, entry.revision)])
+            with asking(f"delete schedule {schedule_id!r}"):
+                outcome = await self._commit([Delete(entry.key, entry.revision)], fence)
             if isinstance(outcome, Committed):
                 self.on_written(Entry(entry.key, None, outcome.revisions[0]))
             if isinstance(outcome, Committed) or (
@@ -238,23 +258,23 @@ class Schedules:
             entry = await self._entry(schedule_id)
             if entry is None:
                 return None
-            schedule = _schedule(entry)
+            schedule = schedule_in(entry)
             now = self._clock.now()
             decided = trigger_now(schedule, now, identity, overlap)
             if not decided.fires:
                 return None
             job = self._manual_job(schedule, decided.fires[0], entry.revision, identity)
             key = job_key(schedule.job.queue, identity)
-            with _asking(f"trigger schedule {schedule_id!r}"):
-                outcome = await self._store.transact(
+            with asking(f"trigger schedule {schedule_id!r}"):
+                outcome = await self.store.transact(
                     [Put(entry.key, encode(decided.schedule), entry.revision), Put(key, encode(job), 0)]
                 )
                 done = isinstance(outcome, Committed)
                 if not done and not isinstance(outcome, Refused):
-                    done = await self._store.get(key) is not None
+                    done = await self.store.get(key) is not None
             if not done and not isinstance(outcome, Refused):
                 # Not enqueued, not yet, or run and trimmed already: to enqueue it again might run it twice.
-                raise _unknown(f"a job of schedule {schedule_id!r} was enqueued", outcome)
+                raise unknown(f"a job of schedule {schedule_id!r} was enqueued", outcome)
             if done:
                 self._triggered(schedule_id, decided, actor, identity)
                 return identity
@@ -265,7 +285,7 @@ class Schedules:
             job_id=identity,
             spec=schedule.job,
             enqueued_at=fire.nominal_at,
-            enqueued_by=self._instance_id,
+            enqueued_by=self.instance_id,
             schedule_id=schedule.schedule_id,
             next_at=fire.next_at,
             previous_at=fire.previous_at,
@@ -281,13 +301,31 @@ class Schedules:
             self.on_given_up(decided.terminate_jobs, reason)
         self._emit(EventType.SCHEDULED_JOB_TRIGGERED, schedule_id, actor, "triggered by hand", {}, job_id=identity)
 
+    def _encoded(self, schedule: Schedule) -> bytes:
+        """The record. Raises `InvalidJob` when it leaves no room for what its jobs need besides."""
+        value = encode(schedule)
+        check_size(len(value), self.store.max_value)
+        return value
+
+    async def _commit(self, writes: list[Write], fence: Check | None) -> Outcome:
+        """One transaction, under the condition ``fence``. Raises `FenceMoved` when that does not hold."""
+        if fence is None:
+            return await self.store.transact(writes)
+        outcome = await self.store.transact([fence, *writes])
+        if isinstance(outcome, Committed):
+            return Committed(outcome.revisions[1:])
+        there = await self.store.get(fence.key)
+        if there is None or there.revision != fence.revision:
+            raise FenceMoved(f"{fence.key} was changed meanwhile")
+        return outcome
+
     async def _is_cancelled(self, schedule_id: str) -> bool:
         schedule = await self.get(schedule_id)
         return schedule is not None and schedule.status is ScheduleStatus.CANCELLED
 
     async def _entry(self, schedule_id: str) -> Entry | None:
-        with _asking(f"read schedule {schedule_id!r}"):
-            return await self._store.get(schedule_key(schedule_id))
+        with asking(f"read schedule {schedule_id!r}"):
+            return await self.store.get(schedule_key(schedule_id))
 
     def _created(self, schedules: Sequence[Schedule], actor: str | None) -> None:
         now = self._clock.now()
@@ -295,7 +333,7 @@ class Schedules:
             Event(
                 type=EventType.JOB_SCHEDULED,
                 timestamp=now,
-                instance_id=self._instance_id,
+                instance_id=self.instance_id,
                 schedule_id=schedule.schedule_id,
                 queue=schedule.job.queue,
                 actor=actor,
@@ -306,7 +344,8 @@ class Schedules:
 
     def _tell(self, kind: EventType, changed: Changed, actor: str | None, reason: str | None) -> None:
         before, after = changed.before, changed.after
-        details = {**_difference(before, after), ERA_ENDED: plain(EraEnded.of(before, after))}
+        self.overdue.record_left(before, after)
+        details = {**difference(before, after), ERA_ENDED: plain(EraEnded.of(before, after))}
         self._emit(kind, after.schedule_id, actor, reason, details)
 
     def _emit(
@@ -321,7 +360,7 @@ class Schedules:
         event = Event(
             type=kind,
             timestamp=self._clock.now(),
-            instance_id=self._instance_id,
+            instance_id=self.instance_id,
             schedule_id=schedule_id,
             job_id=job_id,
             actor=actor,
@@ -329,56 +368,3 @@ class Schedules:
             details=details,
         )
         self._sink.emit([event])
-
-
-@contextlib.contextmanager
-def _asking(what: str) -> Iterator[None]:
-    try:
-        yield
-    except TransactionTooLarge as error:
-        reason = f"makes the record larger than the server accepts ({error})"
-        raise InvalidSchedule(
-            Problem("job.args", "(too large)", reason, "a key or path of the data instead")
-        ) from error
-    except StoreError as error:
-        raise SchedulerError(f"could not {what}: {error}") from error
-
-
-def _unknown(what: str, outcome: Outcome) -> SchedulerError:
-    return SchedulerError(f"whether {what} is not known, because the answer was lost ({outcome}): look, and try again")
-
-
-def _schedule(entry: Entry) -> Schedule:
-    assert entry.value is not None
-    return decode(Schedule, entry.key, entry.value)
-
-
-def _schedule_or_reason(entry: Entry) -> Schedule | Unreadable:
-    try:
-        return _schedule(entry)
-    except RecordUnreadable as error:
-        return Unreadable(entry.key.partition(".")[2], error.reason)
-
-
-def _new_change_id() -> str:
-    """Short, for a million records hold one each; it only tells one change of a schedule from the next."""
-    return secrets.token_urlsafe(4)
-
-
-def _has_change(entry: Entry, change_id: str | None) -> bool:
-    try:
-        return _schedule(entry).change_id == change_id
-    except RecordUnreadable:
-        return False
-
-
-NOT_AUDITED = frozenset({"v", "change_id", "counted_from", "updated_at"})
-
-
-def _difference(before: Schedule, after: Schedule) -> dict[str, Any]:
-    """What changed, field by field, as JSON values: ``{"status": {"from": "active", "to": "paused"}}``."""
-    return {
-        name: {"from": plain(getattr(before, name)), "to": plain(getattr(after, name))}
-        for name in Schedule.__struct_fields__
-        if name not in NOT_AUDITED and getattr(before, name) != getattr(after, name)
-    }

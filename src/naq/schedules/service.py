@@ -18,12 +18,11 @@ from naq.jobs.history import HistorySink
 from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import Job
 from naq.lifecycle import BaseService, ServiceManager
-from naq.schedules.declared import Change, ChangeKind, Definition, changed, created, diff
+from naq.schedules.declared import Change, Definition
 from naq.schedules.forms.changes import read_changes, read_instant
 from naq.schedules.forms.entry import to_dict
-from naq.schedules.forms.specification import Form, parse_job, parse_schedule
+from naq.schedules.forms.specification import Form, never_fires, parse_job, parse_schedule, zone_of
 from naq.schedules.planning.manual import backfill, backfill_stopped
-from naq.schedules.planning.pausing import taken_by_pause
 from naq.schedules.planning.soundness import flaw_of
 from naq.schedules.policy import IfExists, Overlap
 from naq.schedules.preview import Upcoming, preview, previous_times
@@ -31,6 +30,7 @@ from naq.schedules.record import Schedule, ScheduleStatus
 from naq.schedules.repository import Change as Edit
 from naq.schedules.repository import Changed, Schedules, Unreadable
 from naq.schedules.stopping import WorkerStopper
+from naq.schedules.sync import SetSync, SyncOptions
 from naq.schedules.transitions import cancelled, new_schedule, paused, replaced, resumed, skip_next
 from naq.store.keys import Namespace, check_schedule_id, new_id
 from naq.store.nats.bucket import KVStoreService
@@ -47,7 +47,8 @@ class ScheduleActs:
         self.clock = clock
         self.schedules = schedules
         """The typed way to the same schedules."""
-        self._history = history
+        self.schedules.overdue.history = history
+        self._sets = SetSync(schedules, clock)
 
     async def schedule_job(
         self,
@@ -74,12 +75,18 @@ class ScheduleActs:
         identity = new_id() if schedule_id is None else _schedule_id(schedule_id)
         now = self.clock.now()
         spec = parse_job(job)
-        trigger, policy = parse_schedule(schedule, now)
+        trigger, policy = parse_schedule(schedule, None)
         created = new_schedule(identity, spec, trigger, policy, now, labels=dict(labels or {}), note=note)
+        problems = never_fires(trigger, policy, now)
 
         def replace(existing: Schedule) -> Schedule | None:
-            return replaced(existing, created, self.clock.now())
+            after = replaced(existing, created, self.clock.now())
+            if problems and after is not None and after.trigger != existing.trigger:
+                raise InvalidSchedule(*problems)
+            return after
 
+        if problems and (choice is IfExists.RAISE or await self.schedules.get(identity) is None):
+            raise InvalidSchedule(*problems)
         await self.schedules.create(created, choice, replace, actor)
         return identity
 
@@ -103,9 +110,11 @@ class ScheduleActs:
     async def update_schedule(self, schedule_id: str, *, actor: str | None = None, **changes: Any) -> bool:
         """Change a schedule in place; ``False`` when there is none, or it is cancelled. History and counters stay.
 
-        ``changes``: ``job`` (as for `schedule_job`), ``schedule`` (a form, with any policy in it), any policy key of a form
-        (``max_runs``, ``jitter``, ``overlap``, ...), ``next_run_at`` (the next run only), ``labels``, ``note``. The next run
-        is computed anew only if the timing changed. Raises `InvalidSchedule` or `InvalidJob` before anything is written.
+        ``changes``: ``job`` (as for `schedule_job`); any key of a form (``cron``, ``interval``, ``timezone``, ``max_runs``,
+        ``overlap``, ...), which leaves zone and policy as they are where it does not name them; ``schedule``, a whole form
+        that replaces trigger and policy; ``next_run_at`` (the next run only), ``labels``, ``note``. Times without an offset
+        are read in the schedule's zone. The next run is computed from now only if the timing changed; what is due by now
+        is decided first, by the old definition. Raises `InvalidSchedule` or `InvalidJob` before anything is written.
         """
         read = read_changes(changes, self.clock.now())
 
@@ -133,14 +142,17 @@ class ScheduleActs:
     ) -> str | None:
         """Enqueue the nominal times of a past range, both ends included; the backfill's id, ``None`` without a schedule.
 
-        The leader works it off in slices, and another leader goes on where it ended. Asked for again with the same
+        Times without an offset are in the schedule's zone. The leader works it off in slices, and another leader goes on
+        where it ended. Asked for again with the same
         ``backfill_id`` nothing changes. Raises `InvalidSchedule` for a range that is empty, too long, or not in the past.
         """
         identity = check_schedule_id(backfill_id or new_id(), "backfill_id")
-        begin, end = read_instant(first, "first"), read_instant(last, "last")
+        read_instant(first, "first"), read_instant(last, "last")
         policy = _overlap(overlap)
 
         def change(schedule: Schedule) -> Schedule | None:
+            zone = zone_of(schedule.trigger, schedule.policy)
+            begin, end = read_instant(first, "first", zone), read_instant(last, "last", zone)
             return backfill(schedule, identity, begin, end, self.clock.now(), policy)
 
         done = await self._change(schedule_id, change, EventType.SCHEDULE_UPDATED, actor, "backfill")
@@ -195,15 +207,7 @@ class ScheduleActs:
         The history says what the pause took.
         """
         now = self.clock.now()
-        done = await self._changed(
-            schedule_id, lambda it: resumed(it, now, catch_up), EventType.SCHEDULE_RESUMED, actor
-        )
-        if done is None:
-            return False
-        taken = taken_by_pause(done.before, done.after, now)
-        if taken is not None and self._history is not None:
-            self._history.record([taken.record(schedule_id, now)])
-        return True
+        return await self._change(schedule_id, lambda it: resumed(it, now, catch_up), EventType.SCHEDULE_RESUMED, actor)
 
     async def delete_schedule(self, schedule_id: str, *, actor: str | None = None) -> bool:
         """Remove a schedule and its record, also one that is quarantined; ``False`` when there is none."""
@@ -240,37 +244,32 @@ class ScheduleActs:
         set_name: str,
         *,
         dry_run: bool = False,
-        prune: bool = True,
+        prune: bool = False,
+        adopt: Iterable[str] = (),
+        release: int | None = None,
+        origin: str | None = None,
+        at_start: bool = False,
         actor: str | None = None,
     ) -> tuple[Change, ...]:
         """Bring a declared set into the store, and return what was (or, as a dry run, would be) done about each schedule.
 
-        Creates, changes in place, and with ``prune`` removes what is in the set and declared no more. Schedules of other
-        sets, and those made by hand, are never touched. Raises `InvalidSchedule` for an id that is declared twice.
+        Creates and changes in place. What is in the set and not declared any more is kept and named in a warning; with
+        ``prune`` it is removed. Schedules of other sets are never touched, but for those of the sets in ``adopt``, which
+        are taken over where they are declared here. Schedules made by hand are never touched.
+
+        ``at_start``: an application declares its set when it starts. Then an older release changes nothing: one with a
+        smaller ``release`` (a number that grows with each release), or with definitions that newer ones replaced. And
+        `SetConflict` is raised when another application (another ``origin``, ``module:variable``) declares the set, or
+        another set owns one of the ids. Otherwise a user asked for it, and it is the newest generation.
+
+        Raises `InvalidSchedule` for an id that is declared twice.
         """
-        existing: list[Schedule] = []
-        async for page in self.schedules.pages():
-            existing += [each for each in page if not isinstance(each, Unreadable)]
-        changes = diff(definitions, existing, set_name, self.clock.now(), prune)
-        if not dry_run:
-            for change in changes:
-                await self._carry_out(change, set_name, actor)
-        return changes
+        options = SyncOptions(dry_run, prune, tuple(adopt), release, origin, at_start, actor)
+        return await self._sets.sync(tuple(definitions), set_name, options)
 
-    async def _carry_out(self, change: Change, set_name: str, actor: str | None) -> None:
-        definition = change.definition
-        match change.kind:
-            case ChangeKind.CREATE if definition is not None:
-                fresh = created(definition, set_name, self.clock.now())
-                await self.schedules.create(fresh, IfExists.KEEP, lambda it: it, actor)
-            case ChangeKind.UPDATE if definition is not None:
-
-                def update(schedule: Schedule) -> Schedule | None:
-                    return changed(schedule, definition, self.clock.now())
-
-                await self._change(change.schedule_id, update, EventType.SCHEDULE_UPDATED, actor)
-            case ChangeKind.REMOVE:
-                await self.schedules.delete(change.schedule_id, actor)
+    async def rename_set(self, old: str, new: str, *, actor: str | None = None) -> int:
+        """Make the schedules of one declared set those of another, e.g. when a module was renamed; how many there were."""
+        return await self._sets.rename(old, new, actor)
 
     async def _change(
         self, schedule_id: str, change: Edit, kind: EventType, actor: str | None, reason: str | None = None

@@ -19,10 +19,11 @@ from typing import Any
 
 from naq.exceptions import InvalidSchedule
 from naq.jobs.job import JobSpec
+from naq.schedules.binding import Bound, bind, rebind, written
 from naq.schedules.nominal import TICK, next_nominal
 from naq.schedules.policy import Policy
 from naq.schedules.record import DEFAULT_POLICY, Schedule, ScheduleStatus
-from naq.timing.triggers import FixedDelay, Once, Trigger, unbound
+from naq.timing.triggers import FixedDelay, Once, Trigger
 
 __all__ = [
     "after_end",
@@ -42,7 +43,8 @@ MOST_SKIPPED = 1000
 
 
 def aimed(schedule: Schedule, first: datetime | None, excluded_from: datetime | None = None) -> Schedule:
-    """The schedule with its next nominal time: ``first``, or the next one not excluded. `settled` follows.
+    """The schedule with its next nominal time: ``first``, or the next one not excluded; when nothing is left that may
+    fire, it has none any more. `settled` follows.
 
     ``excluded_from`` is where a stretch of excluded nominal times that ends right before ``first`` began.
     """
@@ -50,9 +52,11 @@ def aimed(schedule: Schedule, first: datetime | None, excluded_from: datetime | 
     if first is None:
         excluded_from = None
     elif schedule.policy.exclude and schedule.nominals.is_excluded(first):
-        target = schedule.nominals.allowed_from(first) or first
+        target = schedule.nominals.allowed_from(first)
+        if target is None and isinstance(schedule.trigger, Once | FixedDelay):
+            target = first  # a plan says that it is excluded; what follows a fixed delay is known only then
         if target != first:
-            excluded_from = excluded_from or first
+            excluded_from = None if target is None else excluded_from or first
     return schedule.evolve(next_nominal_at=target, excluded_from=excluded_from)
 
 
@@ -112,10 +116,12 @@ def new_schedule(
 
     A `Once` in the past keeps its instant as the first nominal time: the plan judges it by the catch-up window.
     """
+    bound = bind(trigger, now)
     schedule = Schedule(
         schedule_id=schedule_id,
         job=job,
-        trigger=trigger.bound(now),
+        trigger=bound.trigger,
+        filled=bound.filled,
         policy=DEFAULT_POLICY if policy == DEFAULT_POLICY else policy,  # the same object: it is left out of the record
         created_at=now,
         **more,
@@ -192,7 +198,8 @@ def updated(schedule: Schedule, now: datetime, **changes: Any) -> Schedule | Non
         return None
     by_hand = changes.pop("next_run_at", None)
     if "trigger" in changes:
-        changes["trigger"] = _rebound(schedule, changes["trigger"], now)
+        bound = rebind(Bound(schedule.trigger, schedule.filled), changes["trigger"], now)
+        changes |= {"trigger": bound.trigger, "filled": bound.filled}
     after = schedule.evolve(updated_at=now, **changes)
     revived = schedule.status is ScheduleStatus.COMPLETED and _limits(after) != _limits(schedule)
     if by_hand is not None:
@@ -215,18 +222,12 @@ def replaced(old: Schedule, new: Schedule, now: datetime) -> Schedule | None:
         old,
         now,
         job=new.job,
-        trigger=unbound(new.trigger, new.created_at),
+        trigger=written(new.trigger, new.filled),
         policy=new.policy,
         labels=new.labels,
         note=new.note,
         declared_in=new.declared_in,
     )
-
-
-def _rebound(schedule: Schedule, trigger: Trigger, now: datetime) -> Trigger:
-    """A new trigger for a schedule: the one it has, if the new one means the same since the creation."""
-    as_before = trigger.bound(schedule.created_at)
-    return as_before if as_before == schedule.trigger else trigger.bound(now)
 
 
 def _timing(schedule: Schedule) -> tuple[object, ...]:

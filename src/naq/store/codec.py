@@ -8,7 +8,7 @@ that a person can read the bucket with any NATS client.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -18,9 +18,11 @@ import msgspec
 
 from naq.exceptions import InvalidJob, Problem, RecordUnreadable, shown
 
-__all__ = ["decode", "encode", "encode_json", "function_name", "plain", "plain_form"]
+__all__ = ["decode", "encodable_text", "encode", "encode_json", "function_name", "plain", "plain_form"]
 
 VERSION = 1
+DEEPEST = 50
+"""Levels of nesting up to which a record is repaired that cannot be encoded as it is."""
 
 T = TypeVar("T")
 _encoder = msgspec.json.Encoder()
@@ -34,9 +36,44 @@ class _Versioned(msgspec.Struct):
 _version_decoder = msgspec.json.Decoder(_Versioned)
 
 
-def encode(record: msgspec.Struct) -> bytes:
-    """The record as JSON bytes."""
-    return _encoder.encode(record)
+def encode(record: msgspec.Struct | Sequence[msgspec.Struct]) -> bytes:
+    """The record as JSON bytes. It always succeeds.
+
+    Text that UTF-8 cannot hold (a lone surrogate, as in a file name that is not UTF-8) is written with backslash escapes,
+    and a value that JSON cannot hold as its ``repr``: one bad text must not keep a record, or a group of them, from
+    being written.
+    """
+    try:
+        return _encoder.encode(record)
+    except (UnicodeEncodeError, TypeError, ValueError, OverflowError, RecursionError):
+        return _encoder.encode(_encodable(record, DEEPEST))
+
+
+def encodable_text(text: str) -> str:
+    """The text with backslash escapes for what UTF-8 cannot hold."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _encodable(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return encodable_text(value)
+    if depth == 0:
+        return "..."
+    if isinstance(value, msgspec.Struct):
+        given = {name: getattr(value, name) for name in value.__struct_fields__}
+        return msgspec.structs.replace(value, **{name: _encodable(each, depth - 1) for name, each in given.items()})
+    if isinstance(value, Mapping):
+        return {
+            encodable_text(key if isinstance(key, str) else repr(key)): _encodable(each, depth - 1)
+            for key, each in value.items()
+        }
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_encodable(each, depth - 1) for each in value]
+    try:
+        _encoder.encode(value)
+    except (UnicodeEncodeError, TypeError, ValueError, OverflowError, RecursionError):
+        return encodable_text(repr(value))
+    return value
 
 
 def plain(value: Any) -> Any:
@@ -96,7 +133,7 @@ def encode_json(value: Any, field: str) -> msgspec.Raw:
     """A value as raw JSON. Raises `InvalidJob` naming ``field`` when it cannot be written as JSON."""
     try:
         return msgspec.Raw(_encoder.encode(value))
-    except (TypeError, ValueError, msgspec.MsgspecError, RecursionError) as error:
+    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError, RecursionError) as error:
         raise InvalidJob(
             Problem(field, shown(value), f"cannot be written as JSON ({error})", '["eu", 3, {"full": true}]')
         ) from None

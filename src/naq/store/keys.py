@@ -56,6 +56,7 @@ __all__ = [
     "result_part_key",
     "schedule_id_of",
     "schedule_key",
+    "set_key",
     "slot_key",
     "starts_key",
     "waiting_key",
@@ -283,6 +284,11 @@ def watch_key(application: str, name: str | None = None) -> str:
     """How far an application's alerts have heard of events; with ``name`` what is known of one alert's subjects."""
     whole = f"watch.{key_part(application)}"
     return whole if name is None else f"{whole}.{name}"
+
+
+def set_key(name: str) -> str:
+    """Where it is kept which release declared a set of schedules last."""
+    return f"set.{key_part(name)}"
 
 
 def watch_partition(application: str) -> str:

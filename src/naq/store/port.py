@@ -102,6 +102,11 @@ class Store(Protocol):
         the same name: deleted and made anew, or restored. What was read in one life says nothing in another."""
         ...
 
+    @property
+    def max_value(self) -> int:
+        """The most bytes that a value can have."""
+        ...
+
     async def next_life(self, life: int) -> None:
         """Return when `life` is another than this one."""
         ...

@@ -115,6 +115,11 @@ class MemoryClient:
         """Which life of the store this is, as far as the client knows; see `Store.life`."""
         return self._life
 
+    @property
+    def max_value(self) -> int:
+        """The most bytes that a value can have; see `Store.max_value`."""
+        return self.store.max_value
+
     async def next_life(self, life: int) -> None:
         """Return when `life` is another; see `Store.next_life`. The news comes as a watch's does."""
         while self._life == life:

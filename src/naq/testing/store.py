@@ -45,7 +45,8 @@ class MemoryStore:
         self.context = contextvars.Context()
         """In which the store's own timers run: it belongs to none of its clients."""
         self._clock = clock or SystemClock()
-        self._max_value = max_value
+        self.max_value = max_value
+        """The most bytes that a value can have."""
         self._page = page
         self._entries: dict[str, Entry] = {}  # in the order of their revisions
         self._expiries: list[tuple[float, int, str]] = []
@@ -84,9 +85,9 @@ class MemoryStore:
             raise TransactionTooLarge(f"a transaction of {len(writes)} writes is more than {BATCH_LIMIT}: split it")
         for write in writes:
             checked_key(write.key)
-            if isinstance(write, Put) and len(write.value) > self._max_value:
+            if isinstance(write, Put) and len(write.value) > self.max_value:
                 raise TransactionTooLarge(
-                    f"the value of {write.key!r} is {len(write.value)} bytes, and the store accepts {self._max_value}"
+                    f"the value of {write.key!r} is {len(write.value)} bytes, and the store accepts {self.max_value}"
                 )
 
     def commit(self, writes: Sequence[Write]) -> Committed | Refused:

@@ -21,6 +21,8 @@ from naq.timing.zones import DstGap, DstOverlap, check_zone, get_zone
 __all__ = ["CalendarInterval", "CalendarUnit"]
 
 DAY = 86_400
+MOST_UNITS = 100_000
+"""More days than these are a mistake (273 years); whatever is longer never comes."""
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 
@@ -74,6 +76,8 @@ class CalendarInterval(msgspec.Struct, frozen=True, tag="calendar", omit_default
         problems = []
         if self.every < 1:
             problems.append(Problem(field, shown(self.every), "must be 1 or more", "2"))
+        elif self.every > MOST_UNITS:
+            problems.append(Problem(field, shown(self.every), f"must be {MOST_UNITS} or less", "2"))
         if self.unit not in list(CalendarUnit):
             reason = f"must be one of {', '.join(CalendarUnit)}"
             problems.append(Problem(beside(field, "unit"), shown(str(self.unit)), reason, "'months'"))

@@ -217,6 +217,12 @@ def is_holiday(region: str, day: date) -> bool:
     return day in _holidays(region)
 
 
+def last_holiday_year(region: str) -> int:
+    """The last year whose holidays the package knows; of later days it knows nothing. Raises like `is_holiday`."""
+    known: Any = _holidays(region)
+    return int(known.end_year)
+
+
 def check_region(region: str, field: str) -> list[Problem]:
     """What is wrong with a region; empty when its holidays are known here."""
     try:

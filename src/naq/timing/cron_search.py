@@ -51,6 +51,7 @@ class CronSearch:
         "_earliest",
         "_latest",
         "_masks",
+        "_month",
         "_months",
         "_next",
         "_per_day",
@@ -65,6 +66,8 @@ class CronSearch:
         hours, minutes, seconds = fields.hours, fields.minutes, fields.seconds
         self._months = frozenset(fields.months)
         self._masks: dict[tuple[int, int], int] = {}
+        self._month = (0, 0, 0)
+        """The month that was looked at last: its first day, the day after its last, and its matching days as bits."""
         self._per_day = len(hours) * len(minutes) * len(seconds)
         self._earliest = hours[0] * 3600 + minutes[0] * 60 + seconds[0]
         self._latest = hours[-1] * 3600 + minutes[-1] * 60 + seconds[-1]
@@ -75,6 +78,31 @@ class CronSearch:
         """Whether there is any wall time at all. Every month occurs with each weekday as its first."""
         lengths = {(29, 28) if month == 2 else (_LENGTHS[month],) for month in self._months}
         return any(self._mask(first, length) for group in lengths for length in group for first in range(7))
+
+    def has_day(self, day: int) -> bool:
+        """Whether the day, counted from 1970-01-01, has wall times."""
+        first, end, mask = self._month
+        if not first <= day < end:
+            ordinal = day + _EPOCH_ORDINAL
+            if not 1 <= ordinal <= _LAST_ORDINAL:
+                return False
+            first, end, mask = self._month_of(day)
+        return bool(mask >> (day - first) & 1)
+
+    def day_bits(self) -> int:
+        """The times of a matching day, bit 0 for its first second."""
+        minute = sum(1 << second for second in self.fields.seconds)
+        hour = sum(minute << 60 * at for at in self.fields.minutes)
+        return sum(hour << 3600 * at for at in self.fields.hours)
+
+    def _month_of(self, day: int) -> tuple[int, int, int]:
+        """The month that holds ``day``, and remembers it: the next question is mostly about the same one."""
+        at = date.fromordinal(day + _EPOCH_ORDINAL)
+        first = day - at.day + 1
+        length = month_length(at.year, at.month)
+        mask = self._mask((first + 3) % 7, length) if at.month in self._months else 0
+        self._month = month = (first, first + length, mask)
+        return month
 
     def matches_wall(self, wall: int) -> bool:
         """Whether ``wall`` matches; with five fields, any second of a matching minute does."""

@@ -8,18 +8,22 @@ from datetime import timedelta
 
 from naq.exceptions import InvalidInput
 
-__all__ = ["duration_text", "parse_duration"]
+__all__ = ["LONGEST", "duration_text", "parse_duration"]
 
 UNITS = {"w": 604800.0, "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 0.000001}
 _WHOLE = re.compile(r"(\d+(?:\.\d+)?(?:ms|us|[wdhms])\s*)+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|us|[wdhms])")
 
 
-def parse_duration(value: object, field: str, *, positive: bool = True) -> timedelta:
+LONGEST = timedelta(days=36525)
+"""100 years: a longer time is a mistake, and neither the server nor a calendar can count it."""
+
+
+def parse_duration(value: object, field: str, *, positive: bool = True, longest: timedelta | None = None) -> timedelta:
     """Read a duration: a timedelta, seconds as a number, or text such as ``1h30m``; to the microsecond.
 
     Raises `InvalidInput` naming ``field`` when it is none of these, is not finite, or is not more than zero
-    (``positive=False`` lets zero pass).
+    (``positive=False`` lets zero pass), or is more than ``longest`` (`LONGEST` when there is none).
     """
     result: timedelta | None = None
     try:
@@ -41,6 +45,9 @@ def parse_duration(value: object, field: str, *, positive: bool = True) -> timed
         raise InvalidInput.of(field, value, "is no duration (seconds, a timedelta, or text like '1h30m')", "5m")
     if result < timedelta(0) or (positive and result == timedelta(0)):
         raise InvalidInput.of(field, value, "must be more than zero" if positive else "must not be negative", "5m")
+    if result > (longest or LONGEST):
+        limit = "100 years" if longest in (None, LONGEST) else duration_text(longest or LONGEST)
+        raise InvalidInput.of(field, value, f"must be at most {limit}", "5m")
     return result
 
 

@@ -1,14 +1,16 @@
 """Exclusions: when a schedule must not fire although its trigger says so.
 
 An excluded instant is recorded, not fired. An exclusion is a frozen value, like a trigger; it is asked about an instant
-(`excludes`) or for the stretches of time it covers (`spans`), which is how a long outage is counted exactly without
-looking at every instant in it (`count_excluded`). Days and cron fields are those of its zone ``tz``.
+(`excludes`), for the stretches of time that it covers once for all (`spans`), and for what it covers day by day
+(`patterns`). Out of these a `naq.timing.covering.Cover` is made, with which the instants of a long outage are counted
+(`count_excluded`), and the next one that is allowed is found (`allowed_from`), without looking at every instant. Days
+and cron fields are those of its zone ``tz``.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import TypeAlias
@@ -16,21 +18,17 @@ from typing import TypeAlias
 import msgspec
 
 from naq.exceptions import InvalidSchedule, Problem
-from naq.timing.calendars import (
-    Calendar,
-    DayRange,
-    check_region,
-    check_times,
-    day_spans,
-    is_holiday,
-    stretches,
-)
+from naq.timing.allowed import Search
+from naq.timing.calendars import Calendar, DayRange, check_region, check_times, is_holiday, last_holiday_year
+from naq.timing.counting import Count, Single, count_covered
+from naq.timing.covering import Cover, EventBits, day_stretches
 from naq.timing.cron import beside
-from naq.timing.cron_fields import CronFields
 from naq.timing.cron_search import DAY, CronSearch, search_of
 from naq.timing.cron_words import describe
-from naq.timing.triggers import Trigger
-from naq.timing.zones import EPOCH, check_zone, get_zone
+from naq.timing.day_bits import WHOLE_DAY, CronBits, DayBits
+from naq.timing.triggers import AnyOf, Trigger
+from naq.timing.wall import Grid, WallClock
+from naq.timing.zones import EPOCH, MARGIN, DstGap, DstOverlap, check_zone, get_zone
 
 __all__ = [
     "ExcludedCalendar",
@@ -40,12 +38,16 @@ __all__ = [
     "ExcludedHolidays",
     "ExcludedTime",
     "Exclusion",
+    "allowed_from",
+    "allowed_until",
     "count_excluded",
+    "counted_excluded",
     "excluded_by",
 ]
 
 _SECOND = timedelta(seconds=1)
-_TICK = timedelta(microseconds=1)
+_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+_FOREVER = 1 << 60
 
 
 class ExcludedDates(msgspec.Struct, frozen=True, tag="dates", omit_defaults=True):
@@ -58,9 +60,14 @@ class ExcludedDates(msgspec.Struct, frozen=True, tag="dates", omit_defaults=True
         """Whether ``instant`` is on one of the dates."""
         return _local_date(instant, self.tz) in self.dates
 
-    def spans(self, first: int, end: int) -> Iterator[tuple[int, int]]:
-        """The stretches of [first, end) that are covered, in seconds since the epoch, in no order."""
-        return day_spans(get_zone(self.tz), first, end, self.dates)
+    def spans(self) -> Iterator[tuple[int, int]]:
+        """The stretches [first, end) that are covered, in seconds since the epoch, in no order."""
+        zone = get_zone(self.tz)
+        return (span for day in self.dates for span in day_stretches(zone, day, day))
+
+    def patterns(self) -> tuple[DayBits, ...]:
+        """None."""
+        return ()
 
     def check(self, field: str) -> list[Problem]:
         """An unknown zone is a complaint."""
@@ -82,9 +89,13 @@ class ExcludedDays(msgspec.Struct, frozen=True, tag="days", omit_defaults=True):
         """Whether ``instant`` is on one of the days."""
         return self.first <= _local_date(instant, self.tz) <= self.last
 
-    def spans(self, first: int, end: int) -> Iterator[tuple[int, int]]:
-        """The stretches of [first, end) that are covered, in seconds since the epoch, in no order."""
-        return Calendar("", ranges=(DayRange(self.first, self.last),)).spans(first, end, self.tz)
+    def spans(self) -> Iterator[tuple[int, int]]:
+        """The stretches [first, end) that are covered, in seconds since the epoch, in no order."""
+        return day_stretches(get_zone(self.tz), self.first, self.last)
+
+    def patterns(self) -> tuple[DayBits, ...]:
+        """None."""
+        return ()
 
     def check(self, field: str) -> list[Problem]:
         """Days that run backwards, and an unknown zone, are complaints."""
@@ -105,9 +116,13 @@ class ExcludedTime(msgspec.Struct, frozen=True, tag="time"):
         """Whether ``instant`` lies in the span."""
         return self.start <= instant < self.end
 
-    def spans(self, first: int, end: int) -> Iterator[tuple[int, int]]:
+    def spans(self) -> Iterator[tuple[int, int]]:
         """The span, in seconds since the epoch."""
         yield (self.start - EPOCH) // _SECOND, -((EPOCH - self.end) // _SECOND)
+
+    def patterns(self) -> tuple[DayBits, ...]:
+        """None."""
+        return ()
 
     def check(self, field: str) -> list[Problem]:
         """A span that runs backwards, or has no zone, is a complaint."""
@@ -133,14 +148,15 @@ class ExcludedCron(msgspec.Struct, frozen=True, tag="cron", omit_defaults=True):
         wall = second + get_zone(self.tz).segment(second).offset
         return search_of(self.expression, self.day_or).matches_wall(wall)
 
-    def spans(self, first: int, end: int) -> Iterator[tuple[int, int]]:
-        """The stretches of [first, end) that are covered, in seconds since the epoch, in order."""
-        search, unit = _coarse(self.expression, self.day_or)
-        for start, stop, offset in stretches(get_zone(self.tz), first, end):
-            wall = search.next_wall(start + offset - unit + 1)
-            while wall is not None and wall < stop + offset:
-                yield max(wall - offset, start), min(wall + unit - offset, stop)
-                wall = search.next_wall(wall + 1)
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        """None."""
+        return ()
+
+    def patterns(self) -> tuple[DayBits, ...]:
+        """The seconds that match."""
+        days = _whole_minutes(self.expression, self.day_or)
+        clock = WallClock(get_zone(self.tz), days, DstGap.SKIP, DstOverlap.BOTH, elapsed=True)
+        return (CronBits(clock, days),)
 
     def check(self, field: str) -> list[Problem]:
         """An unreadable expression, one that never matches, and an unknown zone are complaints."""
@@ -171,9 +187,19 @@ class ExcludedCalendar(msgspec.Struct, frozen=True, tag="calendar", omit_default
         """Whether the calendar covers ``instant``."""
         return self.calendar.covers(instant, self.tz)
 
-    def spans(self, first: int, end: int) -> Iterator[tuple[int, int]]:
-        """The stretches of [first, end) that are covered, in seconds since the epoch, in no order."""
-        return self.calendar.spans(first, end, self.tz)
+    def spans(self) -> Iterator[tuple[int, int]]:
+        """The stretches [first, end) that are covered, in seconds since the epoch, in no order."""
+        zone = get_zone(self.tz)
+        for day in self.calendar.dates:
+            yield from day_stretches(zone, day, day)
+        for days in self.calendar.ranges:
+            yield from day_stretches(zone, days.first, days.last)
+        for span in self.calendar.times:
+            yield (span.start - EPOCH) // _SECOND, -((EPOCH - span.end) // _SECOND)
+
+    def patterns(self) -> tuple[DayBits, ...]:
+        """The events that recur."""
+        return tuple(EventBits(rule, self.tz) for rule in self.calendar.rules)
 
     def check(self, field: str) -> list[Problem]:
         """The calendar's complaints, and an unknown zone."""
@@ -190,12 +216,20 @@ class ExcludedHolidays(msgspec.Struct, frozen=True, tag="holidays", omit_default
     tz: str = "UTC"
 
     def excludes(self, instant: datetime) -> bool:
-        """Whether ``instant`` is on a holiday. Raises `InvalidSchedule` when the holidays are not known here."""
-        return is_holiday(self.region, _local_date(instant, self.tz))
+        """Whether ``instant`` is on a holiday, or behind the last year whose holidays are known.
 
-    def spans(self, first: int, end: int) -> Iterator[tuple[int, int]]:
-        """The stretches of [first, end) that are covered, in seconds since the epoch, in no order."""
-        return day_spans(get_zone(self.tz), first, end, _Holidays(self.region))
+        Raises `InvalidSchedule` when the holidays are not known here.
+        """
+        return _HolidayDays(self.region).has_day(_local_date(instant, self.tz).toordinal() - _EPOCH_ORDINAL)
+
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        """All time behind the last year that the ``holidays`` package knows: nothing there is known to be allowed."""
+        return (((_HolidayDays(self.region).end - _EPOCH_ORDINAL) * DAY + MARGIN, _FOREVER),)
+
+    def patterns(self) -> tuple[DayBits, ...]:
+        """The holidays."""
+        days = _HolidayDays(self.region)
+        return (CronBits(WallClock(get_zone(self.tz), Grid(0, DAY), DstGap.SKIP, DstOverlap.BOTH, elapsed=True), days),)
 
     def check(self, field: str) -> list[Problem]:
         """An unknown region or zone is a complaint."""
@@ -214,60 +248,82 @@ def excluded_by(exclusions: Sequence[Exclusion], instant: datetime) -> Exclusion
 
 
 def count_excluded(trigger: Trigger, exclusions: Sequence[Exclusion], after: datetime, until: datetime) -> int:
-    """How many of the trigger's instants in (``after``, ``until``] are excluded, exactly.
+    """How many of the trigger's instants in (``after``, ``until``] are excluded; see `counted_excluded`."""
+    return counted_excluded(trigger, exclusions, after, until).number
 
-    It counts by stretches of time, so its cost is that of the exclusions, not that of the instants.
-    """
+
+def counted_excluded(trigger: Trigger, exclusions: Sequence[Exclusion], after: datetime, until: datetime) -> Count:
+    """How many of the trigger's instants in (``after``, ``until``] are excluded, exactly unless that would cost too much."""
     if not exclusions or after >= until:
-        return 0
-    first, end = (after - EPOCH) // _SECOND, (until - EPOCH) // _SECOND + 1
-    found = sorted(span for exclusion in exclusions for span in exclusion.spans(first, end))
-    total = 0
-    for low, high in _merged(found):
-        start = max(after, EPOCH + timedelta(seconds=max(low, first)) - _TICK)
-        stop = min(until, EPOCH + timedelta(seconds=min(high, end)) - _TICK)
-        if start < stop:
-            total += trigger.count_between(start, stop)
-    return total
+        return Count(0, True)
+    return count_covered(_singles(trigger), _cover(tuple(exclusions)), after, until)
 
 
-class _Holidays(Container[date]):
-    """The holidays of a region as a set of days."""
+def allowed_from(
+    trigger: Trigger,
+    exclusions: Sequence[Exclusion],
+    first: datetime,
+    following: Callable[[datetime], datetime | None],
+) -> datetime | None:
+    """``first``, or the next instant after it that is not excluded.
+
+    ``following`` is the trigger's next instant after one, inside whatever window it has. ``None`` when there is none, or
+    none on the next thousands of days on which the trigger has an instant (`naq.timing.allowed`).
+    """
+    if excluded_by(exclusions, first) is None:
+        return first
+    return Search(_singles(trigger), _cover(tuple(exclusions))).forward(first, following)
+
+
+def allowed_until(
+    trigger: Trigger,
+    exclusions: Sequence[Exclusion],
+    last: datetime,
+    first: datetime,
+    before: Callable[[datetime], datetime | None],
+) -> datetime | None:
+    """``last``, or the instant before it that is not excluded and not earlier than ``first``; see `allowed_from`."""
+    if excluded_by(exclusions, last) is None:
+        return last if last >= first else None
+    return Search(_singles(trigger), _cover(tuple(exclusions))).backward(last, first, before)
+
+
+class _HolidayDays:
+    """The holidays of a region as days."""
 
     def __init__(self, region: str) -> None:
         self._region = region
+        self.end = date(last_holiday_year(region) + 1, 1, 1).toordinal()
+        """The ordinal of the first day about which nothing is known."""
 
-    def __contains__(self, day: object) -> bool:
-        return isinstance(day, date) and is_holiday(self._region, day)
+    def has_day(self, day: int) -> bool:
+        number = day + _EPOCH_ORDINAL
+        return number >= self.end or (number >= 1 and is_holiday(self._region, date.fromordinal(number)))
+
+    def day_bits(self) -> int:
+        return WHOLE_DAY
+
+
+def _singles(trigger: Trigger) -> tuple[Single, ...]:
+    return trigger.singles() if isinstance(trigger, AnyOf) else (trigger,)
+
+
+@lru_cache(maxsize=64)
+def _cover(exclusions: tuple[Exclusion, ...]) -> Cover:
+    return Cover(
+        [span for exclusion in exclusions for span in exclusion.spans()],
+        [pattern for exclusion in exclusions for pattern in exclusion.patterns()],
+    )
 
 
 def _local_date(instant: datetime, tz: str) -> date:
     return instant.astimezone(get_zone(tz).info).date()
 
 
-def _merged(spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Sorted stretches with those that touch made one."""
-    current: tuple[int, int] | None = None
-    for low, high in spans:
-        if current is not None and low <= current[1]:
-            current = (current[0], max(current[1], high))
-        else:
-            if current is not None:
-                yield current
-            current = (low, high)
-    if current is not None:
-        yield current
-
-
 @lru_cache(maxsize=1024)
-def _coarse(expression: str, day_or: bool) -> tuple[CronSearch, int]:
-    """The starts of the stretches an expression matches, and their length: whole days or hours where it has them."""
-    fields: CronFields = search_of(expression, day_or).fields
-    unit = 1 if fields.has_seconds else 60
-    if unit == 60 or len(fields.seconds) == 60:
-        fields, unit = dataclasses.replace(fields, seconds=(0,)), 60
-        if len(fields.minutes) == 60:
-            fields, unit = dataclasses.replace(fields, minutes=(0,)), 3600
-            if len(fields.hours) == 24:
-                fields, unit = dataclasses.replace(fields, hours=(0,)), DAY
-    return CronSearch(fields, day_or), unit
+def _whole_minutes(expression: str, day_or: bool) -> CronSearch:
+    """The seconds that an expression matches: with five fields those of whole minutes."""
+    fields = search_of(expression, day_or).fields
+    if not fields.has_seconds:
+        fields = dataclasses.replace(fields, seconds=tuple(range(60)))
+    return CronSearch(fields, day_or)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from naq.exceptions import InvalidSchedule, Problem, shown
-from naq.timing.duration import duration_text
+from naq.timing.duration import LONGEST, duration_text
 from naq.timing.instants import Instant
 from naq.timing.wall import DstMark
 
@@ -18,8 +18,10 @@ _STEP = timedelta(microseconds=1)
 
 
 def _period_problems(period: timedelta, field: str) -> list[Problem]:
-    if period > ZERO:
+    if ZERO < period <= LONGEST:
         return []
+    if period > LONGEST:
+        return [Problem(field, shown(str(period)), "must be at most 100 years", "'5m'")]
     return [Problem(field, shown(str(period)), "must be more than zero", "'5m'")]
 
 
@@ -76,7 +78,7 @@ class Interval(msgspec.Struct, frozen=True, gc=False, tag="interval", omit_defau
 
         Raises `InvalidSchedule` when the period is not above zero or there is no anchor yet.
         """
-        anchor = self._grid()
+        anchor = self.origin()
         if after < anchor:
             return anchor
         try:
@@ -86,14 +88,14 @@ class Interval(msgspec.Struct, frozen=True, gc=False, tag="interval", omit_defau
 
     def previous(self, before: datetime) -> datetime | None:
         """The last instant of the grid earlier than ``before``. Raises like `next_after`."""
-        anchor = self._grid()
+        anchor = self.origin()
         if before <= anchor:
             return None
         return anchor + ((before - anchor - _STEP) // self.every) * self.every
 
     def count_between(self, after: datetime, until: datetime) -> int:
         """How many instants are in (``after``, ``until``], by division. Raises like `next_after`."""
-        anchor = self._grid()
+        anchor = self.origin()
         first = max(0, (after - anchor) // self.every + 1)
         return max(0, (until - anchor) // self.every + 1 - first)
 
@@ -105,8 +107,11 @@ class Interval(msgspec.Struct, frozen=True, gc=False, tag="interval", omit_defau
         """None: elapsed time knows no daylight saving."""
         return None
 
-    def _grid(self) -> datetime:
-        """The anchor in UTC: arithmetic on a datetime in another zone would be that of its wall clock."""
+    def origin(self) -> datetime:
+        """The anchor in UTC: arithmetic on a datetime in another zone would be that of its wall clock.
+
+        Raises like `next_after`.
+        """
         if self.every <= ZERO:
             raise InvalidSchedule(*_period_problems(self.every, "interval"))
         if self.anchor is None:

@@ -18,7 +18,7 @@ from naq.timing.cron import beside
 from naq.timing.rrule_days import RuleDays
 from naq.timing.rrule_elapsed import HORIZON, ElapsedRule
 from naq.timing.rrule_parts import Frequency, RuleParts, bad_rule, parse_rule
-from naq.timing.rrule_search import FAR, DayRule, Ended, PositionRule, Without, last_of_count
+from naq.timing.rrule_search import DayRule, Ended, PositionRule, Without, last_of_count
 from naq.timing.rrule_times import DAY, Align, DayTimes, times_of, times_selected
 from naq.timing.rrule_words import describe_rule
 from naq.timing.wall import DstMark, Grid, WallClock, WallRule
@@ -33,6 +33,8 @@ _TICK = timedelta(microseconds=1)
 _UNIT = {Frequency.WEEKLY: 7 * DAY, Frequency.DAILY: DAY}
 _SHORT_UNIT = {Frequency.HOURLY: 3600, Frequency.MINUTELY: 60, Frequency.SECONDLY: 1}
 _LAST = datetime(9999, 12, 31, tzinfo=UTC)
+_COUNTED = (330 * 365 + 80) * DAY
+"""The year 2300: a rule whose COUNT is not reached by then, nor in a hundred years, goes on for ever."""
 _MIDNIGHT = datetime(2000, 1, 1)  # noqa: DTZ001 - a wall time has no zone
 
 
@@ -216,7 +218,7 @@ def _by_days(parts: RuleParts, start: int) -> WallRule:
         else:
             rule = DayRule(days, DayTimes(times_selected(parts, *times)), start)
     if parts.count is not None:
-        last = last_of_count(rule, parts.count, start, FAR)
+        last = last_of_count(rule, parts.count, start, max(_COUNTED, start + 100 * 366 * DAY))
         return rule if last is None else Ended(rule, last)
     until = parts.until
     return rule if until is None or until.is_utc else Ended(rule, _number(_within(until.wall)))

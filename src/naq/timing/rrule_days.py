@@ -25,6 +25,8 @@ FIRST_DAY = date.min.toordinal() - EPOCH_ORDINAL
 LAST_DAY = date.max.toordinal() - EPOCH_ORDINAL
 _BEFORE = 2
 """Days before the start that are looked at: the clocks may show an earlier day than at the start."""
+_MOST_YEARS = 400
+"""Years of the INTERVAL that one search looks at: the calendar repeats after so many. What is rarer never comes."""
 _KEPT = 512
 """Years whose days are kept."""
 
@@ -119,7 +121,10 @@ class RuleDays:
         self._start = start
         self._year, self._month, self._day = at.year, at.month, at.day
         self._weekday = at.weekday()
-        self._week = start - (self._weekday - rule.week_start) % 7
+        weekly = rule.frequency == Frequency.WEEKLY
+        self._week = start - (self._weekday - rule.week_start) % 7 if weekly else start
+        """The first day of a period that is days or weeks long, and ``_length`` the days of the INTERVAL."""
+        self._length = rule.interval * {Frequency.DAILY: 1, Frequency.WEEKLY: 7}.get(rule.frequency, 0)
         self._patterns: dict[tuple[int, int, int, int], list[int]] = {}
         self._known: dict[int, int] = {}
         self._can_match: bool | None = None
@@ -150,7 +155,7 @@ class RuleDays:
         return bool(self.of_year(year) >> (day - new_year(year)) & 1)
 
     def next(self, day: int) -> int | None:
-        """The first day of the rule that is ``day`` or later, up to the year 9999."""
+        """The first day of the rule that is ``day`` or later; ``None`` when there is none in the next 400 years."""
         day = max(day, FIRST_DAY)
         if day > LAST_DAY:
             return None
@@ -159,12 +164,14 @@ class RuleDays:
         bits = self.of_year(year) >> (day - begin) << (day - begin)
         if not bits and not self.can_match():
             return None
-        while not bits:
+        for _ in range(_MOST_YEARS):
+            if bits:
+                return new_year(year) + (bits & -bits).bit_length() - 1
             year = self._year_from(year + 1)
             if year > 9999:
-                return None
+                break
             bits = self.of_year(year)
-        return new_year(year) + (bits & -bits).bit_length() - 1
+        return None
 
     def previous(self, day: int) -> int | None:
         """The last day of the rule that is ``day`` or earlier, not long before the day it counts from."""
@@ -173,28 +180,58 @@ class RuleDays:
             return None
         year = year_of(day)
         bits = self.of_year(year) & ((2 << (day - new_year(year))) - 1)
-        while not bits:
+        for _ in range(_MOST_YEARS):
+            if bits:
+                return new_year(year) + bits.bit_length() - 1
             year = self._year_until(year - 1)
             if year < max(self._year - 1, 1):
-                return None
+                break
             bits = self.of_year(year)
-        return new_year(year) + bits.bit_length() - 1
+        return None
 
-    def count(self, low: int, high: int) -> int:
-        """How many days of the rule are in [low, high)."""
+    def count(self, low: int, high: int, step: int = 1) -> int:
+        """How many days of the rule are in [low, high); with ``step`` only each ``step``-th day is looked at."""
         low, high = max(low, FIRST_DAY), min(high, LAST_DAY + 1)
         if low >= high:
             return 0
         total = 0
+        comb = _every(step, 1, 366) if step > 1 else 0
         year, last = year_of(low), year_of(high - 1)
         while year <= last:
             begin = new_year(year)
             bits = self.of_year(year)
             if high - begin < 366:
                 bits &= (1 << (high - begin)) - 1
-            total += (bits >> max(0, low - begin)).bit_count()
+            if low > begin:
+                bits = bits >> (low - begin) << (low - begin)
+            if comb:
+                bits &= comb << (low - begin) % step
+            total += bits.bit_count()
             year = self._year_from(year + 1)
         return total
+
+    def each(self, low: int, high: int) -> Iterator[int]:
+        """The days of the rule in [low, high), in order."""
+        if low >= high:
+            return
+        for year in range(year_of(low), year_of(high - 1) + 1):
+            begin = new_year(year)
+            bits = self.of_year(year) & ((1 << min(high - begin, 366)) - 1)
+            if low > begin:
+                bits = bits >> (low - begin) << (low - begin)
+            while bits:
+                lowest = bits & -bits
+                yield begin + lowest.bit_length() - 1
+                bits ^= lowest
+
+    def of_week(self, begin: int) -> int:
+        """The days of the week that begins on the day ``begin``, bit 0 for that day."""
+        if not FIRST_DAY <= begin <= LAST_DAY - 6:
+            return 0
+        year = year_of(begin)
+        bits = self.of_year(year) >> (begin - new_year(year))
+        left = new_year(year + 1) - begin
+        return (bits | self.of_year(year + 1) << left if left < 7 and year < 9999 else bits) & _WEEK
 
     def of_month(self, year: int, month: int) -> int:
         """The days of a MONTHLY period, bit 0 for the first of January; SKIP may reach into the next month."""
@@ -229,13 +266,24 @@ class RuleDays:
         return bits
 
     def _year_from(self, year: int) -> int:
-        """The first year of the rule's INTERVAL that is ``year`` or later."""
-        if self._rule.frequency != Frequency.YEARLY:
+        """``year``, or the first later one in which a period of the rule's INTERVAL lies."""
+        step = self._rule.interval
+        if step == 1 or year > 9999:
             return year
-        return year + (self._year - year) % self._rule.interval
+        if self._rule.frequency == Frequency.YEARLY:
+            return year + (self._year - year) % step
+        if self._rule.frequency == Frequency.MONTHLY:
+            month = year * 12
+            return (month + (self._year * 12 + self._month - 1 - month) % step) // 12
+        if self._length:
+            # A week may begin up to six days before the year that it reaches into.
+            day = new_year(year) - (6 if self._rule.frequency == Frequency.WEEKLY else 0)
+            day += (self._week - day) % self._length
+            return max(year, year_of(day) if day <= LAST_DAY else 10_000)
+        return year
 
     def _year_until(self, year: int) -> int:
-        """The last year of the rule's INTERVAL that is ``year`` or earlier."""
+        """``year``, or the last earlier one in which a period of the rule's INTERVAL lies."""
         if self._rule.frequency != Frequency.YEARLY:
             return year
         return year - (year - self._year) % self._rule.interval

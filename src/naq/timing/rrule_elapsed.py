@@ -11,7 +11,9 @@ The numbers here are seconds since the epoch (UTC), not wall times: hung in the 
 
 from __future__ import annotations
 
-from naq.timing.rrule_days import LAST_DAY, RuleDays
+from math import gcd
+
+from naq.timing.rrule_days import RuleDays
 from naq.timing.rrule_times import DAY, Align, DayTimes
 from naq.timing.zones import MARGIN, Zone
 
@@ -19,8 +21,10 @@ __all__ = ["HORIZON", "ElapsedRule"]
 
 HORIZON = 41 * 366 * DAY
 """How far a search looks: 29 February comes round to each weekday within 40 years. What is rarer never comes."""
-_FEW = 8
+_FEW = 4
 """So many runs of a grid in a day are looked at one by one."""
+_MOST_DAYS = 1_000
+"""Days that match, but have no time on the grid, that one search looks at before it gives up."""
 _KEPT = 8_192
 
 
@@ -35,15 +39,19 @@ class ElapsedRule:
         self._align = align
         self._anchor = anchor
         self._first = first
+        self._few = align.length == 1 and align.step * _FEW >= DAY
         self._counts: dict[int, int] = {}
+        self._cycle = align.step // gcd(align.step, DAY)
+        """Days after which the grid has the same phase."""
 
     def next_wall(self, second: int) -> int | None:
         second = max(second, self._first)
         limit = second + HORIZON
-        while second < limit and self._times.count:
+        looks = _MOST_DAYS
+        while second < limit and looks > 0 and self._times.count:
             segment = self._zone.segment(second)
             low, end = second + segment.offset, min(segment.end, limit) + segment.offset
-            found = self._next_in(low, end, self._anchor + segment.offset)
+            found, looks = self._next_in(low, end, self._anchor + segment.offset, looks)
             if found is not None:
                 return found - segment.offset
             second = segment.end
@@ -56,10 +64,11 @@ class ElapsedRule:
 
     def previous_wall(self, second: int) -> int | None:
         limit = max(self._first, second - HORIZON)
-        while second >= limit and self._times.count:
+        looks = _MOST_DAYS
+        while second >= limit and looks > 0 and self._times.count:
             segment = self._zone.segment(second)
             low, end = max(segment.start, limit) + segment.offset, second + segment.offset
-            found = self._previous_in(low, end, self._anchor + segment.offset)
+            found, looks = self._previous_in(low, end, self._anchor + segment.offset, looks)
             if found is not None:
                 return found - segment.offset
             second = segment.start - 1
@@ -80,68 +89,68 @@ class ElapsedRule:
             first = stop
         return total
 
-    def _next_in(self, low: int, end: int, anchor: int) -> int | None:
-        """The first wall second in [low, end), a stretch of one offset in which the grid goes through ``anchor``."""
-        while low < end:
+    def _next_in(self, low: int, end: int, anchor: int, looks: int) -> tuple[int | None, int]:
+        """The first wall second in [low, end), a stretch of one offset in which the grid goes through ``anchor``; and how
+        many of ``looks`` are left."""
+        while low < end and looks > 0:
             low = self._align.next(low, anchor)
             day = self._days.next(low // DAY)
             if day is None or day * DAY >= end:
-                return None
+                break
+            looks -= 1
             if day > low // DAY:
                 low = day * DAY
                 continue
             found = self._next_on_day(day * DAY, low, anchor)
             if found is not None:
-                return found if found < end else None
+                return (found if found < end else None), looks
             low = (day + 1) * DAY
-        return None
+        return None, looks
 
-    def _previous_in(self, low: int, end: int, anchor: int) -> int | None:
-        """The last wall second in [low, end]."""
-        while end >= low:
+    def _previous_in(self, low: int, end: int, anchor: int, looks: int) -> tuple[int | None, int]:
+        """The last wall second in [low, end], and how many of ``looks`` are left."""
+        while end >= low and looks > 0:
             end = self._align.previous(end, anchor)
             day = self._days.previous(end // DAY)
             if day is None or (day + 1) * DAY <= low:
-                return None
+                break
+            looks -= 1
             if day < end // DAY:
                 end = (day + 1) * DAY - 1
                 continue
-            times = DayTimes(self._bits(day * DAY, anchor))
-            found = times.previous(end - day * DAY)
+            found = DayTimes(self._bits(day * DAY, anchor)).previous(end - day * DAY)
             if found >= 0:
-                return day * DAY + found if day * DAY + found >= low else None
+                return (day * DAY + found if day * DAY + found >= low else None), looks
             end = day * DAY - 1
-        return None
+        return None, looks
 
     def _count_in(self, low: int, end: int, anchor: int) -> int:
-        """How many wall seconds are in [low, end)."""
-        total = 0
-        if DAY % self._align.step == 0:
-            whole, last = -(-low // DAY), end // DAY
-            if whole < last:
-                total = self._days.count(whole, last) * self._count_on(whole * DAY, anchor)
-                rim = self._count_days(low, whole * DAY, anchor) if low < whole * DAY else 0
-                return total + rim + (self._count_days(last * DAY, end, anchor) if last * DAY < end else 0)
-        return self._count_days(low, end, anchor)
+        """How many wall seconds are in [low, end): the days at the rims by their times, whole ones by their phase."""
+        first, last = -(-low // DAY), end // DAY
+        if first > last:
+            return self._count_part(low, end, anchor)
+        total = self._count_part(low, first * DAY, anchor) + self._count_part(last * DAY, end, anchor)
+        if self._cycle * 3 <= self._days.count(first, last):
+            for day in range(first, min(first + self._cycle, last)):
+                if count := self._count_on(day * DAY, anchor):
+                    total += count * self._days.count(day, last, self._cycle)
+            return total
+        return total + sum(self._count_on(day * DAY, anchor) for day in self._days.each(first, last))
 
-    def _count_days(self, low: int, end: int, anchor: int) -> int:
-        """How many wall seconds are in [low, end), day by day."""
-        total = 0
-        day = self._days.next(low // DAY)
-        while day is not None and day * DAY < end:
-            begin = day * DAY
-            if begin >= low and begin + DAY <= end:
-                total += self._count_on(begin, anchor)
-            else:
-                times = DayTimes(self._bits(begin, anchor))
-                until = min(end - begin, DAY)
-                total += times.count_before(until) - times.count_before(max(0, low - begin))
-            day = self._days.next(day + 1) if day < LAST_DAY else None
-        return total
+    def _count_part(self, low: int, end: int, anchor: int) -> int:
+        """How many wall seconds are in [low, end), which lies within a day."""
+        day = low // DAY
+        if low >= end or not self._days.has(day):
+            return 0
+        times = DayTimes(self._bits(day * DAY, anchor))
+        return times.count_before(end - day * DAY) - times.count_before(low - day * DAY)
 
     def _count_on(self, begin: int, anchor: int) -> int:
         """How many times a whole day has."""
-        phase = (anchor - begin) % self._align.step
+        step = self._align.step
+        phase = (anchor - begin) % step
+        if self._few:
+            return sum(map(self._times.has, range(phase, DAY, step)))
         count = self._counts.get(phase)
         if count is None:
             if len(self._counts) >= _KEPT:
@@ -151,9 +160,8 @@ class ElapsedRule:
 
     def _next_on_day(self, begin: int, low: int, anchor: int) -> int | None:
         """The first time at ``low`` or later on the day that begins at ``begin``."""
-        align = self._align
-        if align.length == 1 and align.step * _FEW >= DAY:
-            for second in range(low, begin + DAY, align.step):
+        if self._few:
+            for second in range(low, begin + DAY, self._align.step):
                 if self._times.has(second - begin):
                     return second
             return None

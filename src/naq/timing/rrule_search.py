@@ -21,8 +21,8 @@ __all__ = ["FAR", "DayRule", "Ended", "PositionRule", "Without", "last_of_count"
 
 FAR = (LAST_DAY + 1) * DAY
 """The wall second after the year 9999."""
-_CYCLE = {Frequency.YEARLY: 400, Frequency.MONTHLY: 4_800, Frequency.WEEKLY: 20_871}
-"""Periods after which the calendar repeats: whatever has not come by then never comes."""
+_MOST_PERIODS = 1_000
+"""Periods with a day of the rule that one search looks at before it gives up."""
 
 
 class DayRule:
@@ -82,7 +82,6 @@ class PositionRule:
         self._first = start
         self._step = rule.interval
         self._origin = self._period_of(start // DAY)
-        self._cycle = _CYCLE[rule.frequency]
         self._picked: dict[int, tuple[tuple[int, int], ...]] = {}
         nearest = min(abs(position) for position in rule.positions)
         self._can_fire = days.most_in_period() * self._per_day >= nearest
@@ -90,7 +89,7 @@ class PositionRule:
     def next_wall(self, wall: int) -> int | None:
         wall = max(wall, self._first)
         period = self._occupied(self._aligned(wall // DAY))
-        for _ in range(self._cycle if self._can_fire else 0):
+        for _ in range(_MOST_PERIODS if self._can_fire else 0):
             if period is None:
                 break
             found = self._walls(period)
@@ -102,44 +101,41 @@ class PositionRule:
 
     def previous_wall(self, wall: int) -> int | None:
         wall = min(wall, FAR - 1)
-        period = self._period_of(wall // DAY)
-        period -= (period - self._origin) % self._step
-        for _ in range(self._cycle + 1 if self._can_fire else 0):
-            if wall < self._first or period < self._origin:
+        day = self._days.previous(wall // DAY)
+        for _ in range(_MOST_PERIODS if self._can_fire else 0):
+            if day is None or wall < self._first:
                 break
+            period = self._period_of(day)
             found = self._walls(period)
             index = bisect_right(found, wall)
             if index:
                 return found[index - 1] if found[index - 1] >= self._first else None
-            period -= self._step
+            day = self._days.previous(self._begin(period) - 1)
         return None
 
     def count_walls(self, first: int, end: int) -> int:
-        """Whole periods by the number of their days, the two rims by their times."""
+        """Whole periods by the number of their days (weeks that are all alike at once), the two rims by their times."""
         first, end = max(first, self._first), min(end, FAR)
         period, total = self._occupied(self._aligned(first // DAY)), 0
+        alike = self._rule.frequency == Frequency.WEEKLY and not self._rule.months
         while self._can_fire and period is not None and self._begin(period) * DAY < end:
             if self._begin(period) * DAY >= first and self._begin(period + 1) * DAY <= end:
-                total += len(self._picks(self._bits(period)[1].bit_count()))
+                steps = max(1, (end // DAY - self._begin(period)) // 7 // self._step) if alike else 1
+                total += steps * len(self._picks(self._bits(period)[1].bit_count()))
             else:
-                found = self._walls(period)
+                steps, found = 1, self._walls(period)
                 total += max(0, bisect_left(found, end) - bisect_left(found, first))
-            period = self._occupied(period + self._step)
+            period = self._occupied(period + steps * self._step)
         return total
 
     def _occupied(self, period: int) -> int | None:
-        """``period`` or the first later one of the INTERVAL that has a day of the rule; ``None`` after the year 9999.
-
-        Weeks are few days long, so a rule with BYMONTH leaps over most of them.
-        """
-        while self._begin(period) <= LAST_DAY:
-            if self._rule.frequency != Frequency.WEEKLY or self._bits(period)[1]:
-                return period
-            day = self._days.next(self._begin(period) + 7)
-            if day is None:
-                return None
-            period = self._aligned(day)
-        return None
+        """``period`` or the first later one of the INTERVAL that has a day of the rule; ``None`` when there is none."""
+        if self._begin(period) > LAST_DAY:
+            return None
+        if self._bits(period)[1]:
+            return period
+        day = self._days.next(self._begin(period))
+        return None if day is None else self._period_of(day)
 
     def _period_of(self, day: int) -> int:
         """The number of the year, month or week that a day is in."""
@@ -172,7 +168,7 @@ class PositionRule:
             year, month = divmod(period, 12)
             return new_year(year), self._days.of_month(year, month + 1)
         begin = self._begin(period)
-        return begin, sum(self._days.has(begin + day) << day for day in range(7))
+        return begin, self._days.of_week(begin)
 
     def _walls(self, period: int) -> list[int]:
         """The picked times of a period, in order."""
@@ -245,7 +241,7 @@ class Without:
 
 
 def last_of_count(rule: WallRule, count: int, first: int, limit: int) -> int | None:
-    """The ``count``-th time of a rule from ``first`` on; ``None`` when it has fewer up to ``limit``.
+    """The ``count``-th time of a rule from ``first`` on; ``None`` when it has fewer before ``limit``.
 
     Bisection over time, with what was counted once not counted again: all in all the span is counted about twice.
     """

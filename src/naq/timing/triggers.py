@@ -18,6 +18,7 @@ import msgspec
 
 from naq.exceptions import Problem
 from naq.timing.calendar_interval import CalendarInterval, CalendarUnit
+from naq.timing.counting import Count, Single, count_union
 from naq.timing.cron import Cron
 from naq.timing.periods import FixedDelay, Interval, Once
 from naq.timing.rrule import RRule
@@ -43,9 +44,6 @@ __all__ = [
     "unbound",
 ]
 
-MOST_WALKED = 5_000
-"""Instants of one trigger that are looked at one by one to count a union's: more would hold up all other schedules."""
-
 _TICK = timedelta(microseconds=1)
 
 
@@ -63,25 +61,20 @@ class AnyOf(msgspec.Struct, frozen=True, tag="any", omit_defaults=True):
         return max((at for trigger in self.triggers if (at := trigger.previous(before)) is not None), default=None)
 
     def count_between(self, after: datetime, until: datetime) -> int:
-        """How many different instants are in (``after``, ``until``].
+        """How many different instants are in (``after``, ``until``]; see `counted` for how far that is exact."""
+        return self.counted(after, until).number
 
-        The densest trigger is counted, the others are walked through, `MOST_WALKED` instants of each: of the rest the same
-        share is taken to be new. So years of two triggers that fire every second are counted in a moment, nearly exactly.
-        """
-        counts = {trigger: trigger.count_between(after, until) for trigger in self.triggers}
-        ordered = sorted(counts, key=lambda trigger: counts[trigger], reverse=True)
-        total = counts[ordered[0]] if ordered else 0
-        for place, trigger in enumerate(ordered[1:], start=1):
-            walked = min(counts[trigger], MOST_WALKED)
-            new, at = 0, after
-            for _ in range(walked):
-                following = trigger.next_after(at)
-                if following is None:
-                    break
-                at = following
-                new += not any(fires_at(other, at) for other in ordered[:place])
-            total += new if walked == counts[trigger] else counts[trigger] * new // walked
-        return total
+    def counted(self, after: datetime, until: datetime) -> Count:
+        """How many different instants are in (``after``, ``until``], exactly unless that would cost too much."""
+        return count_union(self.singles(), after, until)
+
+    def singles(self) -> tuple[Single, ...]:
+        """Its triggers, and those of the unions in it."""
+        return tuple(
+            single
+            for trigger in self.triggers
+            for single in (trigger.singles() if isinstance(trigger, AnyOf) else (trigger,))
+        )
 
     def bound(self, created_at: datetime) -> AnyOf:
         """The same union with each trigger bound."""

@@ -109,12 +109,12 @@ class WallClock:
         total = 0
         while second < end:
             segment = self.zone.segment(second)
-            low, high = self._bounds(segment)
+            low, high = self.bounds(segment)
             first = max(low, second + segment.offset)
             last = min(high, end + segment.offset)
             found = self.rule.count_walls(first, last) if first < last else 0
             total += found
-            if second == segment.start and self._falls_in_gap(segment):
+            if second == segment.start and self.falls_in_gap(segment):
                 total += self.rule.count_walls(low, low + 1) == 0
             second = segment.end
             if not found and second < end and segment.after >= segment.offset:
@@ -128,7 +128,7 @@ class WallClock:
         second = (instant - EPOCH) // _SECOND
         segment = self.zone.segment(second)
         wall = second + segment.offset
-        if second == segment.start and self._falls_in_gap(segment) and self.rule.next_wall(wall) != wall:
+        if second == segment.start and self.falls_in_gap(segment) and self.rule.next_wall(wall) != wall:
             return DstMark.SHIFTED
         if wall < segment.start + segment.before:
             return DstMark.SECOND
@@ -148,7 +148,7 @@ class WallClock:
                 found.append(change.at)
         return found
 
-    def _bounds(self, segment: Segment) -> tuple[int, int]:
+    def bounds(self, segment: Segment) -> tuple[int, int]:
         """The wall times [low, high) of a segment that count: those that come twice belong to one side, or to both."""
         low, high = segment.start + segment.offset, segment.end + segment.offset
         if not self._last and segment.before > segment.offset:
@@ -157,7 +157,7 @@ class WallClock:
             high = segment.end + segment.after
         return low, high
 
-    def _falls_in_gap(self, segment: Segment) -> bool:
+    def falls_in_gap(self, segment: Segment) -> bool:
         """Whether the rule names a time in the gap at the segment's start, and gaps are shifted."""
         if not self._shift or segment.before >= segment.offset:
             return False
@@ -168,9 +168,9 @@ class WallClock:
         """The first instant at ``second`` or later."""
         while True:
             segment = self.zone.segment(second)
-            if second == segment.start and self._falls_in_gap(segment):
+            if second == segment.start and self.falls_in_gap(segment):
                 return second
-            low, high = self._bounds(segment)
+            low, high = self.bounds(segment)
             wall = self.rule.next_wall(max(low, second + segment.offset))
             if wall is not None and wall < high:
                 return wall - segment.offset
@@ -185,11 +185,11 @@ class WallClock:
         """The last instant at ``second`` or earlier."""
         while True:
             segment = self.zone.segment(second)
-            low, high = self._bounds(segment)
+            low, high = self.bounds(segment)
             wall = self.rule.previous_wall(min(high - 1, second + segment.offset))
             if wall is not None and wall >= low:
                 return wall - segment.offset
-            if self._falls_in_gap(segment):
+            if self.falls_in_gap(segment):
                 return segment.start
             second = segment.start - 1
             if segment.before <= segment.offset:

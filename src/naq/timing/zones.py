@@ -39,6 +39,9 @@ CHUNK = 31_557_600
 """Seconds that are searched for changes in one go: a year of 365.25 days."""
 MARGIN = 2 * DAY
 """No gap or overlap is longer than a day (Samoa left out one): two days around a chunk are enough to see it whole."""
+_RULED = 2_145_916_800
+"""2038-01-01: from here on a zone changes by its rule or by a table of months, never twice within `_RULED_PROBE`."""
+_RULED_PROBE = 14 * DAY
 _UNCHANGING = frozenset(("UTC", "UCT", "GMT", "Zulu", "Universal", "Greenwich"))
 """With all of ``Etc/``: the zones whose offset is part of their definition."""
 _FAR = 1 << 60
@@ -161,9 +164,10 @@ class Zone:
     def _changes(self, low: int, high: int) -> list[tuple[int, int]]:
         """Every (second, new offset) in (low, high]. No zone has ever changed twice within a day."""
         changes = []
+        probe = DAY if low < _RULED else _RULED_PROBE
         left, offset = low, self.offset_at(low)
         while left < high:
-            right = min(left + DAY, high)
+            right = min(left + probe, high)
             changed = self.offset_at(right)
             if changed != offset:
                 inside, outside = left, right

@@ -18,6 +18,14 @@ class Pace(Protocol):
         """Seconds until a job of the queue may start; 0: now."""
         ...
 
+    def soon(self, queue: str) -> int | None:
+        """How many jobs of the queue may start within the next second; ``None``: any number."""
+        ...
+
+    def is_shared(self, queue: str) -> bool:
+        """Whether another worker serves the queue."""
+        ...
+
     def take(self, queue: str) -> None:
         """A job of the queue starts."""
         ...
@@ -47,14 +55,41 @@ class Buffer:
         self._waiting[claimed.delivery.queue].remove(claimed)
         self._count -= 1
 
+    def ready(self) -> int:
+        """Jobs that wait for a slot of the worker, and not for the rate of their queue."""
+        return sum(len(waiting) for queue, waiting in self._waiting.items() if self._pace.soon(queue) is None)
+
+    def room(self, queue: str) -> int | None:
+        """How many more jobs of the queue may be taken ahead of its rate; ``None``: any number."""
+        soon = self._pace.soon(queue)
+        return None if soon is None else max(0, soon - len(self._waiting[queue]))
+
+    def stranded(self, before: float) -> list[Claimed]:
+        """Take out the jobs that came before that instant (monotonic) and only wait for a slot, where another worker serves
+        their queue."""
+        found = [
+            claimed
+            for queue, waiting in self._waiting.items()
+            if waiting and waiting[0].delivery.taken_at < before and self._pace.is_shared(queue)
+            for claimed in waiting
+            if claimed.delivery.taken_at < before and self._pace.soon(queue) is None
+        ]
+        for claimed in found:
+            self.remove(claimed)
+        return found
+
     def wait(self) -> float | None:
         """Seconds until the next job may start, as far as the rates go; ``None`` when no job waits."""
         waits = [self._pace.wait(queue) for queue, waiting in self._waiting.items() if waiting]
         return min(waits) if waits else None
 
     def oldest(self) -> float | None:
-        """When the job came that has waited longest (monotonic); ``None`` when none waits."""
-        firsts = [waiting[0].delivery.taken_at for waiting in self._waiting.values() if waiting]
+        """When the job came that has waited longest for a slot (monotonic); ``None`` when none does."""
+        firsts = [
+            waiting[0].delivery.taken_at
+            for queue, waiting in self._waiting.items()
+            if waiting and self._pace.soon(queue) is None
+        ]
         return min(firsts) if firsts else None
 
     def next(self) -> Claimed | None:

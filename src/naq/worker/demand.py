@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from naq.clock import Clock
 from naq.worker.buffer import Buffer
-from naq.worker.claimed import Claims
+from naq.worker.claimed import Claimed, Claims
 
 __all__ = ["Demand"]
 
@@ -42,18 +42,23 @@ class Demand:
         """A job ran for so long."""
         self._service_time += 0.05 * (seconds - self._service_time)
 
-    def watch(self) -> None:
-        """To be called every half second: notices that jobs wait long in the worker."""
+    def watch(self) -> list[Claimed]:
+        """To be called every half second: notices that jobs wait long in the worker. Returns those that another worker could
+        start sooner; they do not wait here any more."""
         now, oldest = self._clock.monotonic(), self._buffer.oldest()
-        if oldest is not None and now - oldest > WAITED_LONG:
-            self._congested_until = now + CALM_DOWN
+        if oldest is None or now - oldest <= WAITED_LONG:
+            return []
+        self._congested_until = now + CALM_DOWN
+        return self._buffer.stranded(now - WAITED_LONG)
 
     def share(self, queue: str) -> int:
         """How many jobs of the queue may be on their way to this worker."""
-        free = self.slots + self.ahead - self._claims.occupied - len(self._buffer) - self.doubtful
+        free = self.slots + self.ahead - self._claims.occupied - self._buffer.ready() - self.doubtful
         if free <= 0 or self._claims.unsettled > UNSETTLED_LIMIT:
             return 0
-        return math.ceil(free * self._weights[queue] / sum(self._weights.values()))
+        share = math.ceil(free * self._weights[queue] / sum(self._weights.values()))
+        room = self._buffer.room(queue)
+        return share if room is None else min(share, room)
 
     @property
     def ahead(self) -> int:

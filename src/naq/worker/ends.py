@@ -55,7 +55,9 @@ class EndWriter:
         ended_at = None if started_at is None else now
         facts = Facts(self._worker_id, now, started_at, ended_at, claimed.cancel_reason)
         try:
-            return Settlement(decide(claimed.queued, outcome, facts))
+            settlement = Settlement(decide(claimed.queued, outcome, facts))
+            _log(settlement.ending, outcome)
+            return settlement
         except Exception as error:
             log.exception("the end of job %s cannot be decided; it fails", claimed.queued.job_id)
             queued = msgspec.structs.replace(claimed.queued, attempt=claimed.queued.spec.retries + 1)
@@ -98,7 +100,7 @@ class EndWriter:
         for count, settlement in enumerate(group):
             refused += await self.write([settlement])
             if len(refused) == STORE_REFUSES_ALL == count + 1:
-                raise StoreRejected(str(refused[-1].reason))
+                await self.bury(refused.pop(0))  # raises if the store refuses everything; else these ends are at fault
         return refused
 
     async def _refused(self, settlement: Settlement, error: Exception) -> list[Refused]:
@@ -112,6 +114,19 @@ class EndWriter:
         instead = Settlement(ending, in_schedule=settlement.in_schedule)
         await self._settling.settle([instead])
         settlement.settled = True
+
+
+def _log(ending: Ending, outcome: Outcome) -> None:
+    """The line about a job that failed, with the traceback when it will not be tried again."""
+    queued, following = ending.queued, ending.next_attempt
+    if following is not None:
+        what = f"failed on attempt {queued.attempt} of {queued.spec.retries + 1}"
+        when = "at once" if following.due_at is None else f"at {following.due_at:%Y-%m-%d %H:%M:%S} UTC"
+        log.warning("job %s (%s) %s, tried again %s: %s", queued.job_id, queued.spec.func, what, when, following.error)
+    elif ending.dead is not None:
+        dead = ending.dead
+        trace = f"\n{outcome.traceback.rstrip()}" if isinstance(outcome, Raised) and outcome.traceback else ""
+        log.error("job %s (%s) failed: %s: %s%s", queued.job_id, queued.spec.func, dead.error_type, dead.error, trace)
 
 
 def _id(settlement: Settlement) -> str:

@@ -50,6 +50,10 @@ class JobFlow:
             self._buffer.put(claimed)
             self.pump()
 
+    def give_back(self, claimed: Claimed) -> None:
+        """Let another worker have a job that is not in the buffer any more."""
+        self._finisher.give_back(claimed)
+
     def pump(self) -> None:
         """Give free slots to jobs that wait."""
         while self._has_room() and (claimed := self._buffer.next()) is not None:
@@ -68,14 +72,15 @@ class JobFlow:
             self._runner.stop(claimed.attempt, "cancelled")
 
     async def drain(self, patience: float, grace: float) -> None:
-        """Start no more jobs; wait for those that run, then stop them. What did not end is given back."""
+        """Start no more jobs; wait ``patience`` seconds for those that run, then stop them and wait ``grace`` seconds. What did
+        not end is given back."""
         self._claims.draining = True
         for claimed in self._buffer.clear():
             self._finisher.give_back(claimed)
         await self._wait_idle(patience)
         for attempt in tuple(self._runner.running):
-            self._runner.stop(attempt, "drain")
-        await self._wait_idle(grace)
+            self._runner.stop(attempt, "drain", grace)
+        await self._wait_idle(grace + 0.2)
 
     async def close(self) -> None:
         """Leave nothing running."""

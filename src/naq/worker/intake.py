@@ -117,7 +117,12 @@ class Intake:
     async def _watch(self) -> None:
         while True:
             await self._clock.sleep(RETRY_AFTER)
-            self._demand.watch()
+            stranded = self._demand.watch()
+            if stranded:
+                log.info("%d jobs go back to other workers: the jobs that run here take long", len(stranded))
+                self._reception.give_back(stranded)
             for pull in self._pulls:
                 pull.check()
+                if any(claimed.delivery.queue == pull.queue for claimed in stranded):
+                    pull.lose("jobs wait long in this worker")
             self._demand.changed.set()

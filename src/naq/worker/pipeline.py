@@ -44,6 +44,9 @@ from naq.worker.trim import Trimmer
 
 __all__ = ["Backend", "Pipeline", "WorkerOptions"]
 
+LAST_WRITES = 0.5
+"""Seconds that a stopping worker has to write ends after ``drain_timeout``."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
@@ -90,7 +93,7 @@ class Pipeline:
         weights = {queue: max(1, options.weights.get(queue, 1)) for queue in settings.queues}
         self._rates = Rates(clock, worker_id, settings.queues)
         self._slots = Slots(store, worker_id)
-        self._slot_keeper = SlotKeeper(self._slots)
+        self._slot_keeper = SlotKeeper(self._slots, claims)
         self._settling = Settling(settings, store, backend.results, backend.history, backend.events, clock)
         starts = Starts(settings, backend.results.store, backend.history, backend.events, clock)
         processes = Processes(settings.process_memory_limit, self.report.child_grown)
@@ -147,12 +150,17 @@ class Pipeline:
         await self._intake.start(self._tasks)
 
     async def drain(self) -> None:
-        """Take no more jobs, let those that run end within ``drain_timeout``, and give the others back."""
+        """Take no more jobs, let those that run end within ``drain_timeout``, and give the others back.
+
+        The grace of jobs that must be stopped is part of ``drain_timeout``: at most half of it.
+        """
+        clock, limit = self._options.clock, self._settings.drain_timeout
+        deadline, grace = clock.monotonic() + limit, min(self._options.grace, limit / 2)
         self.claims.draining = True
         self._heartbeat.wake_up()
         await self._intake.stop()
-        await self._flow.drain(self._settings.drain_timeout, self._options.grace + 1.0)
-        await self._finisher.finish(self._settings.request_timeout)
+        await self._flow.drain(max(0.0, deadline - grace - clock.monotonic()), grace)
+        await self._finisher.finish(max(LAST_WRITES, deadline - clock.monotonic()))
         if self._backend.store.connection.is_connected:
             await self._trimmer.trim()
 

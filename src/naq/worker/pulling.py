@@ -29,6 +29,9 @@ HEARTBEAT = 4.0
 SILENCE = 10.0
 """Seconds of silence after which a request counts as lost."""
 
+MOST_BYTES = 8 << 20
+"""Bytes of jobs that one request brings at most: a server cuts off a client that it has sent too much."""
+
 OnJob = Callable[["Pull", bytes, bytes, bytes, bytes], None]
 """Called with the pull, subject, reply subject, header block and payload of each job."""
 
@@ -81,7 +84,15 @@ class Pull:
 
     async def ask(self, count: int) -> None:
         """Ask for ``count`` jobs more. Raises `StoreUnavailable` when not connected."""
-        request = json.dumps({"batch": count, "expires": int(EXPIRES * 1e9), "idle_heartbeat": int(HEARTBEAT * 1e9)})
+        largest = max(MOST_BYTES, 2 * int(self._connection.client.max_payload))
+        request = json.dumps(
+            {
+                "batch": count,
+                "max_bytes": largest,
+                "expires": int(EXPIRES * 1e9),
+                "idle_heartbeat": int(HEARTBEAT * 1e9),
+            }
+        )
         self.outstanding += count
         self._heard_at = self._clock.monotonic()
         try:
@@ -140,7 +151,7 @@ class Pull:
     def _on_status(self, code: int, headers: bytes) -> None:
         text = headers[9:].split(b"\r\n", 1)[0].decode(errors="replace")
         left = header_field(headers, b"Nats-Pending-Messages")
-        if code == 408 and left is not None:
+        if left is not None and (code == 408 or (code == 409 and "MaxBytes" in text)):
             self.outstanding = max(0, self.outstanding - int(left))
             self._on_change()
         else:

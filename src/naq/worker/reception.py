@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from naq.clock import Clock
 from naq.exceptions import RecordUnreadable
 from naq.jobs.job import QueuedJob
@@ -50,6 +52,11 @@ class Reception:
         """The worker took nothing in for a while: what was on its way may have been handed out again meanwhile."""
         self._rechecker.connected()
         self._doubtful_before = self._clock.monotonic() + DOUBT_FOR
+
+    def give_back(self, jobs: Sequence[Claimed]) -> None:
+        """Let other workers have these."""
+        for claimed in jobs:
+            self._flow.give_back(claimed)
 
     async def stop(self) -> None:
         """Give back what was not looked up yet."""

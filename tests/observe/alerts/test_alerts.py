@@ -124,13 +124,13 @@ async def test_a_switch_that_goes_off_while_nobody_watches(config: dict[str, Any
     first.schedule(every("1d"), id="daily")(functions.fine)
     first.alert(NotRunSince("1s"), to=told, name="silence")
     async with run(first):
-        await first.trigger("daily")
+        await first.trigger_schedule("daily")
         await told.until("fired", "daily")
     second, again = application(config), Told()
     second.schedule(every("1d"), id="daily")(functions.fine)
     second.alert(NotRunSince("1s"), to=again, name="silence")
     async with run(second):
-        await second.trigger("daily")
+        await second.trigger_schedule("daily")
         await again.until("resolved", "daily")
         await again.until("fired", "daily")
     assert again.kinds("daily") == ["resolved", "fired"]
@@ -147,7 +147,7 @@ async def test_a_rule_that_changed_and_one_that_is_gone(config: dict[str, Any], 
     second.alert(FailedTimes(5), to=again, name="stays")
     async with run(second) as services:
         resolved = await again.until("resolved", "nightly")
-        alerts = {record.alert.name: record for record in await second.alerts(everything=True)}
+        alerts = {record.alert.name: record for record in await second.list_alerts(everything=True)}
         events = await (await services.get_service(EventService)).get_event_history(types=["alert_resolved"])
         store = await services.get_service(KVStoreService)
         facts = [entry.key async for page in store.scan("watch.shop.*") for entry in page if entry.value is not None]

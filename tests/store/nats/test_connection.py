@@ -15,6 +15,7 @@ from nats.protocol.parser import Parser
 from naq.config import load_settings
 from naq.exceptions import ConfigError, StoreUnavailable, StoreUnsuitable, TransactionTooLarge
 from naq.lifecycle import ServiceManager
+from naq.observe.doctor import Level, check_up
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.bucket_config import bucket_config
 from naq.store.nats.client import RawClient
@@ -131,6 +132,22 @@ async def test_a_bucket_that_refuses_what_does_not_fit_is_accepted(
         names = KVStoreService(config, connection).names
         await connection.stream_service.ensure({**bucket_config(names, 1, datetime.now(UTC)), **limit})
         assert await (await services.get_service(KVStoreService)).create("a", b"1") is not None
+
+
+async def test_a_lone_server_that_can_tear_transactions_is_named_at_connection_and_by_doctor(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with ServiceManager(config) as services:
+        await services.get_service(ConnectionService)
+    assert "can lose a part of a transaction" not in caplog.text
+    assert [each.level for each in await check_up(load_settings(config)) if each.subject == "server"] == [Level.OK]
+    monkeypatch.setattr("naq.store.nats.connection.WHOLE_BATCHES", (99, 0, 0))
+    async with ServiceManager(config) as services:
+        await services.get_service(ConnectionService)
+    assert "can lose a part of a transaction at a power failure: upgrade it to 2.15" in caplog.text
+    (found,) = [each for each in await check_up(load_settings(config)) if each.subject == "server"]
+    assert found.level is Level.ERROR
+    assert found.remedy is not None and "2.15" in found.remedy
 
 
 async def test_an_old_server_says_what_to_do(config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

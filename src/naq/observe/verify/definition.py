@@ -15,7 +15,7 @@ from naq.observe.verify.evidence import Change
 from naq.schedules.counters import Counters
 from naq.schedules.nominal import TICK, Nominals, next_nominal
 from naq.schedules.record import Schedule, ScheduleStatus
-from naq.timing.triggers import MOST_WALKED, AnyOf, FixedDelay, Once, Trigger
+from naq.timing.triggers import AnyOf, FixedDelay, Once, Trigger
 
 __all__ = ["Definition", "definitions", "is_predictable"]
 
@@ -94,8 +94,9 @@ class Definition:
             return 0
         last = self.nominals.previous(undecided)
         decided = self.nominals.count(first_at, first_at if last is None else max(first_at, last))
-        if isinstance(self.record.trigger, AnyOf) and decided > MOST_WALKED:
-            return 0  # the counts of a union are not exact beyond that, neither this one nor the planner's
+        trigger = self.record.trigger
+        if isinstance(trigger, AnyOf) and not trigger.counted(first_at, undecided).is_exact:
+            return 0  # an upper bound, and so may be the planner's
         return max(0, decided - counted)
 
 

@@ -8,10 +8,21 @@ from datetime import datetime
 from typing import Any
 
 from naq.exceptions import InvalidInput, InvalidSchedule, Problem, shown
+from naq.jobs.form import parse_job
 from naq.parsing import instant_of, nearest
-from naq.schedules.forms.specification import POLICY_KEYS, parse_job, parse_policy, parse_schedule
+from naq.schedules.forms.specification import (
+    POLICY_KEYS,
+    never_fires,
+    parse_changed,
+    parse_policy,
+    parse_schedule,
+    zone_of,
+)
+from naq.schedules.forms.triggers import TRIGGER_KEYS
+from naq.schedules.policy import Policy
 from naq.schedules.record import Schedule
 from naq.schedules.transitions import updated
+from naq.timing.triggers import Trigger
 
 __all__ = ["Changes", "read_changes", "read_instant"]
 
@@ -20,35 +31,62 @@ OTHER_KEYS = ("job", "schedule", "next_run_at", "labels", "note")
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Fields to set, and policy keys to lay over the policy that is there."""
+    """What a user wants changed. Wall times in it are read when the schedule, and so its zone, is known."""
 
     fields: Mapping[str, Any]
+    definition: tuple[Trigger, Policy] | None
+    """A whole new trigger and policy."""
+    timing: Mapping[str, Any]
+    """Keys of a trigger's form, laid over the trigger that is there."""
     policy: Mapping[str, Any]
+    """Policy keys, laid over the policy that is there."""
+    next_run_at: object = None
 
     def applied(self, schedule: Schedule, now: datetime) -> Schedule | None:
         """The schedule with the changes; ``None`` when it is cancelled. Raises `InvalidSchedule`."""
         fields = dict(self.fields)
-        if self.policy:
-            fields["policy"] = parse_policy(self.policy, "changes", fields.get("policy", schedule.policy))
-        return updated(schedule, now, **fields)
+        trigger, policy = self.definition or (schedule.trigger, schedule.policy)
+        if self.timing:
+            trigger, policy = parse_changed(schedule, {**self.timing, **self.policy})
+        elif self.policy:
+            policy = parse_policy(self.policy, "changes", policy, zone_of(trigger, policy))
+        if self.definition is not None or self.timing or self.policy:
+            fields |= {"trigger": trigger, "policy": policy}
+        if self.next_run_at is not None:
+            fields["next_run_at"] = read_instant(self.next_run_at, "next_run_at", zone_of(trigger, policy))
+        after = updated(schedule, now, **fields)
+        if after is not None and after.trigger != schedule.trigger:
+            _check_that_it_fires(after, now)
+        return after
+
+
+def _check_that_it_fires(after: Schedule, now: datetime) -> None:
+    if problems := never_fires(after.trigger, after.policy, now):
+        raise InvalidSchedule(*problems)
 
 
 def read_changes(changes: Mapping[str, Any], now: datetime) -> Changes:
     """Read what `update_schedule` was given. Raises `InvalidSchedule` with every complaint that can be made without the
     schedule itself."""
-    problems = [_unknown(key) for key in changes if key not in (*OTHER_KEYS, *POLICY_KEYS)]
+    known = (*OTHER_KEYS, *POLICY_KEYS, *TRIGGER_KEYS)
+    problems = [_unknown(key, known) for key in changes if key not in known]
     fields: dict[str, Any] = {}
+    definition: tuple[Trigger, Policy] | None = None
     policy = {key: changes[key] for key in POLICY_KEYS if key in changes}
+    timing = {key: changes[key] for key in TRIGGER_KEYS if key in changes}
     try:
         parse_policy(policy, "changes")
         if "schedule" in changes:
-            fields["trigger"], fields["policy"] = parse_schedule(changes["schedule"], now)
+            definition = parse_schedule(changes["schedule"], None)
         if "job" in changes:
             fields["job"] = parse_job(changes["job"])
         if "next_run_at" in changes:
-            fields["next_run_at"] = read_instant(changes["next_run_at"], "next_run_at")
+            read_instant(changes["next_run_at"], "next_run_at")
     except InvalidInput as error:
         problems += error.problems
+    if "schedule" in changes and timing:
+        reason = "does not go with schedule, which replaces all of it"
+        problems += [Problem(key, shown(value), reason, "one or the other") for key, value in timing.items()]
     if "labels" in changes:
         fields["labels"] = _labels(changes["labels"], problems)
     if "note" in changes:
@@ -57,16 +95,16 @@ def read_changes(changes: Mapping[str, Any], now: datetime) -> Changes:
         problems.append(Problem("changes", "(none)", "say what to change", "max_runs=10"))
     if problems:
         raise InvalidSchedule(*problems)
-    return Changes(fields, policy)
+    return Changes(fields, definition, timing, policy, changes.get("next_run_at"))
 
 
-def read_instant(value: object, field: str) -> datetime:
-    """An instant: an aware datetime, ISO text or epoch seconds; a naive one is UTC. Raises `InvalidSchedule`."""
-    instant = instant_of(value)
+def read_instant(value: object, field: str, zone: str | None = None) -> datetime:
+    """An instant: an aware datetime, ISO text or epoch seconds. Without an offset it is read in ``zone``, in UTC when
+    there is none. Raises `InvalidSchedule`."""
+    instant = instant_of(value, zone)
     if instant is None:
-        raise InvalidSchedule.of(
-            field, value, "is no instant (a datetime, ISO text, epoch seconds)", "2030-01-31T09:00:00Z"
-        )
+        reason = "must be an instant (a datetime, ISO text, epoch seconds)"
+        raise InvalidSchedule.of(field, value, reason, "2030-01-31T09:00:00Z")
     return instant
 
 
@@ -77,7 +115,7 @@ def _labels(value: object, problems: list[Problem]) -> dict[str, str]:
     return {}
 
 
-def _unknown(key: str) -> Problem:
-    near = nearest(key, (*OTHER_KEYS, *POLICY_KEYS))
+def _unknown(key: str, known: tuple[str, ...]) -> Problem:
+    near = nearest(key, known)
     hint = f", did you mean {near!r}?" if near else ""
     return Problem(key, "(given)", f"a schedule has no such field to change{hint}", "max_runs=10")

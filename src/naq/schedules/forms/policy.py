@@ -8,17 +8,18 @@ from typing import Any
 
 import msgspec
 
-from naq.exceptions import InvalidInput
+from naq.exceptions import InvalidInput, Problem, shown
 from naq.parsing import MISSING, Reader, epoch, seconds
 from naq.schedules.forms.exclusions import read_exclusions
 from naq.schedules.forms.triggers import EXAMPLES
 from naq.schedules.policy import Coalesce, Overlap, Policy
 from naq.timing.calendars import Calendar
+from naq.timing.duration import LONGEST
 from naq.timing.exclusions import Exclusion
 
-__all__ = ["POLICY_KEYS", "UNLIMITED", "policy_form", "read_policy"]
+__all__ = ["POLICY_KEYS", "UNLIMITED", "check_policy", "policy_form", "read_policy"]
 
-POLICY_KEYS = Policy.__struct_fields__
+POLICY_KEYS = tuple(name for name in Policy.__struct_fields__ if name != "tz")
 
 UNLIMITED = "unlimited"
 """How text forms, in which there is no ``None``, say "without a limit"."""
@@ -42,6 +43,7 @@ def read_policy(
         jitter=_jitter(reader) if reader.has("jitter") else base.jitter,
         overlap=reader.choice("overlap", Overlap) or base.overlap,
         exclude=_exclude(reader, zone, calendars) if reader.has("exclude") else base.exclude,
+        tz=base.tz,
     )
 
 
@@ -51,7 +53,7 @@ def policy_form(policy: Policy) -> dict[str, Any]:
     form: dict[str, Any] = {}
     for name in policy.__struct_fields__:
         value = getattr(policy, name)
-        if value == getattr(default, name) or name == "exclude":
+        if value == getattr(default, name) or name in ("exclude", "tz"):
             continue
         if isinstance(value, datetime):
             value = epoch(value)
@@ -61,6 +63,16 @@ def policy_form(policy: Policy) -> dict[str, Any]:
             value = str(value)
         form[name] = value
     return form
+
+
+def check_policy(policy: Policy, path: str) -> list[Problem]:
+    """What is wrong with a policy that was made as a value, not read: durations that time cannot be reckoned with."""
+    told = {"catch_up": policy.catch_up, "start_deadline": policy.start_deadline, "jitter": policy.jitter}
+    return [
+        Problem(f"{path}.{name}", shown(str(value)), "must be at most 100 years", EXAMPLES[name])
+        for name, value in told.items()
+        if value is not None and value > LONGEST
+    ]
 
 
 def _max_runs(reader: Reader) -> int | None:

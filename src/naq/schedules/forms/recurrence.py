@@ -40,10 +40,10 @@ def read_rrule(reader: Reader) -> RRule | None:
     return checked(reader, "rrule", rule)
 
 
-def read_recurrence_text(text: str, path: str, problems: list[Problem]) -> RRule | None:
-    """The rule in a text of one or more lines; ``None`` when there is a complaint."""
+def read_recurrence_text(text: str, path: str, problems: list[Problem], zone: str | None = None) -> RRule | None:
+    """The rule in a text of one or more lines; ``None`` when there is a complaint. ``zone`` is that of times without one."""
     try:
-        rule = read_recurrence(text)
+        rule = read_recurrence(text, zone)
     except InvalidSchedule as error:
         problems.extend(Problem(path, found.value, found.reason, found.example) for found in error.problems)
         return None

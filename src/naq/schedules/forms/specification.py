@@ -13,12 +13,15 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, Final, Unpack
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from naq.exceptions import InvalidSchedule, Problem, shown
 from naq.jobs.form import job_from_mapping, parse_job
 from naq.parsing import MISSING, Reader
+from naq.schedules.binding import written
 from naq.schedules.forms.exclusions import exclude_form
 from naq.schedules.forms.options import CronOptions, PolicyOptions, WallClockOptions
-from naq.schedules.forms.policy import POLICY_KEYS, policy_form, read_policy
+from naq.schedules.forms.policy import POLICY_KEYS, check_policy, policy_form, read_policy
 from naq.schedules.forms.triggers import (
     EXAMPLES,
     KIND_OF_KEY,
@@ -33,8 +36,7 @@ from naq.schedules.nominal import Nominals
 from naq.schedules.policy import Policy
 from naq.schedules.record import Schedule
 from naq.timing.calendars import Calendar
-from naq.timing.exclusions import ExcludedTime
-from naq.timing.triggers import Once, Trigger, unbound
+from naq.timing.triggers import AnyOf, CalendarInterval, Cron, FixedDelay, Once, RRule, Trigger
 
 __all__ = [
     "POLICY_KEYS",
@@ -54,6 +56,7 @@ __all__ = [
     "parse_schedule",
     "rrule",
     "schedule_form",
+    "zone_of",
 ]
 
 Calendars = Mapping[str, Calendar]
@@ -90,43 +93,56 @@ def parse_schedule(
     return trigger, policy
 
 
-def parse_policy(form: Mapping[str, Any], path: str = "schedule", base: Policy | None = None) -> Policy:
-    """The policy with those keys; what the mapping does not name is as in ``base``. Raises `InvalidSchedule`."""
+def parse_policy(
+    form: Mapping[str, Any], path: str = "schedule", base: Policy | None = None, zone: str | None = None
+) -> Policy:
+    """The policy with those keys; what the mapping does not name is as in ``base``. Days, and times without an offset,
+    are those of ``zone`` (UTC when there is none). Raises `InvalidSchedule`."""
     problems: list[Problem] = []
     reader = Reader(form, path, problems, EXAMPLES)
-    policy = read_policy(reader, reader.zone(), base or Policy())
+    policy = read_policy(reader, zone, base or Policy())
     reader.finish(POLICY_KEYS)
     if problems:
         raise InvalidSchedule(*problems)
     return policy
 
 
-def parse_changed(schedule: Schedule, changes: Mapping[str, Any], now: datetime) -> tuple[Trigger, Policy]:
+def parse_changed(schedule: Schedule, changes: Mapping[str, Any]) -> tuple[Trigger, Policy]:
     """The trigger and policy of a schedule with some keys of its form changed: ``{"interval": 60}``, ``{"cron": ...}``.
 
-    A key of another kind of trigger changes the kind; the zone and the policy stay. Raises `InvalidSchedule`.
+    A key of another kind of trigger changes the kind; the zone and the policy stay. ``timezone`` alone moves the schedule
+    to another zone: wall times and excluded days are then those of that zone. Raises `InvalidSchedule`.
     """
-    present = schedule_form(unbound(schedule.trigger, schedule.created_at), schedule.policy)
+    present = schedule_form(written(schedule.trigger, schedule.filled), schedule.policy)
     kinds = {KIND_OF_KEY[key] for key in changes if key in KIND_OF_KEY}
     if "type" in changes or (kinds and present["type"] not in kinds):
         present = {key: value for key, value in present.items() if key in POLICY_KEYS or key == "timezone"}
-    return parse_schedule({**present, **changes}, now, "changes")
+    return parse_schedule({**present, **changes}, None, "changes")
 
 
 def schedule_form(trigger: Trigger, policy: Policy) -> dict[str, Any]:
     """The mapping that `parse_schedule` reads as this trigger and policy: plain values only."""
     form = trigger_form(trigger) | policy_form(policy)
+    zone = zone_of(trigger, policy)
+    if zone is not None:
+        form["timezone"] = zone
     if policy.exclude:
-        zones = {exclusion.tz for exclusion in policy.exclude if not isinstance(exclusion, ExcludedTime)}
-        zone = form.get("timezone") or (min(zones) if len(zones) == 1 else "UTC")
-        form |= {"timezone": zone, "exclude": exclude_form(policy.exclude, zone)}
+        form["exclude"] = exclude_form(policy.exclude, zone or "UTC")
     return form
+
+
+def zone_of(trigger: Trigger, policy: Policy) -> str | None:
+    """The zone in which a schedule's wall times are read; ``None``: it has none, and UTC is used."""
+    parts = trigger.triggers if isinstance(trigger, AnyOf) else (trigger,)
+    zones = {part.tz for part in parts if isinstance(part, Cron | CalendarInterval | RRule)}
+    return zones.pop() if len(zones) == 1 else policy.tz
 
 
 def _read(
     form: object, path: str, problems: list[Problem], calendars: Calendars | None
 ) -> tuple[Trigger | None, Policy]:
     if isinstance(form, Spec):
+        problems += check_policy(form.policy, path)
         return form.trigger, form.policy
     if isinstance(form, TRIGGER_TYPES):
         problems += form.check(path)
@@ -149,6 +165,8 @@ def _read_mapping(
     trigger = read_trigger(reader)
     zone = Reader({"timezone": form.get("timezone")}, path, [], EXAMPLES).zone()
     policy = read_policy(reader, zone, Policy(), calendars)
+    if zone not in (None, "UTC") and (trigger is None or zone_of(trigger, policy) is None):
+        policy = msgspec.structs.replace(policy, tz=zone)
     reader.finish((*TRIGGER_KEYS, *POLICY_KEYS))
     return trigger, policy
 
@@ -157,6 +175,8 @@ def never_fires(trigger: Trigger, policy: Policy, now: datetime, path: str = "sc
     """Why a schedule that were created ``now`` would never fire; empty when it would: no instant, an empty window, all
     of them excluded, or a time in the past that no catch-up window covers."""
     nominals = Nominals("", trigger.bound(now), policy)
+    if isinstance(trigger, FixedDelay) and (policy.end_at is None or now <= policy.end_at):
+        return []  # each run follows the end of the one before
     first = nominals.next_after(now)
     if first is not None:
         allowed = nominals.allowed_from(first) if policy.exclude else first

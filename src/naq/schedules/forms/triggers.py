@@ -184,29 +184,32 @@ def _date(reader: Reader) -> date | None:
 
 
 def _several(reader: Reader) -> AnyOf | None:
-    reader.zone()
+    zone = reader.zone()
     parts = reader.require("of")
-    return None if parts is MISSING else read_several(parts, reader.field("of"), reader.problems)
+    return None if parts is MISSING else read_several(parts, reader.field("of"), reader.problems, zone)
 
 
-def read_several(parts: Any, path: str, problems: list[Problem]) -> AnyOf | None:
-    """The union of the triggers in a list; ``None`` when there is a complaint."""
+def read_several(parts: Any, path: str, problems: list[Problem], zone: str | None = None) -> AnyOf | None:
+    """The union of the triggers in a list; ``None`` when there is a complaint. ``zone`` is that of the parts that name
+    none. A union inside is taken apart."""
     if not isinstance(parts, list | tuple) or not parts:
         problems.append(Problem(path, shown(parts), "must be a list of schedules", EXAMPLES["of"]))
         return None
-    triggers = [_part(part, f"{path}[{index}]", problems) for index, part in enumerate(parts)]
+    triggers = [_part(part, f"{path}[{index}]", problems, zone) for index, part in enumerate(parts)]
     known = [trigger for trigger in triggers if trigger is not None]
-    return AnyOf(tuple(known)) if len(known) == len(triggers) else None
+    if len(known) < len(triggers):
+        return None
+    return AnyOf(tuple(each for part in known for each in (part.triggers if isinstance(part, AnyOf) else (part,))))
 
 
-def _part(part: Any, path: str, problems: list[Problem]) -> Trigger | None:
+def _part(part: Any, path: str, problems: list[Problem], zone: str | None) -> Trigger | None:
     trigger: Trigger | None
     if isinstance(part, TRIGGER_TYPES):
         trigger = part
     elif _is_text(part):
-        trigger = read_text(part, path, problems)
+        trigger = read_text(part, path, problems, zone)
     elif isinstance(part, Mapping):
-        reader = Reader(part, path, problems, EXAMPLES)
+        reader = Reader(part if zone is None else {"timezone": zone, **part}, path, problems, EXAMPLES)
         trigger = read_trigger(reader)
         reader.finish(TRIGGER_KEYS)
     else:
@@ -283,17 +286,17 @@ def read_trigger(reader: Reader) -> Trigger | None:
     return KINDS[known](reader)
 
 
-def read_text(text: str, path: str, problems: list[Problem]) -> Trigger | None:
+def read_text(text: str, path: str, problems: list[Problem], zone: str | None = None) -> Trigger | None:
     """The trigger that short text describes: ``every 5m``, ``every 2 months``, a cron expression, ``@daily``, a
-    recurrence rule (``FREQ=...``), or an ISO 8601 time."""
+    recurrence rule (``FREQ=...``), or an ISO 8601 time. Wall times are those of ``zone``, UTC when there is none."""
     words = text.strip()
     if is_recurrence(words):
-        return read_recurrence_text(words, path, problems)
+        return read_recurrence_text(words, path, problems, zone)
     if match := re.fullmatch(r"every\s+(.+)", words, re.IGNORECASE):
-        return _read_every(match[1], path, problems)
+        return _read_every(match[1], path, problems, zone)
     if words.startswith("@") or len(words.split()) in (5, 6):
-        return _cron_text(words, path, problems)
-    at = instant_of(words)
+        return _cron_text(words, path, problems, zone)
+    at = instant_of(words, zone)
     if at is None:
         reason = "is no schedule (a cron expression, 'every 5m', FREQ=..., or a time)"
         problems.append(Problem(path, shown(text), reason, "'every 5m'"))
@@ -301,15 +304,15 @@ def read_text(text: str, path: str, problems: list[Problem]) -> Trigger | None:
     return Once(at)
 
 
-def _cron_text(text: str, path: str, problems: list[Problem]) -> Cron | None:
-    trigger = Cron(text)
+def _cron_text(text: str, path: str, problems: list[Problem], zone: str | None) -> Cron | None:
+    trigger = Cron(text, zone or "UTC")
     problems.extend(found := trigger.check(path))
     return None if found else trigger
 
 
-def _read_every(text: str, path: str, problems: list[Problem]) -> Trigger | None:
+def _read_every(text: str, path: str, problems: list[Problem], zone: str | None) -> Trigger | None:
     if re.fullmatch(r"(\d+\s+)?(month|year)s?", text.strip().lower()):
-        return _calendar(Reader({"every": text}, path, problems, EXAMPLES))
+        return _calendar(Reader({"every": text, "timezone": zone}, path, problems, EXAMPLES))
     spoken = re.sub(r"\s*(second|minute|hour|day|week)s?\b", lambda unit: unit[1][0], text.strip().lower())
     try:
         return Interval(parse_duration(f"1{spoken}" if spoken.isalpha() else spoken, path))
@@ -339,8 +342,17 @@ def trigger_form(trigger: Trigger) -> dict[str, Any]:
         case RRule():
             form = {**rrule_form(trigger), **_dst_form(trigger)}
         case AnyOf():
-            form = {"type": "several", "of": [trigger_form(part) for part in trigger.triggers]}
+            form = _several_form([trigger_form(part) for part in trigger.triggers])
     return {key: value for key, value in form.items() if value is not None}
+
+
+def _several_form(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """A union; a zone that all its parts share stands outside of them."""
+    zones = {part["timezone"] for part in parts if "timezone" in part}
+    if len(zones) != 1:
+        return {"type": "several", "of": parts}
+    bare = [{key: value for key, value in part.items() if key != "timezone"} for part in parts]
+    return {"type": "several", "of": bare, "timezone": zones.pop()}
 
 
 def _dst_form(trigger: Cron | CalendarInterval | RRule) -> dict[str, Any]:

@@ -35,6 +35,9 @@ from naq.store.port import Check, Committed, Delete, Entry, Outcome, Put, Refuse
 
 __all__ = ["KVStoreService", "Transaction"]
 
+HEADERS = 1024
+"""Bytes that the headers of a message may take up."""
+
 CONDITION_FAILED = frozenset({10071, 10164})
 NOT_COMMITTED = frozenset({10176, 10210})
 """The batch was dropped whole (incomplete after a reconnect, too many open at once): nothing was written."""
@@ -120,6 +123,11 @@ class KVStoreService(BaseService):
     def life(self) -> int:
         """Which life of the bucket this is; see `Store.life`."""
         return self._lives.number
+
+    @property
+    def max_value(self) -> int:
+        """What the server accepts in one message, less room for its headers; see `Store.max_value`."""
+        return int(self.connection.client.max_payload) - HEADERS
 
     async def next_life(self, life: int) -> None:
         """Return when `life` is another; see `Store.next_life`."""

@@ -93,6 +93,11 @@ class RawClient(Client):
         await self._error_cb(error)
         await self._process_op_err(error)
 
+    @property
+    def in_cluster(self) -> bool:
+        """Whether the server said that it is part of a cluster."""
+        return bool(self._server_info.get("cluster"))
+
     async def send(self, buffer: bytes) -> None:
         """Write protocol bytes as they are. Raises `StoreUnavailable`, and sends nothing, when not connected."""
         if not self.is_connected:

@@ -41,6 +41,13 @@ STREAM_NOT_FOUND = 10059
 STREAM_NAME_IN_USE = 10058
 
 OLDEST_SERVER = (2, 12, 1)
+WHOLE_BATCHES = (2, 15, 0)
+"""The first server that syncs an atomic batch as a whole. Older ones sync each message by itself, so a power failure may
+leave a part of it (seen with 2.12.1 to 2.14.6)."""
+TEARS_BATCHES = (
+    "a lone NATS server older than 2.15 can lose a part of a transaction at a power failure: upgrade it to 2.15 or newer, "
+    "or use a cluster and three replicas"
+)
 LONGEST_BACKOFF = 2.0
 """Seconds between two attempts to restore the connection, at most; the first ones come faster."""
 
@@ -103,6 +110,12 @@ class ConnectionService(BaseService):
     def is_connected(self) -> bool:
         """Whether requests can be sent right now."""
         return self._client is not None and self._client.is_connected
+
+    @property
+    def tears_batches(self) -> bool:
+        """Whether a power failure can leave half of a transaction: a server older than 2.15 that is no part of a cluster."""
+        version = self.client.connected_server_version
+        return (version.major, version.minor, version.patch) < WHOLE_BATCHES and not self.client.in_cluster
 
     @property
     def where(self) -> str:
@@ -184,6 +197,8 @@ class ConnectionService(BaseService):
                 f"the NATS server at {self.where} is {version.major}.{version.minor}.{version.patch}, and naq needs "
                 "2.12.1 or newer (atomic batches): upgrade it, or leave out nats_url to use the embedded server"
             )
+        if self.tears_batches:
+            log.warning("%s: %s", self.where, TEARS_BATCHES)
         await self._answers.listen(client)
 
     async def _connect(self, servers: list[str], options: dict[str, Any]) -> None:

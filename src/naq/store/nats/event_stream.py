@@ -22,6 +22,7 @@ from naq.config import Settings
 from naq.events import Event, EventType
 from naq.exceptions import InvalidInput, Problem, StoreUnavailable, shown
 from naq.lifecycle import BaseService
+from naq.store.codec import encode
 from naq.store.keys import Namespace
 from naq.store.nats.connection import ConnectionService, ConnectionState, StreamService
 from naq.store.nats.follow import follow
@@ -267,7 +268,7 @@ class EventService(BaseService):
 
 def group_of(subject: str, group: Sequence[Event]) -> Message:
     """Events as they are stored: one message."""
-    return Message(subject, "", _encoder.encode(group))
+    return Message(subject, "", encode(group))
 
 
 def _events_of(data: bytes) -> list[Event]:

@@ -37,6 +37,8 @@ class Attempt:
     call: SyncCall | None = None
     child: Child | None = None
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
+    on_gone: Callable[[], None] | None = None
+    """Called when its function returns after it was given up."""
     seconds: float = 0.0
     """How long it ran, once it ended."""
 

@@ -7,7 +7,9 @@ the process at once when the worker is gone.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
+import logging
 import os
 import queue
 import signal
@@ -15,6 +17,8 @@ import socket
 import struct
 import sys
 import threading
+import traceback
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -26,12 +30,11 @@ from naq.jobs.functions import import_function
 from naq.jobs.outcome import raised
 from naq.jobs.records import Progress
 from naq.jobs.target import make_target
-from naq.store.codec import encode_json
-from naq.worker.execution.frames import Answer, Order, Said
+from naq.store.codec import encode, encode_json
+from naq.worker.execution.frames import Answer, Logged, Order, Said
 
 __all__ = ["main"]
 
-_encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Order)
 
 
@@ -50,9 +53,33 @@ class _Child:
             signal.signal(number, lambda *_: None)  # not SIG_IGN: processes that a job starts would inherit that
         signal.signal(signal.SIGUSR1, self._on_signal)
         signal.signal(signal.SIGUSR2, self._on_signal)
+        os.register_at_fork(after_in_child=self._forked)
+        logging.getLogger().addHandler(_Forward(self._send))
         threading.Thread(target=self._read, daemon=True).start()
         while True:
-            self._send(self._answer(self._orders.get()))
+            order = self._orders.get()
+            self._reply(contextvars.copy_context().run(self._answer, order))
+
+    def _forked(self) -> None:
+        """In a process that a job forked: it is not the worker's, so it lets go of the socket and of the signals."""
+        self._channel.close()
+        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _reply(self, answer: Answer) -> None:
+        try:
+            self._send(answer)
+        except ValueError:  # a text with characters that UTF-8 does not have
+            self._send(
+                msgspec.structs.replace(
+                    answer,
+                    error_type=_plain(answer.error_type),
+                    error=_plain(answer.error) or "",
+                    traceback=_plain(answer.traceback),
+                    names=tuple(_plain(name) or "" for name in answer.names),
+                )
+            )
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         job, self._job = self._job, None
@@ -76,8 +103,8 @@ class _Child:
             data += part
         return data
 
-    def _send(self, frame: Said | Answer) -> None:
-        data = _encoder.encode(frame)
+    def _send(self, frame: Said | Logged | Answer) -> None:
+        data = encode(frame)
         with self._sending:
             self._channel.sendall(struct.pack(">I", len(data)) + data)
 
@@ -85,6 +112,7 @@ class _Child:
         for entry in order.path:
             if entry not in sys.path:
                 sys.path.append(entry)
+        logging.getLogger().setLevel(order.log_level)
         try:
             func = import_function(order.queued.spec.func)
             if func is None:
@@ -116,6 +144,29 @@ class _Child:
 
     def _progress(self, context: JobContext) -> None:
         self._send(Said(context.last_progress or Progress()))
+
+
+class _Forward(logging.Handler):
+    """Sends log lines to the worker, unless the job's own modules have set up logging."""
+
+    def __init__(self, send: Callable[[Logged], None]) -> None:
+        super().__init__()
+        self._to_worker = send
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if len(logging.getLogger().handlers) > 1:
+            return
+        try:
+            trace = "".join(traceback.format_exception(*record.exc_info)) if record.exc_info else None
+            message = _plain(record.getMessage()) or ""
+            self._to_worker(Logged(record.name, record.levelno, message, record.created, _plain(trace)))
+        except Exception:  # noqa: BLE001 - a message that cannot be formatted or sent must not fail the job
+            self.handleError(record)
+
+
+def _plain(text: str | None) -> str | None:
+    """The text with everything escaped that UTF-8 cannot say."""
+    return None if text is None else text.encode("utf-8", "backslashreplace").decode()
 
 
 async def _awaited(value: Any) -> Any:

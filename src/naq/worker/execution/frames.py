@@ -9,7 +9,7 @@ import msgspec
 from naq.jobs.job import QueuedJob
 from naq.jobs.records import Progress
 
-__all__ = ["Answer", "Order", "Said"]
+__all__ = ["Answer", "Logged", "Order", "Said"]
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -21,12 +21,25 @@ class Order(msgspec.Struct, frozen=True):
     path: tuple[str, ...]
     """The worker's ``sys.path``, so that both import the same modules."""
     previous_success_at: datetime | None = None
+    log_level: int = 0
+    """The level of the worker's root logger: the child sends no lines below it."""
 
 
 class Said(msgspec.Struct, frozen=True, tag=True):
     """From the child, while the job runs: its progress."""
 
     progress: Progress
+
+
+class Logged(msgspec.Struct, frozen=True, tag=True):
+    """From the child, while the job runs: a line for the worker's log."""
+
+    name: str
+    level: int
+    message: str
+    created: float
+    """Epoch seconds."""
+    traceback: str | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, tag=True, kw_only=True):

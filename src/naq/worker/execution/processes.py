@@ -23,7 +23,7 @@ from naq.jobs.context import JobContext
 from naq.jobs.job import QueuedJob
 from naq.jobs.outcome import Raised, Returned, Unrunnable
 from naq.jobs.records import DeadReason
-from naq.worker.execution.frames import Answer, Order, Said
+from naq.worker.execution.frames import Answer, Logged, Order, Said
 from naq.worker.execution.memory import resident_bytes
 
 __all__ = ["Child", "Processes"]
@@ -31,9 +31,12 @@ __all__ = ["Child", "Processes"]
 JOBS_PER_CHILD = 200
 """Jobs after which a child is replaced, so that leaked memory is freed."""
 
+LAST_WORDS = 0.2
+"""Seconds after a child's end within which what it said is read."""
+
 log = logging.getLogger("naq.processes")
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Said | Answer)
+_decoder = msgspec.json.Decoder(Said | Logged | Answer)
 
 
 class _Died(Exception):
@@ -56,6 +59,13 @@ class Child:
         self._killed = False
         self._stopping: str | None = None
         self._busy = False
+        # A process that the job forked may keep the socket open: the end of this process ends the conversation, too.
+        self._exit = asyncio.ensure_future(process.wait())
+        self._exit.add_done_callback(self._on_exit)
+
+    def _on_exit(self, ended: asyncio.Future[int]) -> None:
+        if not ended.cancelled():
+            ended.get_loop().call_later(LAST_WORDS, self._writer.close)
 
     async def run(
         self, queued: QueuedJob, context: JobContext, *, allow_pickle: bool
@@ -65,15 +75,26 @@ class Child:
         self.last = queued
         self._busy = True
         try:
-            order = Order(queued, context.worker_id, allow_pickle, tuple(sys.path), context.previous_success_at)
+            order = Order(
+                queued,
+                context.worker_id,
+                allow_pickle,
+                tuple(sys.path),
+                context.previous_success_at,
+                logging.getLogger().getEffectiveLevel(),
+            )
             if self._stopping is not None:
                 raise _Died("it was stopped before it began")
             await self._send(order)
             while True:
                 said = await self._receive()
-                if isinstance(said, Answer):
-                    return _outcome(said)
-                context.progress(said.progress.done, said.progress.total, said.progress.note)
+                match said:
+                    case Answer():
+                        return _outcome(said)
+                    case Logged():
+                        _log_again(said)
+                    case Said(progress):
+                        context.progress(progress.done, progress.total, progress.note)
         except _Died as error:
             self.usable = False
             return Raised("ProcessDied", str(error))
@@ -114,7 +135,7 @@ class Child:
         self._writer.close()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
-        await self._process.wait()
+        await self._exit
 
     async def _send(self, order: Order) -> None:
         data = _encoder.encode(order)
@@ -124,10 +145,10 @@ class Child:
         except OSError as error:
             raise _Died(f"its process could not be reached: {error}") from None
 
-    async def _receive(self) -> Said | Answer:
+    async def _receive(self) -> Said | Logged | Answer:
         try:
             (size,) = struct.unpack(">I", await self._reader.readexactly(4))
-            frame: Said | Answer = _decoder.decode(await self._reader.readexactly(size))
+            frame: Said | Logged | Answer = _decoder.decode(await self._reader.readexactly(size))
         except (asyncio.IncompleteReadError, OSError):
             self.usable = False
             self.kill()
@@ -136,6 +157,17 @@ class Child:
                 raise _Died("its process ignored being stopped, and was killed") from None
             raise _Died(f"its process {_how(code)}") from None
         return frame
+
+
+def _log_again(logged: Logged) -> None:
+    """Log a line of a child as if it were this process's."""
+    logger = logging.getLogger(logged.name)
+    if not logger.isEnabledFor(logged.level):
+        return
+    record = logger.makeRecord(logged.name, logged.level, "(child)", 0, "%s", (logged.message,), None)
+    record.created = logged.created
+    record.exc_text = logged.traceback
+    logger.handle(record)
 
 
 def _how(code: int) -> str:

@@ -9,6 +9,7 @@ runs on beside the others.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -92,6 +93,8 @@ class Runner:
         self._clock = clock
         self._hooks = Hooks(options.middleware)
         self._caller = caller
+        self._variables = contextvars.copy_context()
+        """The context variables as they are now: every attempt starts from these, whatever started it."""
 
     def start(self, queued: QueuedJob, on_end: Callable[[Attempt, Outcome], None]) -> Attempt:
         """Start an attempt. ``on_end`` is called once, on the loop, with its outcome; it must not raise."""
@@ -101,20 +104,23 @@ class Runner:
         self.running.add(attempt)
         if queued.spec.timeout is not None:
             attempt.later(queued.spec.timeout.total_seconds(), lambda: self.stop(attempt, "timeout"))
-        attempt.task = asyncio.create_task(self._run(attempt), name=f"job {queued.job_id}")
+        attempt.task = asyncio.create_task(
+            self._run(attempt), name=f"job {queued.job_id}", context=self._variables.copy()
+        )
         if self._options.on_start is not None:
             self._options.on_start(queued, now)
         return attempt
 
-    def stop(self, attempt: Attempt, reason: str) -> None:
-        """Stop an attempt: ``timeout``, ``cancelled`` or ``drain``. The first reason counts."""
+    def stop(self, attempt: Attempt, reason: str, grace: float | None = None) -> None:
+        """Stop an attempt: ``timeout``, ``cancelled`` or ``drain``. The first reason counts. It has ``grace`` seconds to end,
+        by default those of the options."""
         if attempt.ended or attempt.stop_reason is not None:
             return
         attempt.stop_reason = reason
         attempt.context.ask_to_stop(reason)
         if attempt.calling:  # otherwise it sees the reason before it calls its function
             self._caller.stop(attempt)
-            attempt.later(self._options.grace, lambda: self._give_up(attempt))
+            attempt.later(self._options.grace if grace is None else grace, lambda: self._give_up(attempt))
 
     async def close(self) -> None:
         """Give up what still runs, and end all threads and processes."""
@@ -139,6 +145,8 @@ class Runner:
             if attempt in self.stuck:
                 self.stuck.discard(attempt)
                 log.warning("job %s, which was given up, has ended", attempt.queued.job_id)
+                if attempt.on_gone is not None:
+                    attempt.on_gone()
         self._end(attempt, outcome)
 
     async def _outcome(self, attempt: Attempt) -> Outcome:
@@ -151,7 +159,7 @@ class Runner:
         if target.takes_context and attempt.queued.schedule_id is not None:
             await self._find_previous_success(attempt, attempt.queued.schedule_id)
         if attempt.stop_reason is not None:
-            return HandedBack() if attempt.stop_reason == "drain" else Dropped(attempt.stop_reason)
+            return self._stopped_before(attempt.stop_reason, attempt)
         attempt.calling = True
         try:
             bind_context(attempt.context)
@@ -165,6 +173,14 @@ class Runner:
             return await self._failed(attempt, RuntimeError(f"{value.error_type}: {value.error}"), value)
         await self._hooks.after(attempt.context, value)
         return returned(value)
+
+    def _stopped_before(self, reason: str, attempt: Attempt) -> Outcome:
+        """The outcome of an attempt that was stopped before its function was called."""
+        if reason == "drain":
+            return HandedBack()
+        if reason == "timeout":
+            return Stopped(reason, self._clock.monotonic() - attempt.began)
+        return Dropped(reason)
 
     def _resolve(self, queued: QueuedJob) -> tuple[Target, list[Any], dict[str, Any]]:
         target = self._registry.target(queued.spec.func, queued.job_id)
@@ -207,7 +223,7 @@ class Runner:
         if attempt.ended:
             return
         queued, reason = attempt.queued, attempt.stop_reason or "cancelled"
-        deaf = f"job {queued.job_id} ({queued.spec.func}) was stopped ({reason}) {self._options.grace} s ago and ignores it"
+        deaf = f"job {queued.job_id} ({queued.spec.func}) was stopped ({reason}) and ignores it"
         if attempt.child is not None:
             log.error("%s: its process is killed", deaf)
             attempt.killed = True

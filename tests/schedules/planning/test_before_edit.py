@@ -68,6 +68,6 @@ def test_nothing_was_due(scheduler: ManualScheduler) -> None:
     assert taken(scheduler) == []
 
 
-def test_excluded_times_are_not_counted(scheduler: ManualScheduler) -> None:
+def test_excluded_times_inside_a_pause_have_a_line_of_their_own(scheduler: ManualScheduler) -> None:
     after_a_pause(scheduler, exclude=["* 2 * * *"])
-    assert [(reason, count) for _, reason, count, *_ in taken(scheduler)] == [("paused", 3)]
+    assert [(reason, count) for _, reason, count, *_ in taken(scheduler)] == [("paused", 3), ("excluded", 1)]

@@ -1,0 +1,275 @@
+"""What users saw when they edited, deployed or declared schedules, with what they should have seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from naq import cron, every
+from naq.exceptions import InvalidSchedule
+from naq.schedules.declared_file import read_definitions
+from naq.testing import ManualScheduler
+from naq.timing.exclusions import ExcludedDates
+
+HOUR = timedelta(hours=1)
+BERLIN = "Europe/Berlin"
+
+
+@pytest.fixture
+def scheduler() -> Iterator[ManualScheduler]:
+    with ManualScheduler("2026-06-01T00:00:00Z") as made:
+        yield made
+
+
+def declared(form: Any, schedule_id: str = "x", **more: Any) -> dict[str, Any]:
+    return {"schedules": {schedule_id: {"job": "shop:greet", "schedule": form}}, **more}
+
+
+def sync(scheduler: ManualScheduler, form: Any, **more: Any) -> list[str]:
+    """Deploy: the kinds of what was done."""
+    changes = scheduler.call(scheduler.service.sync(read_definitions(declared(form, **more)), "shop"))
+    return [str(change.kind) for change in changes]
+
+
+def fired_at(scheduler: ManualScheduler) -> list[datetime]:
+    return [job.nominal_at for job in scheduler.fired if job.nominal_at is not None]
+
+
+def reasons(scheduler: ManualScheduler) -> list[tuple[str | None, int]]:
+    return [(record.reason, record.count) for record in scheduler.history]
+
+
+def down(scheduler: ManualScheduler) -> None:
+    """The scheduler process is stopped; people go on editing."""
+    scheduler.call(scheduler._partition.stop())
+
+
+# --- fault 2: six deploys in 42 hours of an every("8h") fired nothing
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "period"),
+    [
+        ("every 12h", "every 8h", 8),
+        ("0 9 * * *", "every 8h", 8),
+        (["every 12h", "0 9 * * MON"], ["every 8h", "0 9 * * MON"], 8),
+        ({"every": "1 day"}, {"every": "2 days"}, 48),
+        ({"every": "1 week"}, {"rrule": "FREQ=HOURLY;INTERVAL=8"}, 8),
+    ],
+    ids=["another period", "cron to every", "a part of a union", "calendar", "a rule without dtstart"],
+)
+def test_deploys_after_a_changed_period_do_not_start_the_grid_again(
+    scheduler: ManualScheduler, first: Any, then: Any, period: int
+) -> None:
+    sync(scheduler, first)
+    scheduler.advance("3h")
+    assert sync(scheduler, then) == ["update"]
+    scheduler.fired.clear()
+    for _ in range(6):
+        scheduler.advance("7h")
+        assert sync(scheduler, then) == ["keep"], "nothing was changed, so there is nothing to do"
+    expected = 42 // period
+    assert len([at for at in fired_at(scheduler) if at.hour != 9]) >= expected
+
+
+def test_a_part_of_a_union_that_did_not_change_keeps_its_grid(scheduler: ManualScheduler) -> None:
+    sync(scheduler, ["every 8h", "0 9 * * MON"])
+    scheduler.advance("3h")
+    sync(scheduler, ["every 8h", "0 9 * * TUE"])
+    scheduler.advance("6h")
+    assert fired_at(scheduler) == [datetime(2026, 6, 1, 8, tzinfo=UTC)]
+
+
+def test_an_unchanged_definition_writes_and_reports_nothing(scheduler: ManualScheduler) -> None:
+    scheduler.schedule("shop:greet", every("8h"), schedule_id="x")
+    entry = scheduler.store.peek("schedule.x")
+    scheduler.events.clear()
+    scheduler.advance("1h")
+    scheduler.schedule("shop:greet", every("8h"), schedule_id="x", if_exists="replace")
+    scheduler.update("x", schedule="every 8h")
+    scheduler.update("x", interval="8h")
+    assert scheduler.store.peek("schedule.x") == entry
+    assert scheduler.events == []
+
+
+def test_a_shown_schedule_can_be_stored_again_after_its_only_time_has_passed(scheduler: ManualScheduler) -> None:
+    """``schedule_job(..., once(...), if_exists="replace")`` at each start was refused once the time had passed."""
+    for _ in range(2):
+        scheduler.schedule("shop:greet", "2026-06-01T01:00:00Z", schedule_id="x", if_exists="replace")
+        scheduler.advance("5h")
+    assert fired_at(scheduler) == [datetime(2026, 6, 1, 1, tzinfo=UTC)]
+    with pytest.raises(InvalidSchedule, match="past"):
+        scheduler.schedule("shop:greet", "2026-06-01T02:00:00Z", schedule_id="x", if_exists="replace")
+
+
+# --- fault 5: an edit dropped what was due
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"cron": "0 9,17 * * *"},
+        {"cron": "0 11 * * *", "timezone": BERLIN},
+        {"schedule": {"cron": "0 9 * * *", "exclude": ["2026-06-01"]}},
+        {"schedule": "every 1h"},
+        {"end_at": "2026-06-01T08:00:00Z"},
+        {"next_run_at": "2026-06-02T00:00:00Z"},
+        {"catch_up": 0},
+    ],
+    ids=str,
+)
+def test_what_was_due_while_the_scheduler_was_down_fires_though_the_schedule_is_edited(
+    scheduler: ManualScheduler, edit: dict[str, Any]
+) -> None:
+    scheduler.schedule("shop:greet", cron("0 9 * * *"), schedule_id="x")
+    down(scheduler)
+    scheduler.advance("9h10m")
+    assert scheduler.update("x", **edit)
+    assert fired_at(scheduler) == [datetime(2026, 6, 1, 9, tzinfo=UTC)]
+    assert scheduler.queued[0].spec.func == "shop:greet"
+
+
+def test_what_is_too_late_when_the_schedule_is_edited_is_recorded(scheduler: ManualScheduler) -> None:
+    scheduler.schedule("shop:greet", cron("0 9 * * *"), schedule_id="x")
+    down(scheduler)
+    scheduler.advance("30h")
+    assert scheduler.update("x", cron="0 17 * * *")
+    assert reasons(scheduler) == [("older than the catch-up window", 1)]
+    entry = scheduler.get("x")
+    assert entry is not None
+    assert (entry["missed"], entry["runs"]) == (1, 0)
+
+
+def test_a_fire_that_waits_for_its_jitter_is_not_dropped_by_an_edit(scheduler: ManualScheduler) -> None:
+    scheduler.schedule("shop:greet", cron("0 9 * * *", jitter="50m", catch_up=0), schedule_id="x")
+    scheduler.advance_to("2026-06-01T09:00:01Z")
+    assert not scheduler.fired
+    scheduler.update("x", cron="0 9,17 * * *")
+    assert fired_at(scheduler) == [datetime(2026, 6, 1, 9, tzinfo=UTC)]
+
+
+def test_paused_edited_and_resumed_with_catch_up_records_what_the_edit_took(scheduler: ManualScheduler) -> None:
+    scheduler.schedule("shop:greet", cron("0 9 * * *"), schedule_id="x")
+    scheduler.pause("x")
+    scheduler.advance("10h")
+    scheduler.update("x", cron="0 17 * * *")
+    scheduler.resume("x", catch_up=True)
+    scheduler.advance("1m")
+    assert reasons(scheduler) == [("paused", 1)]
+
+
+def test_what_was_due_when_a_schedule_is_cancelled_is_recorded(scheduler: ManualScheduler) -> None:
+    scheduler.schedule("shop:greet", cron("0 9 * * *"), schedule_id="x")
+    down(scheduler)
+    scheduler.advance("10h")
+    scheduler.cancel("x")
+    assert not scheduler.fired
+    assert reasons(scheduler) == [("the schedule has ended", 1)]
+
+
+# --- faults 1, 6, 7: whose zone a wall time is read in
+
+
+def form_of(scheduler: ManualScheduler) -> dict[str, Any]:
+    entry = scheduler.get("x")
+    assert entry is not None
+    form: dict[str, Any] = entry["schedule"]
+    return form
+
+
+def test_an_update_of_the_expression_keeps_zone_and_policy(scheduler: ManualScheduler) -> None:
+    """``naq schedule update ID --cron`` reset the zone to UTC and dropped every policy."""
+    spec = cron("0 9 * * *", tz=BERLIN, jitter="30s", overlap="skip", exclude=["2026-12-24"])
+    scheduler.schedule("shop:greet", spec, schedule_id="x")
+    before = form_of(scheduler)
+    scheduler.update("x", cron="30 7 * * *")
+    assert form_of(scheduler) == {**before, "cron": "30 7 * * *"}
+
+
+def test_the_zone_alone_can_be_changed(scheduler: ManualScheduler) -> None:
+    spec = cron("0 9 * * *", tz=BERLIN, exclude=["2026-12-24"])
+    scheduler.schedule("shop:greet", spec, schedule_id="x")
+    scheduler.update("x", timezone="America/New_York")
+    assert form_of(scheduler) == {
+        "type": "cron",
+        "cron": "0 9 * * *",
+        "timezone": "America/New_York",
+        "exclude": ["2026-12-24"],
+    }
+    assert fired_at(scheduler) == []
+    scheduler.advance_to("2026-06-01T13:00:00Z")
+    assert fired_at(scheduler) == [datetime(2026, 6, 1, 13, tzinfo=UTC)], "09:00 in New York"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"cron": "0 9 * * *", "timezone": BERLIN},
+        {"every": "day", "at": "09:00", "timezone": BERLIN},
+        {"rrule": "FREQ=DAILY", "timezone": BERLIN},
+        {"interval": "1h", "timezone": BERLIN},
+        {"of": ["0 9 * * *", "0 18 * * *"], "timezone": BERLIN},
+        {"of": ["every 6h", "every 9h"], "timezone": BERLIN},
+        {"run_at": "2026-12-01T09:00:00", "timezone": BERLIN},
+    ],
+    ids=str,
+)
+def test_days_and_times_of_an_update_are_those_of_the_schedules_zone(
+    scheduler: ManualScheduler, form: dict[str, Any]
+) -> None:
+    """``update --set exclude=2026-12-24`` excluded a UTC day: of a schedule in Berlin the wrong 24 hours."""
+    scheduler.schedule("shop:greet", form, schedule_id="x")
+    scheduler.update("x", exclude="2026-12-24", end_at="2026-12-31T12:00:00")
+    schedule = scheduler.call(scheduler.service.schedules.get("x"))
+    assert schedule is not None
+    assert schedule.policy.end_at == datetime(2026, 12, 31, 11, tzinfo=UTC)
+    assert [exclusion.tz for exclusion in schedule.policy.exclude if isinstance(exclusion, ExcludedDates)] == [BERLIN]
+    if "run_at" not in form:
+        scheduler.update("x", next_run_at="2026-06-02T03:00:00")
+        assert scheduler.advance_to("2026-06-02T01:00:00Z")[-1].nominal_at == datetime(2026, 6, 2, 1, tzinfo=UTC)
+
+
+def test_the_zone_around_a_union_is_that_of_its_parts(scheduler: ManualScheduler) -> None:
+    form = {"of": ["0 9 * * *", {"every": "day", "at": "18:00"}, {"cron": "0 12 * * *", "timezone": "UTC"}]}
+    scheduler.schedule("shop:greet", {**form, "timezone": BERLIN}, schedule_id="x")
+    scheduler.advance("1d")
+    assert [at.hour for at in fired_at(scheduler)] == [7, 12, 16], "09:00 and 18:00 in Berlin, 12:00 in UTC"
+
+
+@pytest.mark.parametrize(
+    ("form", "hours"),
+    [
+        ("0 9 * * *", [7]),
+        (["0 9 * * *", "0 18 * * *"], [7, 16]),
+        ("2026-06-01T09:00", [7]),
+        ("FREQ=DAILY;BYHOUR=9;BYMINUTE=0;BYSECOND=0", [7]),
+        ({"cron": "0 9 * * *", "timezone": "UTC"}, [9]),
+    ],
+    ids=str,
+)
+def test_the_zone_of_a_files_defaults_holds_for_lists_and_for_text(
+    scheduler: ManualScheduler, form: Any, hours: list[int]
+) -> None:
+    sync(scheduler, form, defaults={"schedule": {"timezone": BERLIN}})
+    scheduler.advance("1d")
+    assert [at.hour for at in fired_at(scheduler)] == hours
+
+
+def test_times_in_a_files_calendars_are_those_of_the_schedules_zone(scheduler: ManualScheduler) -> None:
+    form = {"cron": "0 * * * *", "timezone": BERLIN, "exclude": ["calendar:freeze"]}
+    sync(scheduler, form, calendars={"freeze": ["2026-06-01T04:00..2026-06-01T22:30"]})
+    scheduler.advance("22h30m")
+    assert [at.hour for at in fired_at(scheduler)] == [1, 21, 22], "frozen from 02:00 to 20:30 in UTC"
+
+
+def test_a_backfill_is_asked_for_in_the_schedules_zone(scheduler: ManualScheduler) -> None:
+    scheduler.schedule("shop:greet", cron("0 9 * * *", tz=BERLIN), schedule_id="x")
+    scheduler.advance("3d")
+    scheduler.fired.clear()
+    service = scheduler.service
+    assert scheduler.call(service.backfill_schedule("x", "2026-06-02T09:00:00", "2026-06-02T09:00:00"))
+    scheduler.settle()
+    assert fired_at(scheduler) == [datetime(2026, 6, 2, 7, tzinfo=UTC)]
