@@ -108,7 +108,7 @@ TABLE: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "range without an end": (
         ("schedule", "backfill", "x", "2026-01-01", "tomorrow"),
-        "last = 'tomorrow': is no instant (a datetime, ISO text, epoch seconds); "
+        "last = 'tomorrow': must be an instant (a datetime, ISO text, epoch seconds); "
         "for example last = '2030-01-31T09:00:00Z'",
     ),
     "unknown status of jobs": (

@@ -16,29 +16,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-import msgspec
-
 from naq.clock import Clock
 from naq.exceptions import InvalidJob, JobCancelled, StoreError, UnknownFunction
 from naq.jobs.context import JobContext, bind_context
 from naq.jobs.functions import Registry
 from naq.jobs.history import HistorySource
 from naq.jobs.job import QueuedJob
-from naq.jobs.outcome import Dropped, HandedBack, Outcome, Raised, Returned, Stopped, Unrunnable, raised
+from naq.jobs.outcome import Dropped, HandedBack, Outcome, Raised, Stopped, Unrunnable, raised, returned
 from naq.jobs.records import DeadReason
 from naq.jobs.target import Target
-from naq.store.codec import encode_json
 from naq.store.outage import wait_after
 from naq.worker.execution.attempt import Attempt
 from naq.worker.execution.middleware import Hooks, Middleware
 
-__all__ = ["GRACE", "Attempt", "Caller", "Middleware", "RunOptions", "Runner", "returned"]
+__all__ = ["GRACE", "Attempt", "Caller", "Middleware", "RunOptions", "Runner"]
 
 GRACE = 5.0
 """Seconds that an attempt has to end after it was stopped, before it is given up."""
 GIVEN_UP = "ignored being stopped, and was given up; it may still be running"
 KILLED = "ignored being stopped, and its process was killed"
-NULL = msgspec.Raw(b"null")
 
 log = logging.getLogger("naq.execute")
 
@@ -237,16 +233,3 @@ class Runner:
     def _end(self, attempt: Attempt, outcome: Outcome) -> None:
         self.running.discard(attempt)
         attempt.end(outcome, self._clock.monotonic())
-
-
-def returned(value: Any) -> Returned:
-    """The outcome for a returned value."""
-    if value is None:
-        return Returned(NULL)
-    if isinstance(value, Returned):
-        return value
-    try:
-        return Returned(encode_json(value, "result"))
-    except InvalidJob:
-        kind = type(value).__qualname__
-        return Returned(NULL, f"the job returned a {kind} that is not JSON; nothing was kept of it")
