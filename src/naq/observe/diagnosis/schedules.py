@@ -67,9 +67,7 @@ _NON_FIRES: Final = {
 
 def accounts_of_quarantined(schedule_id: str, reason: str) -> tuple[Account, ...]:
     """Of a record that cannot be read."""
-    remedy = (
-        f"mend the record, upgrade the schedulers if a newer naq wrote it, or remove it: naq schedule delete {schedule_id}"
-    )
+    remedy = f"mend the record, upgrade the schedulers if a newer naq wrote it, or remove it: naq schedule delete {schedule_id}"
     return (Account(f"its record cannot be used, so it does not fire: {reason}", remedy),)
 
 
