@@ -45,7 +45,9 @@ def test_nothing_is_wrong(schedule: Schedule) -> None:
 
 
 def test_it_never_fires() -> None:
-    all_excluded = made(Interval(2 * MINUTE, T), Policy(exclude=(ExcludedCron("*/2 * * * *"),)))
+    everything = Policy(exclude=(ExcludedCron("*/2 * * * *"),))
+    assert made(Interval(2 * MINUTE, T), everything).status is ScheduleStatus.COMPLETED
+    all_excluded = made(Interval(2 * MINUTE, T)).evolve(policy=everything)
     over = paused(made(Interval(HOUR), Policy(end_at=T + HOUR)), T, None, None)
     assert over is not None
     assert all_excluded.status is ScheduleStatus.COMPLETED, "nothing is left that may fire"

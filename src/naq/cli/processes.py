@@ -85,7 +85,7 @@ async def _run_app(app: Naq, *, scheduler: bool, worker: bool, name: str) -> Non
         leads = "" if found is None else f" leader={str(found.is_leader).lower()}"
         print(f"naq {name} ready instance={app.settings.instance_id}{leads}", flush=True)
 
-    with until_stopped() as stopped:
+    with until_stopped(patience=app.settings.drain_timeout) as stopped:
         try:
             await app.run(scheduler=scheduler, worker=worker, stop=stopped, ready=ready)
         finally:

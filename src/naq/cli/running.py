@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -89,30 +88,16 @@ def load_app(reference: str, options: Options) -> Naq:
 
 
 @contextmanager
-def until_stopped(hurry: Callable[[], object] | None = None) -> Iterator[asyncio.Event]:
+def until_stopped(hurry: Callable[[], object] | None = None, patience: float | None = None) -> Iterator[asyncio.Event]:
     """An event that SIGTERM, SIGINT or a closed terminal sets; a second signal ends the process at once.
 
-    With ``hurry`` the second signal calls that, and the third ends the process.
+    With ``hurry`` the second signal calls that, and the third ends the process. With ``patience`` a process whose event
+    loop is blocked so many seconds after the first signal ends, too.
     """
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    hurries = [] if hurry is None else [hurry]
-
-    def on_signal(number: int) -> None:
-        if not stopped.is_set():
-            stopped.set()
-        elif hurries:
-            hurries.pop()()
-        else:
-            os._exit(128 + number)
+    from naq.worker.signals import stopped_by
 
     numbers = [signal.SIGTERM, signal.SIGINT]
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not under nohup
         numbers.append(signal.SIGHUP)
-    for number in numbers:
-        loop.add_signal_handler(number, on_signal, number)
-    try:
+    with stopped_by(numbers, hurry, patience) as stopped:
         yield stopped
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
