@@ -44,6 +44,7 @@ _RULED = 2_145_916_800
 _RULED_PROBE = 14 * DAY
 _UNCHANGING = frozenset(("UTC", "UCT", "GMT", "Zulu", "Universal", "Greenwich"))
 """With all of ``Etc/``: the zones whose offset is part of their definition."""
+_NO_ZONES = frozenset(("localtime", "posixrules", "Factory"))
 _FAR = 1 << 60
 _SECOND = timedelta(seconds=1)
 _EARLIEST = (date.min.toordinal() - date(1970, 1, 1).toordinal() + 2) * DAY
@@ -214,8 +215,11 @@ def resolve(
 def get_zone(name: str) -> Zone:
     """The zone with the IANA name ``name``, loaded once per process.
 
-    Raises `InvalidSchedule` when this machine has no such zone: that schedule alone cannot be planned here.
+    Raises `InvalidSchedule` when this machine has no such zone: that schedule alone cannot be planned here. Names that
+    mean something else on each machine (``localtime``), or another time (``right/...`` counts leap seconds), are none.
     """
+    if name in _NO_ZONES or name.startswith(("right/", "posix/")):
+        raise InvalidSchedule(_unknown(name, "timezone"))
     try:
         return Zone(name, zoneinfo.ZoneInfo(name))
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -232,6 +236,9 @@ def check_zone(name: str, field: str) -> list[Problem]:
 
 
 def _unknown(name: str, field: str) -> Problem:
+    if name in _NO_ZONES:
+        reason = "means another zone on each machine: write the zone's own name, or UTC"
+        return Problem(field, shown(name), reason, "'Europe/Berlin'")
     near = nearest_zones(name)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     return Problem(field, shown(name), f"is no time zone of the IANA database on this machine{hint}", "'Europe/Berlin'")
