@@ -29,7 +29,8 @@ def file_of(name: str) -> bytes:
 
 
 def changes_in_file(data: bytes) -> tuple[list[tuple[int, int]], int]:
-    """(second, new offset) of every change of offset, and where the table ends and the rule begins, from the 64-bit block of a TZif file (RFC 8536)."""
+    """(second, new offset) of every change of offset, and where the table ends and the rule begins,
+    from the 64-bit block of a TZif file (RFC 8536)."""
     header = struct.Struct(">4sc15x6l")
     _, version, isut, isstd, leap, times, types, chars = header.unpack_from(data)
     assert version >= b"2"
