@@ -96,14 +96,21 @@ def test_jitter_disperses_a_herd() -> None:
 @pytest.mark.parametrize(
     ("expression", "says"),
     [
-        ("*/45 * * * *", "*/45 means minute 0, 45 of each hour, not every 45 minutes"),
-        ("0 */5 * * *", "*/5 means hour 0, 5, 10, 15, 20 of each day, not every 5 hours"),
-        ("*/15 */6 * * *", None),
-        ("*/45 * * * * *", "*/45 means second 0, 45 of each minute, not every 45 seconds"),
+        ("*/90 * * * *", "*/90 in the field minute starts again with each hour: it fires at minute 0"),
+        ("*/45 * * * *", "it fires at minute 0, 45"),
+        ("0 */5 * * *", "*/5 in the field hour starts again with each day: it fires at hour 0, 5, 10, 15, 20"),
     ],
 )
-def test_a_step_that_does_not_divide_its_field(expression: str, says: str | None) -> None:
-    found = lint([made(Cron(expression))], T)
-    assert [finding.message.partition(":")[0] for finding in found if finding.kind == "uneven_step"] == (
-        [] if says is None else [says]
-    )
+def test_a_step_that_does_not_divide_its_field(expression: str, says: str) -> None:
+    (finding,) = lint([made(Cron(expression))], T)
+    assert finding.kind is FindingKind.UNEVEN_STEP
+    assert says in finding.message
+    assert lint([made(Cron("*/15 */6 * * *"))], T) == ()
+
+
+def test_a_start_deadline_that_is_shorter_than_the_jitter() -> None:
+    policy = Policy(jitter=10 * MINUTE, start_deadline=MINUTE)
+    (finding,) = lint([made(Interval(HOUR), policy)], T)
+    assert finding.kind is FindingKind.DEADLINE
+    assert finding.message == "start_deadline (1m) is shorter than jitter (10m)"
+    assert lint([made(Interval(HOUR), Policy(jitter=MINUTE, start_deadline=10 * MINUTE))], T) == ()

@@ -171,7 +171,7 @@ async def _schedules(services: ServiceManager, store: KVStoreService, settings: 
                 silent.append((record.schedule_id, ahead))
     yield Finding(Level.OK, "schedules", str(total))
     for record in bad[:20]:
-        remedy = f"mend the record, or remove it: naq schedule rm {record.schedule_id}"
+        remedy = f"mend the record, or remove it: naq schedule delete {record.schedule_id}"
         yield Finding(Level.ERROR, "schedule", f"{record.schedule_id} is quarantined: {record.reason}", remedy)
     for name, ahead in silent[:20]:
         found = f"{name} leaves out {ahead.isoformat()}: a scheduler's clock was ahead, and decided about it too early"
@@ -211,4 +211,4 @@ async def _jobs(jobs: JobService, store: KVStoreService) -> AsyncIterator[Findin
         yield Finding(Level.ERROR, "end of a job", text, f"see what the store refused: naq job show {letter.job_id}")
     if dead:
         text = f"{counted(len(dead), 'job')} that will not be tried again"
-        yield Finding(Level.WARNING, "dead letters", text, "look (naq job dead), then naq job retry or naq job purge")
+        yield Finding(Level.WARNING, "dead letters", text, "look (naq job dead), then naq job requeue or naq job purge")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Final
 from naq.exceptions import InvalidSchedule
 from naq.schedules.preview import preview
 from naq.schedules.record import Schedule, ScheduleStatus
+from naq.timing.cron_fields import parse_cron
 from naq.timing.duration import duration_text
 from naq.timing.triggers import AnyOf, Cron, FixedDelay, Trigger, dst_gaps
 from naq.timing.zones import DstGap
@@ -27,6 +27,7 @@ HERDS_TOLD: Final = 3
 LOOKED_AT: Final = 48
 """Fires of each schedule that are looked at."""
 AHEAD: Final = timedelta(days=1)
+_ABOVE: Final = {"second": "minute", "minute": "hour", "hour": "day"}
 YEAR: Final = timedelta(days=366)
 
 
@@ -38,10 +39,12 @@ class FindingKind(StrEnum):
     """This machine cannot compute it, e.g. because it does not know the zone."""
     HERD = "herd"
     DST_GAP = "dst_gap"
-    UNEVEN_STEP = "uneven_step"
-    """A step of its cron expression does not divide the field, so one gap is shorter than the others."""
     TOO_OFTEN = "too_often"
     """It fires again sooner than its runs usually end."""
+    UNEVEN_STEP = "uneven_step"
+    """A step of its cron expression does not divide the field: the last gap before it begins again is another one."""
+    DEADLINE = "deadline"
+    """Its start deadline is shorter than its jitter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +90,15 @@ def lint(
 def _findings(schedule: Schedule, now: datetime, usual: timedelta | None) -> Iterable[Finding]:
     name = (schedule.schedule_id,)
     coming = preview(schedule, now, LOOKED_AT)
+    for text in _uneven_steps(schedule.trigger):
+        yield Finding(FindingKind.UNEVEN_STEP, name, text)
+    deadline, jitter = schedule.policy.start_deadline, schedule.policy.jitter
+    if deadline is not None and jitter is not None and deadline < jitter:
+        text = f"start_deadline ({duration_text(deadline)}) is shorter than jitter ({duration_text(jitter)})"
+        yield Finding(FindingKind.DEADLINE, name, text)
     if _never_fires(schedule, now):
         yield Finding(FindingKind.NEVER_FIRES, name, "it never fires again: no nominal time is left that may")
         return
-    for step in uneven_steps(schedule.trigger):
-        yield Finding(FindingKind.UNEVEN_STEP, name, step)
     gaps = dst_gaps(schedule.trigger, now, now + YEAR)
     if gaps:
         shifts = getattr(schedule.trigger, "dst_gap", DstGap.SHIFT) is DstGap.SHIFT
@@ -107,23 +114,21 @@ def _findings(schedule: Schedule, now: datetime, usual: timedelta | None) -> Ite
             yield Finding(FindingKind.TOO_OFTEN, name, text)
 
 
-_FIELDS: Final = (("second", 60), ("minute", 60), ("hour", 24))
-
-
-def uneven_steps(trigger: Trigger) -> Iterable[str]:
-    """What to say about each step of a cron expression that does not divide its field: ``*/45``, ``*/90``."""
-    for part in trigger.triggers if isinstance(trigger, AnyOf) else (trigger,):
-        fields = part.expression.split() if isinstance(part, Cron) else []
-        names = _FIELDS if len(fields) == 6 else _FIELDS[1:]
-        for text, (name, size) in zip(fields, names, strict=False):
-            match = re.fullmatch(r"\*/(\d+)", text)
-            step = 0 if match is None else int(match[1])
-            if step and size % step:
-                at = ", ".join(map(str, range(0, size, step)))
-                yield f"{text} means {name} {at} of each {_WHOLE[name]}, not every {step} {name}s: use an interval for that"
-
-
-_WHOLE: Final = {"second": "minute", "minute": "hour", "hour": "day"}
+def _uneven_steps(trigger: Trigger) -> Iterable[str]:
+    """The steps of cron expressions, over a whole field of the clock, that do not divide it."""
+    if isinstance(trigger, AnyOf):
+        for part in trigger.triggers:
+            yield from _uneven_steps(part)
+    if not isinstance(trigger, Cron):
+        return
+    for name, size, text in zip(
+        ("second", "minute", "hour"), (60, 60, 24), parse_cron(trigger.expression).parts, strict=False
+    ):
+        for term in text.split(","):
+            step = term.removeprefix("*/")
+            if step != term and size % int(step):
+                times = ", ".join(map(str, range(0, size, int(step))))
+                yield f"{term} in the field {name} starts again with each {_ABOVE[name]}: it fires at {name} {times}"
 
 
 def _never_fires(schedule: Schedule, now: datetime) -> bool:
