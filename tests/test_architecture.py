@@ -14,7 +14,7 @@ import naq
 
 SOURCE = Path(naq.__file__).parent
 ROOMS = (
-    ("exceptions", "clock", "config", "events", "lifecycle", "shell"),
+    ("durations", "exceptions", "clock", "config", "events", "lifecycle", "shell"),
     ("timing",),
     ("parsing",),
     ("store",),

@@ -29,7 +29,7 @@
         ├── JobCancelled        the job was cancelled
         └── UnknownFunction     a function reference that this process neither registered nor allows
 
-    Retry                       raised *by a job*: run me again after so many seconds (control flow)
+    Retry                       raised *by a job*: run me again after a while (control flow)
 
 "There is none" is never an exception here: the services answer it with ``None`` or ``False``. An exception
 means that the question could not be answered, or that the request was wrong.
@@ -39,6 +39,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+
+from naq.durations import LONGEST, read_duration
 
 __all__ = [
     "ConfigError",
@@ -86,11 +89,16 @@ class Problem:
     """The value as it was given, shortened; ``***`` for a secret."""
     reason: str
     """What is wrong, as the end of the sentence "field = value: ..."."""
-    example: str
-    """A value that would be accepted."""
+    example: str = ""
+    """A value that would be accepted, as it is written; empty when no value alone would help."""
+    advice: str = ""
+    """What to do instead, when no value alone would help."""
 
     def __str__(self) -> str:
-        return f"{self.field} = {self.value}: {self.reason}; for example {self.field} = {self.example}"
+        text = f"{self.field} = {self.value}: {self.reason}"
+        if self.example:
+            text += f"; for example {self.field} = {self.example}"
+        return f"{text}; {self.advice}" if self.advice else text
 
 
 class InvalidInput(NaqError, ValueError):
@@ -271,11 +279,26 @@ class UnknownFunction(JobError):
 
 
 class Retry(Exception):
-    """Raise this inside a job to have it run again after ``after`` seconds, as its next attempt.
+    """Raise this inside a job to have it run again after ``after``, as its next attempt.
 
-    It counts as a failed attempt. ``after`` overrides the job's own backoff; ``None`` keeps it.
+    ``after``: seconds, a timedelta, or text such as "5m", up to 100 years; 0: at once; ``None``: as the job's own backoff
+    says. It counts as a failed attempt. Raises `InvalidInput` for any other ``after``: the job fails with that error.
     """
 
-    def __init__(self, after: float | None = None, reason: str = "the job asked to be retried") -> None:
+    def __init__(
+        self, after: float | timedelta | str | None = None, reason: str = "the job asked to be retried"
+    ) -> None:
         super().__init__(reason)
-        self.after = after
+        self.reason = reason
+        self.after: float | None = None
+        """Seconds."""
+        if after is not None:
+            wait = read_duration(after)
+            if wait is None or not timedelta(0) <= wait <= LONGEST:
+                raise InvalidInput.of(
+                    "after", after, "must be a duration from 0 to 100 years (seconds, a timedelta, '5m')", "5m"
+                )
+            self.after = wait.total_seconds()
+
+    def __reduce__(self) -> tuple[type[Retry], tuple[float | None, str]]:
+        return type(self), (self.after, self.reason)

@@ -19,7 +19,7 @@ from naq.exceptions import InvalidInput, Problem, shown
 from naq.timing.duration import parse_duration
 from naq.timing.zones import check_zone, resolve
 
-__all__ = ["EARLIEST", "MISSING", "Reader", "epoch", "instant_of", "nearest", "seconds"]
+__all__ = ["EARLIEST", "LATEST", "MISSING", "Reader", "epoch", "instant_of", "nearest", "seconds"]
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -192,13 +192,14 @@ class Reader:
         names = sorted(valid)
         for key, value in self._left.items():
             near = nearest(key, names)
-            example = "(leave it out)"
+            example, advice = "", "leave it out"
             if key in names:
                 reason = "does not go with the other keys"
             elif near is None:
                 reason = f"there is no such key; known: {', '.join(names)}"
             else:
                 reason = f"there is no such key; did you mean {near!r}?"
+                advice = ""
                 example = f"{self._examples[near]} as {self.field(near)}" if near in self._examples else near
-            self.problems.append(Problem(self.field(str(key)), shown(value), reason, example))
+            self.problems.append(Problem(self.field(str(key)), shown(value), reason, example, advice))
         self._left.clear()

@@ -273,3 +273,82 @@ def test_a_backfill_is_asked_for_in_the_schedules_zone(scheduler: ManualSchedule
     assert scheduler.call(service.backfill_schedule("x", "2026-06-02T09:00:00", "2026-06-02T09:00:00"))
     scheduler.settle()
     assert fired_at(scheduler) == [datetime(2026, 6, 2, 7, tzinfo=UTC)]
+
+
+# --- issue 11, line 31; issue 12, fault 11
+
+
+def test_a_trigger_by_hand_that_is_skipped_leaves_a_trace(scheduler: ManualScheduler) -> None:
+    scheduler.schedule("shop:greet", every("1h", overlap="skip"), schedule_id="x")
+    scheduler.advance("1h")
+    scheduler.events.clear()
+    assert scheduler.call(scheduler.service.trigger_schedule("x", overlap="skip", actor="ann")) is None
+    entry = scheduler.get("x")
+    assert entry is not None
+    assert entry["skipped"] == 1
+    assert reasons(scheduler) == [("the previous run was not finished", 1)]
+    assert [(event.type, event.actor) for event in scheduler.events] == [("fire_skipped", "ann")]
+
+
+def test_jitter_does_not_use_up_the_start_deadline(scheduler: ManualScheduler) -> None:
+    """A start deadline shorter than the jitter missed 156 of 240 fires of a scheduler that was always up."""
+    scheduler.schedule("shop:greet", every("1h", jitter="30m", start_deadline="5m"), schedule_id="x")
+    scheduler.advance("240h30m")
+    assert len(scheduler.fired) == 240
+    schedule = scheduler.call(scheduler.service.schedules.get("x"))
+    assert schedule is not None
+    for job in scheduler.fired:
+        assert job.nominal_at is not None
+        assert job.start_by == schedule.nominals.due_at(job.nominal_at) + timedelta(minutes=5)
+
+
+def test_a_backfill_can_be_stopped(scheduler: ManualScheduler) -> None:
+    scheduler.schedule("shop:greet", every("1m"), schedule_id="x")
+    scheduler.advance("2h")
+    scheduler.pause("x")
+    scheduler.fired.clear()
+    begin, end = "2026-06-01T00:10:00Z", "2026-06-01T01:00:00Z"
+    name = scheduler.call(scheduler.service.backfill_schedule("x", begin, end, overlap="buffer_all"))
+    assert name is not None
+    assert scheduler.call(scheduler.service.stop_backfill("x", name))
+    assert not scheduler.call(scheduler.service.stop_backfill("x", name)), "it is stopped"
+    scheduler.resume("x")
+    scheduler.advance("1s")
+    assert not scheduler.fired
+
+
+# --- fault 8: a leader whose clock was ahead left schedules silent
+
+
+def fired_ahead(scheduler: ManualScheduler) -> None:
+    """An hourly schedule was fired by a clock that was ahead by a day, and is right again."""
+    scheduler.schedule("shop:greet", every("1h"), schedule_id="x")
+    scheduler.advance("1h")
+    scheduler.clock.step_wall(86_400)
+    scheduler.settle()
+    scheduler.advance("1s")
+    scheduler.clock.step_wall(-86_400)
+    scheduler.fired.clear()
+
+
+def test_a_schedule_that_a_wrong_clock_aimed_is_shown_and_can_be_aimed_again(scheduler: ManualScheduler) -> None:
+    fired_ahead(scheduler)
+    entry = scheduler.get("x")
+    assert entry is not None
+    assert entry["decided_ahead"] == datetime(2026, 6, 1, 2, tzinfo=UTC).timestamp(), "the first that it leaves out"
+    scheduler.advance("3h")
+    assert not scheduler.fired, "it is silent"
+    assert scheduler.call(scheduler.service.aim_schedule("x"))
+    scheduler.advance("3h")
+    assert [at.hour for at in fired_at(scheduler)] == [5, 6, 7]
+    entry = scheduler.get("x")
+    assert entry is not None
+    assert "decided_ahead" not in entry
+
+
+def test_a_next_run_behind_a_fire_that_came_too_early_is_refused_with_the_true_reason(
+    scheduler: ManualScheduler,
+) -> None:
+    fired_ahead(scheduler)
+    with pytest.raises(InvalidSchedule, match="a scheduler's clock was ahead then; aim the schedule again first"):
+        scheduler.update("x", next_run_at="2026-06-01T05:00:00Z")

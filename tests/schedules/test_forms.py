@@ -243,7 +243,7 @@ def test_a_wrong_form_is_refused_with_every_complaint(form: Any, fields: list[st
         parse_schedule(form, NOW)
     assert sorted(problem.field for problem in refused.value.problems) == sorted(fields)
     assert says in str(refused.value)
-    assert all(problem.example and problem.reason for problem in refused.value.problems)
+    assert all((problem.example or problem.advice) and problem.reason for problem in refused.value.problems)
 
 
 def test_constructors_make_triggers_with_their_policy() -> None:

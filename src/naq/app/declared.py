@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from naq.app.signature import check_arguments
 from naq.exceptions import InvalidJob, Problem, shown
 from naq.jobs.form import parse_job
 from naq.jobs.functions import Registry
 from naq.jobs.job import Job
 from naq.jobs.options import JobOptions
+from naq.jobs.signature import check_arguments
 from naq.parsing import nearest
 from naq.store.codec import function_name
 
@@ -35,7 +35,7 @@ class Declarations:
         refuse_unknown(options)
         reference = self.registry.add(function)
         merged: JobOptions = {**self.options.get(reference, {}), **options}
-        parse_job(Job(func=function, **merged))
+        parse_job(Job(func=function, **merged), call=False)
         self.options[reference] = merged
         return reference
 

@@ -7,14 +7,17 @@ also in threads and in process children.
 from __future__ import annotations
 
 import logging
+import math
+import numbers
 import threading
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextvars import ContextVar
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from naq.exceptions import JobCancelled
+from naq.exceptions import InvalidInput, JobCancelled
 from naq.jobs.records import Progress
+from naq.store.codec import encodable_text
 
 if TYPE_CHECKING:
     from naq.jobs.job import QueuedJob
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["JobContext", "bind_context", "current_job"]
 
 _current: ContextVar[JobContext] = ContextVar("naq_job")
+
+NOTE_LIMIT = 1000
+"""Characters of a progress note that are kept."""
 
 log = logging.getLogger("naq.job")
 
@@ -64,6 +70,10 @@ class JobContext:
         """The schedule's next nominal time as known when this one fired."""
         self.queue: str = queued.spec.queue
         self.func: str = queued.spec.func
+        self.args: tuple[Any, ...] = ()
+        """The positional arguments, as the function gets them; set before the first middleware is called."""
+        self.kwargs: Mapping[str, Any] = {}
+        """The keyword arguments, resources included."""
         self.worker_id: str = worker_id
         self.started_at: datetime | None = started_at
         self.last_progress: Progress | None = None
@@ -104,8 +114,15 @@ class JobContext:
             raise JobCancelled(self.job_id)
 
     def progress(self, done: float, total: float | None = None, note: str | None = None) -> None:
-        """Report how far the job is. Cheap: the worker publishes the last report about twice a second."""
-        self.last_progress = Progress(done, total, note)
+        """Report how far the job is. Cheap: the worker publishes the last report about twice a second.
+
+        ``done`` and ``total`` are finite numbers; of ``note`` the first 1,000 characters are kept. Raises `InvalidInput`.
+        """
+        if note is not None and not isinstance(note, str):
+            raise InvalidInput.of("progress.note", note, "must be text", "half of the files")
+        text = None if note is None else encodable_text(note[:NOTE_LIMIT])
+        whole = None if total is None else _finite(total, "progress.total")
+        self.last_progress = Progress(_finite(done, "progress.done"), whole, text)
         if self._on_progress is not None:
             self._on_progress(self)
 
@@ -122,6 +139,13 @@ class JobContext:
         self._cancel_reason = reason
         if self._cancelled is not None:
             self._cancelled.set()
+
+
+def _finite(value: object, field: str) -> float:
+    """A number that JSON can hold, also one of another package (numpy)."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+        raise InvalidInput.of(field, value, "must be a finite number", 3)
+    return float(value)
 
 
 def current_job() -> JobContext:

@@ -10,8 +10,10 @@ import msgspec
 
 from naq.exceptions import InvalidInput, InvalidJob, Problem, shown
 from naq.jobs.job import Job, JobSpec
+from naq.jobs.signature import check_arguments, refuse_generator
+from naq.jobs.values import encode_value
 from naq.parsing import MISSING, Reader, seconds
-from naq.store.codec import encode_json, function_name
+from naq.store.codec import function_name
 from naq.store.keys import check_job_id, check_queue
 from naq.timing.backoff import Backoff, BackoffKind
 from naq.timing.duration import LONGEST, parse_duration
@@ -53,10 +55,11 @@ def as_job(job: Job | Callable[..., Any] | str, path: str = "job") -> Job:
     raise InvalidJob.of(path, job, "must be a Job, a function, or a function name", "reports:send_daily")
 
 
-def parse_job(job: Job | Callable[..., Any] | str, path: str = "job") -> JobSpec:
+def parse_job(job: Job | Callable[..., Any] | str, path: str = "job", *, call: bool = True) -> JobSpec:
     """The stored form of a job, which may be given as for `as_job`.
 
-    Raises `InvalidJob` with every problem, each naming its field (``job.queue``).
+    Raises `InvalidJob` with every problem, each naming its field (``job.queue``), also when the function is known and
+    cannot be called with the arguments. ``call=False``: there are no arguments yet, only options are checked.
     """
     problems: list[Problem] = []
     given = as_job(job, path)
@@ -77,9 +80,23 @@ def parse_job(job: Job | Callable[..., Any] | str, path: str = "job") -> JobSpec
         "depends_when": _one_of(reader, "depends_when", ENDINGS),
         "max_concurrent": reader.integer("max_concurrent", at_least=1),
     }
+    if callable(given.func):
+        problems += _problems_of_call(given, path, call and not problems)
     if problems:
         raise InvalidJob(*problems)
     return JobSpec(**{name: value for name, value in values.items() if value is not None})
+
+
+def _problems_of_call(job: Job, path: str, call: bool) -> Sequence[Problem]:
+    """Why the function of a job cannot be called as it is asked for."""
+    assert callable(job.func)
+    try:
+        refuse_generator(job.func, f"{path}.func")
+        if call:
+            check_arguments(job.func, job.args, job.kwargs)
+    except InvalidJob as error:
+        return error.problems
+    return ()
 
 
 def job_from_mapping(form: Mapping[str, Any] | str, path: str = "job") -> Job:
@@ -137,7 +154,7 @@ def _json(reader: Reader, key: str, kind: type[list[Any] | dict[str, Any]], reas
         reader.complain(key, value, reason)
         return None
     try:
-        return encode_json(kind(value), reader.field(key))
+        return encode_value(kind(value), reader.field(key))
     except InvalidInput as error:
         reader.problems.extend(error.problems)
         return None

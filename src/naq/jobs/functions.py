@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from naq.exceptions import UnknownFunction
+from naq.jobs.signature import refuse_generator
 from naq.jobs.target import Target, make_target
 from naq.store.codec import function_name, main_module_name
 
@@ -35,9 +36,11 @@ class Registry:
     def add(self, func: Callable[..., Any], reference: str | None = None) -> str:
         """Register a function, and return the name that jobs use for it.
 
-        Raises `InvalidJob` for a lambda, a nested function or a bound method, unless ``reference`` gives a name.
+        Raises `InvalidJob` for a lambda, a nested function or a bound method, unless ``reference`` gives a name, and for a
+        generator function.
         """
         name = function_name(func) if reference is None else function_name(reference)
+        refuse_generator(func)
         self._functions[name] = func
         self._targets.pop(name, None)
         return name
@@ -63,6 +66,13 @@ class Registry:
             if func is None:
                 raise UnknownFunction(job_id, reference, self.references)
             target = self._targets[reference] = make_target(reference, func)
+            for parameter, reason in target.parameters.unknown.items():
+                log.warning(
+                    "%s: the annotation of %r is unknown here (%s), so its argument comes as plain JSON values",
+                    reference,
+                    parameter,
+                    reason,
+                )
         return target
 
     def _allowed(self, reference: str) -> Callable[..., Any] | None:

@@ -5,19 +5,33 @@ from __future__ import annotations
 import traceback as tracebacks
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
-from naq.exceptions import Retry
+from naq.exceptions import InvalidJob, Retry
 from naq.jobs.records import DeadReason
+from naq.jobs.values import encode_value
 from naq.store.codec import encodable_text
 
-__all__ = ["Dropped", "Ended", "HandedBack", "Outcome", "Raised", "Returned", "Stopped", "Unrunnable", "raised"]
+__all__ = [
+    "Dropped",
+    "Ended",
+    "HandedBack",
+    "Outcome",
+    "Raised",
+    "Returned",
+    "Stopped",
+    "Unrunnable",
+    "raised",
+    "returned",
+]
 
 TRACEBACK_LIMIT = 8000
 """The last characters of a traceback that are kept; the end shows the cause."""
 TYPE_LIMIT = 200
 """The first characters of an exception's name that are kept."""
+NULL = msgspec.Raw(b"null")
 ERROR_LIMIT = 2000
 """The first characters of an error text that are kept."""
 
@@ -82,6 +96,19 @@ class HandedBack:
 Ended = Returned | Raised | Stopped | Unrunnable | Dropped
 """The attempt has ended, and it must be decided what follows."""
 Outcome = Ended | HandedBack
+
+
+def returned(value: Any) -> Returned:
+    """The outcome for a value that a user's function returned."""
+    if value is None:
+        return Returned(NULL)
+    if isinstance(value, Returned):
+        return value
+    try:
+        return Returned(encode_value(value, "result"))
+    except InvalidJob as error:
+        reason = error.problems[0].reason
+        return Returned(NULL, f"the job returned a {type(value).__qualname__} that {reason}; nothing was kept of it")
 
 
 def raised(error: BaseException) -> Raised:

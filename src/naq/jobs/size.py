@@ -17,5 +17,7 @@ def check_size(size: int, max_value: int) -> None:
     """
     limit = max_value - min(HEADROOM, max_value // 4)
     if size > limit:
-        reason = f"the job has more than the {limit} bytes that it may have on this server (see max_payload)"
-        raise InvalidJob(Problem("job.args", f"({size} bytes)", reason, "a key or path of the data instead"))
+        reason = f"the job is larger than the server accepts: it may have {limit} bytes (see max_payload)"
+        raise InvalidJob(
+            Problem("job.args", f"({size} bytes)", reason, advice="pass a key or a path of the data instead")
+        )

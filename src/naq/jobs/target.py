@@ -5,20 +5,19 @@ from __future__ import annotations
 import base64
 import inspect
 import pickle
-import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from naq.exceptions import InvalidJob, Problem, shown
-from naq.jobs.context import JobContext
 from naq.jobs.job import JobSpec
+from naq.jobs.signature import Parameters, read_parameters, refuse_generator
+from naq.jobs.values import convert_value
 
 __all__ = ["Target", "make_target", "pickle_arguments"]
 
-PLAIN = (Any, inspect.Parameter.empty, str, int, float, bool, list, dict, None)
 NOTHING = (b"[]", b"{}")
 
 
@@ -30,14 +29,12 @@ class Target:
     func: Callable[..., Any]
     is_async: bool
     """A call returns an awaitable, so it runs on the event loop."""
-    takes_context: bool
-    """Its first parameter is annotated `JobContext`."""
-    positional: tuple[Any, ...]
-    """The types of the positional parameters after the context; `Any` where there is no annotation."""
-    rest: Any
-    """The type of each of ``*args``; `Any` if there is no annotation."""
-    named: Mapping[str, Any]
-    """The types of all parameters, by name."""
+    parameters: Parameters
+
+    @property
+    def takes_context(self) -> bool:
+        """Its first parameter is annotated `JobContext`."""
+        return self.parameters.takes_context
 
     def arguments(self, spec: JobSpec, *, allow_pickle: bool = False) -> tuple[list[Any], dict[str, Any]]:
         """The positional and keyword arguments of a job, without the context, converted to the annotated types.
@@ -53,52 +50,53 @@ class Target:
             kwargs = msgspec.json.decode(spec.kwargs, type=dict[str, Any])
         except msgspec.MsgspecError as error:
             raise _unfit(spec, f"must be a JSON array and a JSON object: {error}") from None
-        for position, value in enumerate(args):
-            wanted = self.positional[position] if position < len(self.positional) else self.rest
-            args[position] = _converted(spec, value, wanted, f"argument {position + 1}")
-        for name, value in kwargs.items():
-            kwargs[name] = _converted(spec, value, self.named.get(name, Any), f"argument {name!r}")
+        return self._converted(spec, args, kwargs)
+
+    def _converted(self, spec: JobSpec, args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments as annotated. Those that do not fit the signature stay as they are: the call says what is wrong."""
+        bound = self.parameters.bind(args, kwargs) if self.parameters.types else None
+        if bound is None:
+            return args, kwargs
+        types, position = self.parameters.types, 0
+        for parameter in bound.signature.parameters.values():
+            if parameter.name not in bound.arguments:
+                continue
+            wanted = types.get(parameter.name)
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                count = len(args) - position
+            elif parameter.kind is parameter.VAR_KEYWORD:
+                named = bound.arguments[parameter.name]
+                kwargs |= {name: _convert(spec, kwargs[name], wanted, f"argument {name!r}") for name in named}
+                continue
+            elif parameter.name in kwargs and parameter.kind is not parameter.POSITIONAL_ONLY:
+                kwargs[parameter.name] = _convert(spec, kwargs[parameter.name], wanted, f"argument {parameter.name!r}")
+                continue
+            else:
+                count = 1
+            for place in range(position, position + count):
+                args[place] = _convert(spec, args[place], wanted, f"argument {place + 1}")
+            position += count
         return args, kwargs
 
 
 def make_target(reference: str, func: Callable[..., Any]) -> Target:
-    """Inspect a function's signature. A function without a readable signature is called with the arguments as they are."""
+    """Inspect a function. Raises `InvalidJob` for a generator function."""
+    refuse_generator(func, "func")
     called = func if inspect.isroutine(func) or isinstance(func, type) else getattr(func, "__call__", func)  # noqa: B004
     is_async = inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(called)
-    try:
-        parameters = list(inspect.signature(func).parameters.values())
-        hints = typing.get_type_hints(inspect.unwrap(func if inspect.isroutine(func) else called))
-    except (TypeError, ValueError, NameError, AttributeError):
-        return Target(reference, func, is_async, False, (), Any, {})
-    takes_context = bool(parameters) and hints.get(parameters[0].name) is JobContext
-    types = {each.name: _checked_type(hints.get(each.name, Any), each.default) for each in parameters}
-    own = parameters[1:] if takes_context else parameters
-    in_order = [each for each in own if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
-    rest = next((types[each.name] for each in own if each.kind is each.VAR_POSITIONAL), Any)
-    return Target(reference, func, is_async, takes_context, tuple(types[each.name] for each in in_order), rest, types)
-
-
-def _checked_type(hint: Any, default: Any) -> Any:
-    """The annotation if msgspec supports it, else `Any`; ``None`` is allowed where it is the default."""
-    if hint in PLAIN[:2]:
-        return Any
-    wanted = hint | None if default is None and isinstance(hint, type) else hint
-    try:
-        msgspec.json.Decoder(wanted)
-    except (TypeError, NotImplementedError):
-        return Any
-    return wanted
+    return Target(reference, func, is_async, read_parameters(func))
 
 
 def _unfit(spec: JobSpec, reason: str) -> InvalidJob:
-    return InvalidJob(Problem("args", shown(bytes(spec.args)), reason, "values of the annotated types"))
+    given = shown(bytes(spec.args).decode()[:200])
+    return InvalidJob(Problem("args", given, reason, advice="pass values of the annotated types"))
 
 
-def _converted(spec: JobSpec, value: Any, wanted: Any, what: str) -> Any:
-    if wanted is Any:
+def _convert(spec: JobSpec, value: Any, wanted: Any, what: str) -> Any:
+    if wanted is None:
         return value
     try:
-        return msgspec.convert(value, wanted, str_keys=True)
+        return convert_value(value, wanted)
     except msgspec.ValidationError as error:
         raise _unfit(spec, f"{what} does not match its annotation: {error}") from None
 

@@ -19,9 +19,10 @@ from naq.jobs.control import Control, Question
 from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import Job, JobSpec, JobStatus
 from naq.jobs.records import DeadJob, DeadReason, JobInfo, QueueLimits, StoredResult, WorkerInfo, is_over
+from naq.jobs.signature import check_arguments
 from naq.jobs.target import pickle_arguments
 from naq.lifecycle import BaseService, ServiceManager
-from naq.parsing import instant_of
+from naq.parsing import EARLIEST, LATEST, instant_of
 from naq.queue.dead_letters import DeadLetters, DeadQuery
 from naq.queue.enqueue import Enqueuer
 from naq.queue.find import Finder, Query
@@ -33,7 +34,7 @@ from naq.store.keys import Namespace, check_job_id, check_queue, check_schedule_
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.event_stream import EventService
-from naq.timing.duration import parse_duration
+from naq.timing.duration import LONGEST, parse_duration
 
 __all__ = ["JobService"]
 
@@ -84,6 +85,7 @@ class JobService(BaseService):
     async def enqueue(
         self,
         job: Job | Callable[..., Any] | str,
+        /,
         *args: Any,
         at: When | None = None,
         delay: timedelta | float | str | None = None,
@@ -92,7 +94,8 @@ class JobService(BaseService):
     ) -> str:
         """Queue a job and return its id. On return the job is durable.
 
-        ``job`` is a `Job`, or a function (or its name) that is called with the other arguments. With ``at`` or ``delay``
+        ``job`` is a `Job`, or a function (or its name) that is called with the other arguments; a function with parameters
+        called ``at``, ``delay`` or ``pickled`` needs a `Job` with ``kwargs``. With ``at`` or ``delay``
         (seconds, "5m", timedelta) the job waits until then, and a scheduler puts it into the queue. ``pickled``: the
         arguments need not be JSON; both sides must have ``allow_pickle``.
 
@@ -138,20 +141,25 @@ class JobService(BaseService):
             return parse_job(job)
         if not self.settings.allow_pickle:
             raise InvalidJob.of("pickled", True, "pickled arguments are switched off; set allow_pickle here too", False)
-        spec = parse_job(dataclasses.replace(job, args=(), kwargs={}))
+        spec = parse_job(dataclasses.replace(job, args=(), kwargs={}), call=False)
+        if not isinstance(job.func, str):
+            check_arguments(job.func, job.args, job.kwargs)
         return msgspec.structs.replace(spec, args=pickle_arguments(list(job.args), dict(job.kwargs)), pickled=True)
 
     def _due_at(self, at: When | None, delay: timedelta | float | str | None) -> datetime | None:
         if at is not None and delay is not None:
             raise InvalidInput.of("delay", delay, "cannot be combined with at: give one of them", "5m")
         if delay is not None:
-            return self.clock.now() + parse_duration(delay, "delay", positive=False)
+            return self.clock.now() + parse_duration(delay, "delay", positive=False, longest=LONGEST)
         if at is None:
             return None
         instant = instant_of(at, None)
-        if instant is None:
+        if instant is None or not EARLIEST <= instant <= LATEST:
             raise InvalidInput.of(
-                "at", at, "must be a time (an aware datetime, ISO text or epoch seconds)", "2030-01-01T09:00Z"
+                "at",
+                at,
+                "must be a time from 1970 to 2200 (an aware datetime, ISO text or epoch seconds)",
+                "2030-01-01T09:00Z",
             )
         return instant
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from naq.clock import Clock
 from naq.exceptions import StoreError
 from naq.jobs.history import HistorySink
@@ -78,12 +80,19 @@ class Overdue:
         if not isinstance(outcome, Committed):
             return None
         self._sink.emit(made.events)
-        self._report(decided)
+        self._follow_up(decided)
         written = Entry(entry.key, value, outcome.revisions[0])
         self.on_written(written)
         return written
 
-    def _report(self, decided: Plan) -> None:
+    def report(self, decided: Plan, actor: str | None) -> None:
+        """Emit and record the non-fires of a trigger by hand."""
+        now = self._clock.now()
+        found = [non_fire.event(decided.schedule, now, self._instance_id) for non_fire in decided.non_fires]
+        self._sink.emit(msgspec.structs.replace(event, actor=actor) for event in found)
+        self._follow_up(decided)
+
+    def _follow_up(self, decided: Plan) -> None:
         schedule_id = decided.schedule.schedule_id
         if self.history is not None:
             now = self._clock.now()

@@ -62,7 +62,7 @@ class Policy(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=
     """How late after it was due a fire may be; older ones are missed. Zero: only on time. ``None``: however late."""
     coalesce: Coalesce = Coalesce.LATEST
     start_deadline: timedelta | None = None
-    """A job that no worker has started this long after its nominal time is missed, not run."""
+    """A job that no worker has started this long after it was due (jitter included) is missed, not run."""
     jitter: timedelta | None = None
     """Each fire is delayed by an amount in [0, jitter] that depends on the schedule and the nominal time alone."""
     overlap: Overlap = Overlap.ALLOW_ALL

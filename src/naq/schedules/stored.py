@@ -47,7 +47,7 @@ def asking(what: str) -> Iterator[None]:
     except TransactionTooLarge as error:
         reason = f"makes the record larger than the server accepts ({error})"
         raise InvalidSchedule(
-            Problem("job.args", "(too large)", reason, "a key or path of the data instead")
+            Problem("job.args", "(too large)", reason, advice="pass a key or a path of the data instead")
         ) from error
     except StoreError as error:
         raise SchedulerError(f"could not {what}: {error}") from error

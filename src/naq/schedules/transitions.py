@@ -14,7 +14,7 @@ record's revision (`naq.schedules.repository`).
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from naq.exceptions import InvalidSchedule
@@ -28,7 +28,9 @@ from naq.timing.triggers import FixedDelay, Once, Trigger
 __all__ = [
     "after_end",
     "aimed",
+    "aimed_again",
     "cancelled",
+    "decided_ahead",
     "new_schedule",
     "paused",
     "replaced",
@@ -182,6 +184,37 @@ def skip_next(schedule: Schedule, count: int) -> Schedule | None:
     return schedule.evolve(skip_next=count)
 
 
+CLOCK_SLACK = timedelta(seconds=5)
+"""How far clocks may differ without anything being said about a record."""
+
+
+def decided_ahead(schedule: Schedule, now: datetime) -> datetime | None:
+    """The first nominal time to come that an active schedule will not fire, because a process whose clock was ahead
+    decided about it before it came; ``None``: there is none, as far as the record tells."""
+    held = schedule.next_nominal_at
+    if schedule.status is not ScheduleStatus.ACTIVE or held is None:
+        return None
+    moments = (schedule.last_run_at, schedule.last_nominal_at, schedule.updated_at, schedule.created_at)
+    if not any(moment is not None and moment > now + CLOCK_SLACK for moment in moments):
+        return None
+    following = next_nominal(schedule.trigger, schedule.policy, now)
+    return following if following is not None and following < held else None
+
+
+def aimed_again(schedule: Schedule, now: datetime) -> Schedule | None:
+    """An active schedule with its next run computed from ``now``, whatever was decided about times to come; ``None``
+    when it is not active. A nominal time that was fired too early fires again when it comes."""
+    if schedule.status is not ScheduleStatus.ACTIVE:
+        return None
+    last, ran = schedule.last_nominal_at, schedule.last_run_at
+    again = schedule.evolve(
+        last_nominal_at=None if last is not None and last > now else last,
+        last_run_at=None if ran is None else min(ran, now),
+        buffered=tuple(nominal for nominal in schedule.buffered if nominal <= now),
+    )
+    return settled(aimed(again, _first_after(again, now)), now)
+
+
 EDITABLE = frozenset({"job", "trigger", "policy", "next_run_at", "labels", "note", "declared_in"})
 
 
@@ -241,5 +274,10 @@ def _limits(schedule: Schedule) -> tuple[object, ...]:
 
 def _check_by_hand(schedule: Schedule, by_hand: datetime, now: datetime) -> None:
     decided = schedule.decided_until
-    if by_hand <= now or (decided is not None and by_hand <= decided):
+    if by_hand <= now:
         raise InvalidSchedule.of("next_run_at", by_hand.isoformat(), "must lie in the future", "2030-01-31T09:00:00Z")
+    if decided is not None and by_hand <= decided:
+        reason = f"must be later than the last fire, whose nominal time was {decided.isoformat()}"
+        if decided > now:
+            reason += ": a scheduler's clock was ahead then; aim the schedule again first"
+        raise InvalidSchedule.of("next_run_at", by_hand.isoformat(), reason, "2030-01-31T09:00:00Z")

@@ -18,7 +18,7 @@ import msgspec
 
 from naq.exceptions import InvalidJob, Problem, RecordUnreadable, shown
 
-__all__ = ["decode", "encodable_text", "encode", "encode_json", "function_name", "plain", "plain_form"]
+__all__ = ["decode", "encodable_text", "encode", "function_name", "plain", "plain_form"]
 
 VERSION = 1
 DEEPEST = 50
@@ -127,16 +127,6 @@ def _unreadable(key: str, value: bytes, reason: str) -> RecordUnreadable:
         text = f"it has version {version}, and this naq reads up to {VERSION}: upgrade this instance"
         return RecordUnreadable(key, text, newer=True)
     return RecordUnreadable(key, f"{reason} in {shown(value[:80])}")
-
-
-def encode_json(value: Any, field: str) -> msgspec.Raw:
-    """A value as raw JSON. Raises `InvalidJob` naming ``field`` when it cannot be written as JSON."""
-    try:
-        return msgspec.Raw(_encoder.encode(value))
-    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError, RecursionError) as error:
-        raise InvalidJob(
-            Problem(field, shown(value), f"cannot be written as JSON ({error})", '["eu", 3, {"full": true}]')
-        ) from None
 
 
 def function_name(func: Callable[..., Any] | str, field: str = "job.func") -> str:

@@ -14,8 +14,9 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from naq.clock import Clock, SystemClock
-from naq.exceptions import InvalidInput, StoreRejected, TransactionTooLarge
-from naq.store.port import Check, Committed, Delete, Entry, Outcome, Put, Refused, Write
+from naq.exceptions import InvalidInput, StoreRejected, StoreUnavailable, TransactionTooLarge
+from naq.store.ordering import safe_order
+from naq.store.port import Check, Committed, Delete, Entry, Outcome, Put, Refused, Unknown, Write
 
 __all__ = ["MemoryStore", "Watch", "checked_key", "key_matcher"]
 
@@ -38,6 +39,8 @@ class MemoryStore:
         """The last revision given out."""
         self.life = 0
         """Which life of the store this is; see `replace`."""
+        self.power_fails_after: int | None = None
+        """Of the next transaction only so many writes are kept, and its answer is lost, as at a power failure."""
         self.full: str | None = None
         """Set to a reason, every transaction is answered with `StoreRejected`."""
         self.on_commit: list[Callable[[Sequence[Entry]], None]] = []
@@ -102,13 +105,18 @@ class MemoryStore:
         for write in writes:
             if not self._holds(write):
                 return Refused(f"the revision of {write.key!r} is another")
-        revisions = tuple(0 if isinstance(write, Check) else self._write(write) for write in writes)
-        news = [self._entries[key] for key in written]
+        order = safe_order(writes)
+        kept = order if self.power_fails_after is None else order[: self.power_fails_after]
+        revisions = {place: self._write(write) for place in kept if not isinstance(write := writes[place], Check)}
+        news = [self._entries[writes[place].key] for place in kept if place in revisions]
         if news:
             for listener in self.on_commit:
                 listener(news)
-            self._tell(written)
-        return Committed(revisions)
+            self._tell([entry.key for entry in news])
+        if self.power_fails_after is not None:
+            self.power_fails_after = None
+            raise StoreUnavailable("the power failed in the middle of a transaction")
+        return Committed(tuple(revisions.get(place, 0) for place in range(len(writes))))
 
     def purge(self, pattern: str) -> int:
         """Remove keys without a marker and without a word, as the trimming of finished jobs does; how many they were."""
@@ -182,7 +190,10 @@ class MemoryStore:
 
     async def transact(self, writes: Sequence[Write]) -> Outcome:
         """Commit all writes or none of them; see `Store.transact`."""
-        return self.commit(writes)
+        try:
+            return self.commit(writes)
+        except StoreUnavailable as error:
+            return Unknown(str(error))
 
     async def expect(self, check: Check) -> None:
         """Nothing has to be prepared."""

@@ -1,22 +1,13 @@
-"""Durations as people write them: ``"5m"``, ``"1h30m"``, ``"250ms"``, seconds as a number, or a `timedelta`."""
+"""Checked durations, and durations as text. `naq.durations` reads what people write."""
 
 from __future__ import annotations
 
-import math
-import re
 from datetime import timedelta
 
+from naq.durations import LONGEST, read_duration
 from naq.exceptions import InvalidInput
 
 __all__ = ["LONGEST", "duration_text", "parse_duration"]
-
-UNITS = {"w": 604800.0, "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 0.000001}
-_WHOLE = re.compile(r"(\d+(?:\.\d+)?(?:ms|us|[wdhms])\s*)+")
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|us|[wdhms])")
-
-
-LONGEST = timedelta(days=36525)
-"""100 years: a longer time is a mistake, and neither the server nor a calendar can count it."""
 
 
 def parse_duration(value: object, field: str, *, positive: bool = True, longest: timedelta | None = None) -> timedelta:
@@ -25,22 +16,7 @@ def parse_duration(value: object, field: str, *, positive: bool = True, longest:
     Raises `InvalidInput` naming ``field`` when it is none of these, is not finite, or is not more than zero
     (``positive=False`` lets zero pass), or is more than ``longest`` (`LONGEST` when there is none).
     """
-    result: timedelta | None = None
-    try:
-        if isinstance(value, timedelta):
-            result = value
-        elif isinstance(value, bool):
-            result = None
-        elif isinstance(value, int | float) and math.isfinite(value):
-            result = timedelta(seconds=value)
-        elif isinstance(value, str):
-            text = value.strip()
-            if _WHOLE.fullmatch(text):
-                result = timedelta(seconds=sum(float(n) * UNITS[unit] for n, unit in _PART.findall(text)))
-            elif re.fullmatch(r"\d+(\.\d+)?", text):
-                result = timedelta(seconds=float(text))
-    except OverflowError:
-        result = None
+    result = read_duration(value)
     if result is None:
         raise InvalidInput.of(field, value, "is no duration (seconds, a timedelta, or text like '1h30m')", "5m")
     if result < timedelta(0) or (positive and result == timedelta(0)):

@@ -32,7 +32,7 @@ async def test_the_revisions_are_those_of_the_writes_in_their_order_and_0_for_ea
     writes: list[Write] = [Check("guard", guard), Put("x", b"1"), Delete("old", old), Put("y", b"2", 0)]
     nothing, x, deleted, y = revisions(await store.transact(writes))
     assert nothing == 0
-    assert old < x < deleted < y
+    assert old < x < y < deleted, "written in the order of `naq.store.ordering`"
     found = await store.get_many(["x", "y", "old"])
     assert {key: entry.revision for key, entry in found.items()} == {"x": x, "y": y}
 

@@ -128,7 +128,9 @@ def _library() -> Any:
         return importlib.import_module("httpx")
     except ModuleNotFoundError:
         raise InvalidInput(
-            Problem("to", "Webhook(...)", "needs the package httpx: pip install 'naq[webhook]'", "a function")
+            Problem(
+                "to", "Webhook(...)", "needs the package httpx: pip install 'naq[webhook]'", advice="or give a function"
+            )
         ) from None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any, Literal, TypedDict
 from zoneinfo import ZoneInfo
@@ -148,8 +148,12 @@ class SeveralForm(_SeveralKeys, _TimeZone, PolicyOptions, total=False):
 class ScheduleChanges(PolicyOptions, total=False):
     """What `update_schedule` can change, besides the policy."""
 
-    job: Job | Mapping[str, Any] | str
+    job: Job | Callable[..., Any] | Mapping[str, Any] | str
     schedule: Any
+    interval: Duration
+    cron: str
+    run_at: Moment
+    timezone: Zone
     next_run_at: Moment
     labels: Mapping[str, str]
     note: str | None

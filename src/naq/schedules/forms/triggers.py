@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final, get_args
 
-from naq.exceptions import InvalidInput, Problem, shown
+from naq.exceptions import InvalidInput, InvalidSchedule, Problem, shown
 from naq.parsing import EARLIEST, MISSING, Reader, epoch, instant_of, nearest, seconds
 from naq.schedules.forms.recurrence import checked, read_dst, read_recurrence_text, read_rrule, rrule_form
 from naq.timing.duration import parse_duration
@@ -366,3 +366,14 @@ def _dst_form(trigger: Cron | CalendarInterval | RRule) -> dict[str, Any]:
 
 def _iso(moment: date | None) -> str | None:
     return None if moment is None else moment.isoformat()
+
+
+def parse_cron(expression: str, zone: str, now: datetime) -> Trigger:
+    """The trigger of a cron expression alone. Raises `InvalidSchedule`, also when it never fires after ``now``."""
+    problems: list[Problem] = []
+    trigger = read_trigger(Reader({"cron": expression, "timezone": zone}, "schedule", problems, EXAMPLES))
+    if trigger is not None and not problems and trigger.next_after(now) is None:
+        problems.append(Problem("schedule", shown(str(trigger)), "it never fires", EXAMPLES["schedule"]))
+    if problems or trigger is None:
+        raise InvalidSchedule(*problems)
+    return trigger

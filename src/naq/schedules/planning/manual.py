@@ -120,10 +120,10 @@ def _range_problems(
     problems = []
     undecided = schedule.next_nominal_at
     if isinstance(schedule.trigger, FixedDelay):
-        problems.append(Problem("backfill", shown(str(schedule.trigger)), "has no nominal times in the past", "a cron"))
+        problems.append(Problem("backfill", shown(str(schedule.trigger)), "has no nominal times in the past"))
     if len(schedule.backfills) >= BACKFILLS_AT_ONCE:
         reason = f"there are {BACKFILLS_AT_ONCE} under way already; wait for one, or stop it"
-        problems.append(Problem("backfill", shown(schedule.schedule_id), reason, "one range at a time"))
+        problems.append(Problem("backfill", shown(schedule.schedule_id), reason, advice="backfill one range at a time"))
     if overlap not in (Overlap.ALLOW_ALL, Overlap.BUFFER_ALL):
         reason = "must be allow_all, or buffer_all for one after the other"
         problems.append(Problem("overlap", shown(str(overlap)), reason, "'buffer_all'"))
@@ -136,8 +136,10 @@ def _range_problems(
         count = count_backfill(schedule, first, last)
         text = shown(f"{first.isoformat()}..{last.isoformat()}")
         if count == 0:
-            problems.append(Problem("range", text, "the schedule has no nominal time in it", "a longer range"))
+            problems.append(
+                Problem("range", text, "the schedule has no nominal time in it", advice="give a longer range")
+            )
         if count > BACKFILL_LIMIT:
             reason = f"has {count} nominal times; {BACKFILL_LIMIT} are the most at once"
-            problems.append(Problem("range", text, reason, "a shorter range"))
+            problems.append(Problem("range", text, reason, advice="give a shorter range"))
     return problems

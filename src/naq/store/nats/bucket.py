@@ -31,6 +31,7 @@ from naq.store.nats.follow import follow
 from naq.store.nats.incarnation import Lives
 from naq.store.nats.protocol import Message
 from naq.store.nats.writes import as_bytes, checked_key, expects_absence, message, over_marker
+from naq.store.ordering import in_callers_order, safe_order
 from naq.store.port import Check, Committed, Delete, Entry, Outcome, Put, Refused, Unknown, Write
 
 __all__ = ["KVStoreService", "Transaction"]
@@ -146,12 +147,14 @@ class KVStoreService(BaseService):
         """Commit all writes or none; see `Store.transact`."""
         if not writes:
             return Committed(())
-        outcome = await self._commit(writes)
-        if isinstance(outcome, Refused) and any(expects_absence(write) for write in writes):
-            revived = await self._over_markers(writes)
+        order = safe_order(writes)
+        ordered = [writes[place] for place in order]
+        outcome = await self._commit(ordered)
+        if isinstance(outcome, Refused) and any(expects_absence(write) for write in ordered):
+            revived = await self._over_markers(ordered)
             if revived is not None:
-                return await self._commit(revived)
-        return outcome
+                outcome = await self._commit(revived)
+        return in_callers_order(outcome, order)
 
     async def _over_markers(self, writes: Sequence[Write]) -> list[Write] | None:
         """The same writes, with "does not exist" of deleted keys said as "still has its marker"; ``None`` if there are none.

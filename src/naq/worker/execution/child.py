@@ -24,13 +24,13 @@ from typing import Any
 
 import msgspec
 
-from naq.exceptions import InvalidJob, JobCancelled, JobTimeout
+from naq.exceptions import JobCancelled, JobTimeout
 from naq.jobs.context import JobContext, bind_context
 from naq.jobs.functions import import_function
-from naq.jobs.outcome import raised
+from naq.jobs.outcome import raised, returned
 from naq.jobs.records import Progress
 from naq.jobs.target import make_target
-from naq.store.codec import encode, encode_json
+from naq.store.codec import encode
 from naq.worker.execution.frames import Answer, Logged, Order, Said
 
 __all__ = ["main"]
@@ -127,6 +127,7 @@ class _Child:
                 on_progress=self._progress,
                 previous_success_at=order.previous_success_at,
             )
+            context.args, context.kwargs = tuple(args), kwargs
             bind_context(context)
             if target.takes_context:
                 args = [context, *args]
@@ -135,7 +136,8 @@ class _Child:
             if inspect.isawaitable(value):
                 value = asyncio.run(_awaited(value))
             self._job = None
-            return _returned(value)
+            result = returned(value)
+            return Answer(value=result.value, complaint=result.complaint)
         except BaseException as error:  # noqa: BLE001 - a user's function: the child stays usable
             outcome = raised(error)
             return Answer(**{name: getattr(outcome, name) for name in outcome.__slots__})
@@ -171,14 +173,6 @@ def _plain(text: str | None) -> str | None:
 
 async def _awaited(value: Any) -> Any:
     return await value
-
-
-def _returned(value: Any) -> Answer:
-    try:
-        return Answer(value=encode_json(value, "result"))
-    except InvalidJob:
-        kind = type(value).__qualname__
-        return Answer(complaint=f"the job returned a {kind} that is not JSON; nothing was kept of it")
 
 
 def _unrunnable(reason: str) -> Answer:
