@@ -253,6 +253,9 @@ class CronSearch:
         days = {day for day in fields.days if day <= length}
         days.update(length - back for back in fields.from_last if back < length)
         days.update(_nearest_weekday(day, first_weekday, length) for day in fields.nearest if day <= length)
+        days.update(
+            _nearest_weekday(length - back, first_weekday, length) for back in fields.nearest_from_last if back < length
+        )
         if fields.last_weekday:
             days.add(_nearest_weekday(length, first_weekday, length))
         return sum(1 << (day - 1) for day in days)

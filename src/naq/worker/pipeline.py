@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
@@ -25,6 +26,7 @@ from naq.worker.demand import Demand
 from naq.worker.ends import EndWriter
 from naq.worker.execution.calls import Calls
 from naq.worker.execution.processes import Processes
+from naq.worker.execution.resources import Resources
 from naq.worker.execution.run import GRACE, Middleware, Runner, RunOptions
 from naq.worker.finish import Finisher
 from naq.worker.flow import JobFlow
@@ -59,6 +61,10 @@ class WorkerOptions:
     """Jobs of each queue that are taken in turn while all queues have some (default 1)."""
     grace: float = GRACE
     """Seconds that a job has to end after it was stopped."""
+    on_start: Sequence[Callable[..., Any]] = ()
+    """Functions that make resources when the worker starts (`naq.worker.execution.resources`)."""
+    on_stop: Sequence[Callable[..., Any]] = ()
+    """Functions that are called when it has stopped, the last one first."""
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -75,12 +81,13 @@ class Backend:
 class Pipeline:
     """One start of a worker, from the first request for jobs to the last acknowledgement. Made on its event loop."""
 
-    def __init__(self, settings: Settings, backend: Backend, options: WorkerOptions) -> None:
+    def __init__(self, settings: Settings, backend: Backend, options: WorkerOptions, resources: Resources) -> None:
         self.claims = Claims()
         self.report = Report(settings, options.clock, self.claims, backend.events)
         self._settings = settings
         self._backend = backend
         self._options = options
+        self._resources = resources
         self._closers: list[Callable[[], Awaitable[None]]] = []
         self._tasks = Tasks(options.clock)
         self._build_middle()
@@ -97,7 +104,14 @@ class Pipeline:
         self._settling = Settling(settings, store, backend.results, backend.history, backend.events, clock)
         starts = Starts(settings, backend.results.store, backend.history, backend.events, clock)
         processes = Processes(settings.process_memory_limit, self.report.child_grown)
-        run = RunOptions(worker_id, options.middleware, settings.allow_pickle, options.grace, self.report.job_started)
+        run = RunOptions(
+            worker_id,
+            options.middleware,
+            settings.allow_pickle,
+            options.grace,
+            self._resources,
+            self.report.job_started,
+        )
         calls = Calls(processes, options.grace, settings.allow_pickle)
         self._runner = Runner(run, options.registry, backend.history, clock, calls, claims.stuck)
         ends = EndWriter(worker_id, self._settling, clock)
