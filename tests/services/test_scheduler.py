@@ -23,7 +23,7 @@ from naq.store.port import Entry
 HOURLY = {"type": "interval", "interval": 3600}
 
 
-def report(region: str, full: bool = False) -> str:
+def report(region: str = "eu", full: bool = False) -> str:
     return region
 
 
