@@ -1,4 +1,4 @@
-"""``python -m benchmarks [--only planning,burst,steady,jobs,idle] [--idle 100000 1000000] ...`` prints a table of figures."""
+"""``python -m benchmarks [--only planning,times,burst,steady,jobs,idle] [--idle 100000 1000000]`` prints a table of figures."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from benchmarks.fires import burst, steady
 from benchmarks.idle import idle
 from benchmarks.jobs import jobs
 from benchmarks.planning import planning
+from benchmarks.times import times
 from benchmarks.world import Row
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", default="planning,burst,steady,jobs,idle", help="which to run, separated by commas")
+    parser.add_argument(
+        "--only", default="planning,times,burst,steady,jobs,idle", help="which to run, separated by commas"
+    )
     parser.add_argument("--burst", type=int, nargs="+", default=[10_000, 100_000], help="schedules due at one instant")
     parser.add_argument("--steady", type=int, default=1_000, help="schedules that fire once a second")
     parser.add_argument("--seconds", type=int, default=60, help="for how many seconds")
@@ -27,11 +30,14 @@ def main() -> None:
     parser.add_argument(
         "--idle", type=int, nargs="+", default=[100_000], help="schedules that are not due, e.g. 1000000"
     )
+    parser.add_argument("--against", help="another source tree, whose time engine is asked in the same run")
     arguments = parser.parse_args()
     chosen = arguments.only.split(",")
     rows: list[Row] = []
     if "planning" in chosen:
         rows += planning()
+    if "times" in chosen:
+        rows += times(arguments.against)
     if "burst" in chosen:
         for count in arguments.burst:
             rows += asyncio.run(burst(count))

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import typer
-
-from naq.cli.root import app
+from naq.cli.lazy import LazyCommand
+from naq.cli.root import command as root
 from naq.config import FIELDS
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -62,7 +61,7 @@ def command_line() -> str:
         "| 130 | interrupted |",
         "",
     ]
-    for path, command in commands(typer.main.get_command(app), "naq"):
+    for path, command in commands(root(), "naq"):
         lines += _section(path, command)
     return "\n".join(lines).rstrip() + "\n"
 
@@ -71,7 +70,8 @@ def commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Every command that does something, with its full name."""
     subcommands = getattr(command, "commands", None)
     if subcommands is None:
-        yield path, command
+        if not command.hidden:
+            yield path, command.load() if isinstance(command, LazyCommand) else command
         return
     for name in sorted(subcommands):
         yield from commands(subcommands[name], f"{path} {name}")

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from naq.jobs.context import JobContext, current_job
     from naq.jobs.job import Job, JobSpec, JobStatus
     from naq.jobs.job_id import JobId
+    from naq.jobs.resource import resource
     from naq.observe.alerts.alert import Alert, AlertRecord
     from naq.observe.alerts.rules import FailedTimes, Missed, NotRunSince, RunningLongerThan
     from naq.observe.alerts.sinks import LogSink
@@ -163,6 +164,7 @@ __all__ = [
     "parse_schedule",
     "read_exclusions",
     "read_ics",
+    "resource",
     "rrule",
 ]
 
@@ -193,6 +195,7 @@ _NAMES_OF = {
     "naq.jobs.context": ("JobContext", "current_job"),
     "naq.jobs.job": ("Job", "JobSpec", "JobStatus"),
     "naq.jobs.job_id": ("JobId",),
+    "naq.jobs.resource": ("resource",),
     "naq.observe.alerts.alert": ("Alert", "AlertRecord"),
     "naq.observe.alerts.rules": ("FailedTimes", "Missed", "NotRunSince", "RunningLongerThan"),
     "naq.observe.alerts.sinks": ("LogSink",),

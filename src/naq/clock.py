@@ -1,20 +1,19 @@
-"""The one door to real time.
+"""The machine's clocks. `SystemClock` is their only reader in naq.
 
-Rules never ask what time it is: they are handed ``now``. The shell (engine, services) holds a `Clock` and asks
-it. `SystemClock` is the only reader of the machine's clocks in the whole package; tests and users step a
-`naq.testing.ManualClock` by hand instead.
+Pure rules get ``now`` as an argument; services hold a `Clock` and ask it. Tests step a `naq.testing.ManualClock` by hand.
 
-Two times are kept apart. ``now()`` is the wall clock: aware UTC, it names instants that people wrote into
-schedules, and it may jump. ``monotonic()`` counts seconds that passed on this machine and never jumps: leases,
-timeouts and heartbeats use it alone.
+``now()`` is the wall clock, aware and in UTC; it may jump, and is used for times that users write. ``monotonic()`` counts
+seconds on this machine and never jumps; leases, timeouts and heartbeats use it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["Clock", "SystemClock"]
 
@@ -58,10 +57,14 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         """Sleep on the running event loop."""
+        import asyncio  # what only asks for the time does not load it
+
         await asyncio.sleep(max(0.0, seconds))
 
     async def wait(self, wake: asyncio.Event, until: datetime | None) -> None:
         """Wait for the event or the instant, whichever is first."""
+        import asyncio
+
         if until is None:
             await wake.wait()
             return

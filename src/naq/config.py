@@ -123,6 +123,12 @@ class Settings:
         1.0, "seconds between two renewals of the leader's lease", 1.0, _positive
     )
     leader_lease: float = setting(5.0, "seconds an unrenewed lease is respected", 5.0, _positive)
+    clock_limit: float = setting(
+        5.0,
+        "seconds that a scheduler's clock may be off the server's; beyond, it neither leads nor fires (0: not compared)",
+        5.0,
+        _not_negative,
+    )
     resync_interval: float = setting(
         15.0, "seconds between two checks that the watch on the schedules missed nothing", 15.0, _positive
     )
@@ -198,6 +204,7 @@ class SettingsOptions(TypedDict, total=False):
     leader_check_interval: float | None
     leader_heartbeat_interval: float | None
     leader_lease: float | None
+    clock_limit: float | None
     resync_interval: float | None
     fire_batch: int | None
     queues: str | Sequence[str] | None

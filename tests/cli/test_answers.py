@@ -135,7 +135,7 @@ async def test_a_leader_that_was_killed_does_not_lead(naq: Command, start: Start
     assert (await ask("leader", "--json")).json["instance_id"] == "first"
     assert not any("nobody leads" in each for each in why(await ask("schedule", "show", "x")))
     await scheduler.kill()
-    assert (await ask("leader")).out.startswith("nobody leads"), "its name is in the lease still"
+    assert (await ask("leader")).out.startswith("no instance leads"), "its name is in the lease still"
     findings = {each["subject"]: each["found"] for each in (await ask("doctor", "--json")).json}
     assert findings["leader"] == "nobody leads: nothing fires"
     assert why(await ask("schedule", "show", "x"))[0] == "nobody leads: nothing fires"
@@ -168,7 +168,7 @@ def test_the_last_times_are_times_not_attempts(naq: Command, past: Callable[...,
     identity = job_id("x", hours[10])
     assert why(shown)[2:4] == [
         "the last run failed after 2 attempts: ValueError: no stock [left]",
-        f"naq job show {identity}; when that is mended: naq job retry {identity}",
+        f"naq job show {identity}; when that is mended: naq job requeue {identity}",
     ]
     (newest, *_) = naq("schedule", "history", "x", "-n", "3", "--json").json
     assert (newest["outcome"], [each["outcome"] for each in newest["attempts"]]) == ("failed", ["retried", "failed"])
@@ -252,7 +252,7 @@ def test_quarantined(naq: Command, do: Do, spoilt: Callable[[bytes], bytes], rea
     do(spoil)
     found, remedy = why(naq("schedule", "show", "x"))
     assert found.startswith(f"its record cannot be used, so it does not fire: {reason}")
-    assert remedy.endswith("or remove it: naq schedule rm x")
+    assert remedy.endswith("or remove it: naq schedule delete x")
     assert naq("schedule", "ls", "--json").json[0]["status"] == "quarantined"
     assert "x is quarantined" in naq("doctor").out
 
@@ -302,7 +302,7 @@ def test_runs_that_wait_say_for_what(naq: Command, worker: Callable[..., None]) 
     assert "queue 'mail' starts 0.5 jobs a second at most, and 1 job lie in it" in naq("job", "show", job).out
     assert naq("queue", "limit", "mail", "--pause").code == 0
     assert "let it go on: naq queue limit mail --resume" in naq("job", "show", job).out
-    assert "yes: nothing is handed out" in naq("queue", "show", "mail").out
+    assert "yes: no worker gets its jobs" in naq("queue", "show", "mail").out
     assert naq("queue", "show", "mail", "--json").json["limits"]["rate"] == 0.5, "what is not given stays"
     assert naq("queue", "limit", "mail", "--resume", "--rate", "0").code == 0
     assert naq("queue", "show", "mail", "--json").json["limits"] == {
@@ -342,7 +342,7 @@ def test_jobs_that_wait_for_jobs_and_for_their_time(naq: Command, do: Do) -> Non
     assert said("first") == ("it was cancelled before it began: wrong month", None)
     assert said("second") == (
         "a job that it waited for did not end as it wanted: DependencyNotMet: first ended as cancelled, not succeeded",
-        "run that one again first, then queue it again: naq job retry second",
+        "run that one again first, then queue it again: naq job requeue second",
     )
 
 

@@ -59,12 +59,12 @@ TABLE: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "arguments that are no JSON": (
         (*EVERY, "--args", "[1"),
-        "--args = '[1': is not JSON (Expecting ',' delimiter: line 1 column 3 (char 2)); "
+        "--args = '[1': must be JSON (Expecting ',' delimiter: line 1 column 3 (char 2)); "
         "for example --args = '[\"eu\", 3]'",
     ),
     "keyword arguments that are no JSON": (
         (*EVERY, "--kwargs", "region=eu"),
-        "--kwargs = 'region=eu': is not JSON (Expecting value: line 1 column 1 (char 0)); "
+        "--kwargs = 'region=eu': must be JSON (Expecting value: line 1 column 1 (char 0)); "
         'for example --kwargs = \'{"region": "eu"}\'',
     ),
     "arguments that are no list": (
@@ -73,7 +73,7 @@ TABLE: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "arguments twice": (
         (*EVERY, "--arg", "eu", "--args", "[]"),
-        "--arg = ['eu']: does not go with --args: give one of them; for example --arg = 'eu'",
+        "--arg = ['eu']: cannot be combined with --args; for example --arg = 'eu'",
     ),
     "an id that is no key": (
         (*EVERY, "--id", "bad id"),
@@ -87,7 +87,7 @@ TABLE: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "policy without a value": (
         (*EVERY, "--set", "overlap"),
-        "--set = 'overlap': is not NAME=VALUE; for example --set = 'overlap=skip'",
+        "--set = 'overlap': must be NAME=VALUE; for example --set = 'overlap=skip'",
     ),
     "unknown if-exists": (
         (*EVERY, "--if-exists", "maybe"),
@@ -135,7 +135,7 @@ TABLE: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "unknown log level": (
         ("--log-level", "LOUD", "schedule", "ls"),
-        "log_level = 'LOUD': must be DEBUG, INFO, WARNING or ERROR; for example log_level = 'INFO'",
+        "log_level = 'LOUD': must be one of DEBUG, INFO, WARNING, ERROR; for example log_level = 'INFO'",
     ),
     "no configuration file": (
         ("--config", "nope.toml", "schedule", "ls"),
@@ -152,7 +152,7 @@ TABLE: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "no module's name": (
         ("worker", ":app"),
-        "MODULE:APP = ':app': names no module; for example MODULE:APP = 'myapp:app'",
+        "MODULE:APP = ':app': must name a module; for example MODULE:APP = 'myapp:app'",
     ),
 }
 
@@ -162,7 +162,7 @@ USAGE: dict[str, tuple[tuple[str, ...], str]] = {
     "missing argument": (("schedule", "pause"), "Missing argument 'ID'"),
     "no number": (("schedule", "add", "shop:greet", "--every", "1s", "--max-runs", "many"), "--max-runs"),
     "too many to skip": (("schedule", "skip", "x", "99999"), "Invalid value for 'COUNT'"),
-    "nobody to ask": (("queue", "purge", "mail"), "nobody can be asked here, so it has to be given"),
+    "nobody to ask": (("queue", "purge", "mail"), "must be given: there is no terminal to ask"),
 }
 
 

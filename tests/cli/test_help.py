@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
-from naq.cli.root import app
+from naq.cli.lazy import LazyCommand
+from naq.cli.root import command as root
 from tests.cli.conftest import Command
 
 
@@ -16,13 +19,13 @@ def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
     """Every command that does something, with the words that lead to it."""
     below = getattr(command, "commands", None)
     if below is None:
-        yield path, command
+        yield path, command.load() if isinstance(command, LazyCommand) else command
         return
     for name, each in below.items():
         yield from commands(each, (*path, name))
 
 
-ALL = dict(commands(typer.main.get_command(app)))
+ALL = dict(commands(root()))
 
 
 def test_all_that_was_promised_is_there() -> None:
@@ -30,11 +33,14 @@ def test_all_that_was_promised_is_there() -> None:
         "demo, run, scheduler, worker, workers, leader, events, doctor, config, sync, import, lint",
         "server run, server status, server stop",
         "schedule add, schedule ls, schedule show, schedule pause, schedule resume, schedule cancel, schedule trigger",
-        "schedule rm, schedule update, schedule next, schedule history, schedule explain, schedule skip, schedule backfill",
-        "job ls, job show, job retry, job cancel, job dead, job purge, queue purge, queue show, queue limit, alert ls, verify",
+        "schedule delete, schedule update, schedule preview, schedule history, schedule explain",
+        "schedule skip, schedule backfill, alert ls, verify",
+        "job add, job ls, job show, job requeue, job cancel, job dead, job purge, queue purge, queue show, queue limit",
     }
     wanted = {name for line in promised for name in line.split(", ")}
-    assert wanted == {" ".join(path) for path in ALL}
+    earlier = {"schedule rm", "schedule next", "job retry"}
+    assert wanted | earlier == {" ".join(path) for path in ALL}
+    assert all(ALL[tuple(name.split())].hidden for name in earlier)
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)
@@ -44,7 +50,7 @@ def test_help_says_what_it_does_and_shows_an_example(path: tuple[str, ...], comm
     assert result.err == ""
     _, example, lines = result.out.partition("Example")
     assert example, "no example"
-    assert f"naq {' '.join(path)}" in lines or path[-1] in lines
+    assert f"naq {' '.join(path)}" in lines or path[-1] in lines or ALL[path].hidden
     assert (ALL[path].help or "").strip()
 
 
@@ -79,3 +85,83 @@ def test_explain_and_help_need_no_server_and_load_none() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0
     assert done.stdout.startswith("at 09:00")
+
+
+def test_the_list_of_commands_says_what_their_docstrings_say() -> None:
+    """Help and completion show a command without importing it."""
+
+    def listed(command: Any) -> Iterator[LazyCommand]:
+        for each in command.commands.values():
+            if isinstance(each, LazyCommand):
+                yield each
+            else:
+                yield from listed(each)
+
+    different = [
+        each.where
+        for each in listed(root())
+        if (each.load().help or "").split("\n\n")[0].replace("\n", " ").strip() != each.help
+    ]
+    assert not different
+
+
+PROGRAM = """
+import sys
+from naq.cli import run
+code = run({arguments!r})
+print("loaded", *sorted(name for name in sys.modules if name.split(".")[0] in {roots!r}))
+sys.exit(code)
+"""
+
+
+def loaded_by(
+    *arguments: str, roots: tuple[str, ...] = ("naq", "nats", "rich", "msgspec", "typer", "asyncio")
+) -> set[str]:
+    """The modules of some packages that a command loads."""
+    program = PROGRAM.format(arguments=list(arguments), roots=set(roots))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+def test_the_version_loads_no_more_than_it_needs() -> None:
+    assert loaded_by("--version") == {"naq", "naq.cli", "naq.exceptions"}
+
+
+def test_help_loads_no_services_and_no_client() -> None:
+    loaded = loaded_by("--help", roots=("naq", "nats", "msgspec", "asyncio"))
+    assert loaded == {
+        *("naq", "naq.cli", "naq.cli.context", "naq.cli.lazy", "naq.cli.root", "naq.exceptions"),
+    }
+
+
+def test_explain_loads_no_client_and_no_services() -> None:
+    loaded = loaded_by("schedule", "explain", "0 9 * * *")
+    assert not {name for name in loaded if name.startswith(("nats", "asyncio", "naq.store.nats", "naq.app"))}
+    assert "rich" not in loaded_by("schedule", "explain", "0 9 * * *", "--json")
+
+
+def completions(words: str, tmp_path: Path) -> tuple[list[str], set[str]]:
+    """What one TAB offers after some words, and the modules that it loads."""
+    program = (
+        "import sys, atexit; atexit.register(lambda: print('loaded', *sys.modules, file=sys.stderr));"
+        "from naq.cli import main; main()"
+    )
+    environment = {**os.environ, "_NAQ_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": words}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    names = re.findall(r'"([\w-]+)":', done.stdout)
+    return names, set(done.stderr.splitlines()[-1].split()[1:])
+
+
+def test_a_tab_completes_commands_without_loading_them(tmp_path: Path) -> None:
+    for words, expected in (("naq ", "schedule"), ("naq schedule ", "preview"), ("naq schedule pa", "pause")):
+        names, loaded = completions(words, tmp_path)
+        assert expected in names
+        assert not loaded & {"msgspec", "nats", "asyncio", "naq.cli.schedules", "naq.config"}

@@ -185,7 +185,7 @@ def test_a_quarantined_one_is_seen_and_removed(naq: Command, config: dict[str, A
     found = naq("doctor", "--json")
     assert found.code == 1
     assert [each["remedy"] for each in found.json if each["level"] == "error"] == [
-        "mend the record, or remove it: naq schedule rm bad"
+        "mend the record, or remove it: naq schedule delete bad"
     ]
     assert naq("schedule", "rm", "bad").out == "bad: removed\n"
     assert naq("doctor").code == 0
@@ -227,7 +227,7 @@ def test_import_a_crontab(command: Command, tmp_path: Path) -> None:
 
 
 def test_lint(naq: Command) -> None:
-    assert naq("lint").out == "nothing to complain about\n"
+    assert naq("lint").out == "no complaints\n"
     add(naq, "never", "--cron", "0 0 30 2 *")
     found = naq("lint", "--json")
     assert found.code == (1 if found.json else 0)

@@ -52,7 +52,7 @@ async def test_who_leads(naq: Command, start: Start) -> None:
         return asyncio.to_thread(naq, *arguments)
 
     nobody = await ask("leader")
-    assert (nobody.code, nobody.out.startswith("nobody leads")) == (1, True)
+    assert (nobody.code, nobody.out.startswith("no instance leads")) == (1, True)
     assert (await ask("leader", "--json")).json is None
     first = await start("scheduler", "--instance-id", "first")
     assert first.lines == ["naq scheduler ready instance=first leader=true"]

@@ -33,7 +33,7 @@ def test_a_finding_says_what_when_why_and_what_to_do(naq: Command, config: dict[
     )
     assert "nobody leads, so nothing fires\n            -> start a scheduler: naq scheduler" in done.out
     assert "quarantined bad: its record cannot be read" in done.out
-    assert "-> mend the record, upgrade the instance, or: naq schedule rm bad" in done.out
+    assert "-> mend the record, upgrade the instance, or: naq schedule delete bad" in done.out
     form = naq("verify", "--patience", "0s", "--json")
     assert form.code == 1
     assert sorted(each["kind"] for each in form.json["findings"]) == ["overdue", "quarantined"]

@@ -1,5 +1,5 @@
-"""One machine's wall clock is set an hour ahead, or an hour back, while its scheduler leads or stands by: leadership does
-not notice, and no nominal time is fired twice or lost."""
+"""One machine's wall clock is set an hour ahead, or an hour back, while its scheduler leads or stands by: it fires nothing by
+that clock, another leads, and no nominal time is fired twice, too early, or lost."""
 
 from __future__ import annotations
 
@@ -46,23 +46,20 @@ async def scheduler_with(clock: WrongClock, world: Fleet) -> AsyncIterator[Sched
 
 @pytest.mark.slow
 @pytest.mark.parametrize("off", [HOUR, -HOUR], ids=["ahead", "back"])
-async def test_a_leader_whose_clock_is_set_wrong_stays_the_leader(
+async def test_a_leader_whose_clock_is_set_wrong_hands_over_to_one_whose_clock_is_right(
     tmp_path: Path, reports: Reports, off: timedelta
 ) -> None:
+    """It fired an hour of nominal times too early, and its schedules were silent for an hour then."""
     clock = WrongClock()
     async with fleet(tmp_path, ()) as world, scheduler_with(clock, world) as odd:
         recorder = world.recorder
         await world.start_scheduler("even")
         await world.load(COUNT)
         clock.off = off
-        struck_at = now()
-        if off > timedelta():
-            await recorder.until_nominal(struck_at + off)
-        # A term's heartbeats go on: long enough for a lease to run out, were it judged by that clock.
-        await recorder.until(lambda: now() > struck_at + timedelta(seconds=6) or recorder.leader != "odd")
+        await recorder.until(lambda: recorder.leader == "even")
+        await recorder.until_nominal(now() + timedelta(seconds=6))
+        assert not odd.is_leader
         clock.off = timedelta()
-        if off > timedelta():
-            await world.sees_changes("after-the-step")
         verdict = await world.settled()
         reports.write(
             f"the leader's wall clock is set {'ahead' if off > timedelta() else 'back'} by an hour, and right again",
@@ -71,8 +68,6 @@ async def test_a_leader_whose_clock_is_set_wrong_stays_the_leader(
             timed=False,
             terms=len(recorder.terms) - 1,
         )
-        assert odd.is_leader
-        assert len(recorder.terms) == 1
     assert verdict.clean, verdict
 
 

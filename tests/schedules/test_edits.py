@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from naq import cron, every
+from naq import cron, every, once
 from naq.exceptions import InvalidSchedule
 from naq.schedules.declared_file import read_definitions
+from naq.schedules.forms.specification import after_end
 from naq.testing import ManualScheduler
 from naq.timing.exclusions import ExcludedDates
 
@@ -273,3 +274,140 @@ def test_a_backfill_is_asked_for_in_the_schedules_zone(scheduler: ManualSchedule
     assert scheduler.call(service.backfill_schedule("x", "2026-06-02T09:00:00", "2026-06-02T09:00:00"))
     scheduler.settle()
     assert fired_at(scheduler) == [datetime(2026, 6, 2, 7, tzinfo=UTC)]
+
+
+# --- issue 11, line 31; issue 12, fault 11
+
+
+def test_a_trigger_by_hand_that_is_skipped_leaves_a_trace(scheduler: ManualScheduler) -> None:
+    scheduler.schedule("shop:greet", every("1h", overlap="skip"), schedule_id="x")
+    scheduler.advance("1h")
+    scheduler.events.clear()
+    assert scheduler.call(scheduler.service.trigger_schedule("x", overlap="skip", actor="ann")) is None
+    entry = scheduler.get("x")
+    assert entry is not None
+    assert entry["skipped"] == 1
+    assert reasons(scheduler) == [("the previous run was not finished", 1)]
+    assert [(event.type, event.actor) for event in scheduler.events] == [("fire_skipped", "ann")]
+
+
+def test_jitter_does_not_use_up_the_start_deadline(scheduler: ManualScheduler) -> None:
+    """A start deadline shorter than the jitter missed 156 of 240 fires of a scheduler that was always up."""
+    scheduler.schedule("shop:greet", every("1h", jitter="30m", start_deadline="5m"), schedule_id="x")
+    scheduler.advance("240h30m")
+    assert len(scheduler.fired) == 240
+    schedule = scheduler.call(scheduler.service.schedules.get("x"))
+    assert schedule is not None
+    for job in scheduler.fired:
+        assert job.nominal_at is not None
+        assert job.start_by == schedule.nominals.due_at(job.nominal_at) + timedelta(minutes=5)
+
+
+def test_a_backfill_can_be_stopped(scheduler: ManualScheduler) -> None:
+    scheduler.schedule("shop:greet", every("1m"), schedule_id="x")
+    scheduler.advance("2h")
+    scheduler.pause("x")
+    scheduler.fired.clear()
+    begin, end = "2026-06-01T00:10:00Z", "2026-06-01T01:00:00Z"
+    name = scheduler.call(scheduler.service.backfill_schedule("x", begin, end, overlap="buffer_all"))
+    assert name is not None
+    assert scheduler.call(scheduler.service.stop_backfill("x", name))
+    assert not scheduler.call(scheduler.service.stop_backfill("x", name)), "it is stopped"
+    scheduler.resume("x")
+    scheduler.advance("1s")
+    assert not scheduler.fired
+
+
+# --- fault 8: a leader whose clock was ahead left schedules silent
+
+
+def fired_ahead(scheduler: ManualScheduler) -> None:
+    """An hourly schedule was fired by a clock that was ahead by a day, and is right again."""
+    scheduler.schedule("shop:greet", every("1h"), schedule_id="x")
+    scheduler.advance("1h")
+    scheduler.clock.step_wall(86_400)
+    scheduler.settle()
+    scheduler.advance("1s")
+    scheduler.clock.step_wall(-86_400)
+    scheduler.fired.clear()
+
+
+def test_a_schedule_that_a_wrong_clock_aimed_is_shown_and_can_be_aimed_again(scheduler: ManualScheduler) -> None:
+    fired_ahead(scheduler)
+    entry = scheduler.get("x")
+    assert entry is not None
+    assert entry["decided_ahead"] == datetime(2026, 6, 1, 2, tzinfo=UTC).timestamp(), "the first that it leaves out"
+    scheduler.advance("3h")
+    assert not scheduler.fired, "it is silent"
+    assert scheduler.call(scheduler.service.aim_schedule("x"))
+    scheduler.advance("3h")
+    assert [at.hour for at in fired_at(scheduler)] == [5, 6, 7]
+    entry = scheduler.get("x")
+    assert entry is not None
+    assert "decided_ahead" not in entry
+
+
+def test_a_next_run_behind_a_fire_that_came_too_early_is_refused_with_the_true_reason(
+    scheduler: ManualScheduler,
+) -> None:
+    fired_ahead(scheduler)
+    with pytest.raises(InvalidSchedule, match="a scheduler's clock was ahead then; aim the schedule again first"):
+        scheduler.update("x", next_run_at="2026-06-01T05:00:00Z")
+
+
+# --- faults 12, 13, 14
+
+
+@pytest.mark.parametrize("spec", [every("1h", first="now"), after_end("1h", first="now")], ids=["interval", "delay"])
+def test_first_now_fires_at_the_creation_and_not_again_at_each_deploy(scheduler: ManualScheduler, spec: Any) -> None:
+    for _ in range(3):
+        scheduler.schedule("shop:greet", spec, schedule_id="x", if_exists="replace")
+        scheduler.advance("10m")
+    assert fired_at(scheduler) == [datetime(2026, 6, 1, tzinfo=UTC)]
+
+
+def test_first_now_goes_on_by_its_grid(scheduler: ManualScheduler) -> None:
+    scheduler.schedule("shop:greet", every("1h", first="now"), schedule_id="x")
+    scheduler.advance("2h30m")
+    assert [at.hour for at in fired_at(scheduler)] == [0, 1, 2]
+    shown = form_of(scheduler)
+    scheduler.update("x", schedule=shown)
+    assert form_of(scheduler) == shown
+    with pytest.raises(InvalidSchedule, match="interval and delay"):
+        cron("0 9 * * *", first="now")
+
+
+def test_a_one_time_schedule_that_has_fired_is_removed_after_a_week(scheduler: ManualScheduler) -> None:
+    scheduler.schedule("shop:greet", once("2026-06-01T01:00:00Z"), schedule_id="gone")
+    scheduler.schedule("shop:greet", once("2026-06-01T01:00:00Z", keep_finished="unlimited"), schedule_id="kept")
+    sync(scheduler, "2026-06-01T01:00:00Z")
+    scheduler.advance("2h")
+    assert scheduler.get("gone") is not None
+    scheduler.advance("8d")
+    assert scheduler.get("gone") is None
+    assert scheduler.get("kept") is not None
+    assert sync(scheduler, "2026-06-01T01:00:00Z") == ["keep"], "what a set declares stays"
+
+
+def test_what_is_removed_says_when_and_an_edit_keeps_it(scheduler: ManualScheduler) -> None:
+    scheduler.schedule("shop:greet", once("2026-06-01T01:00:00Z"), schedule_id="gone")
+    scheduler.schedule("shop:greet", once("2026-06-01T01:00:00Z"), schedule_id="again")
+    scheduler.advance("2h")
+    entry = scheduler.get("gone")
+    assert entry is not None
+    assert entry["removed_at"] == datetime(2026, 6, 8, 1, tzinfo=UTC).timestamp()
+    scheduler.update("again", run_at="2026-07-01T00:00:00Z")
+    scheduler.advance("8d")
+    assert scheduler.get("gone") is None
+    assert scheduler.get("again") is not None
+
+
+@pytest.mark.parametrize("form", ["TZ=Europe/Berlin 0 9 * * *", {"cron": "CRON_TZ=Europe/Berlin 0 9 * * *"}], ids=str)
+def test_a_zone_inside_of_an_expression_is_refused_with_where_it_belongs(form: Any) -> None:
+    with ManualScheduler() as scheduler, pytest.raises(InvalidSchedule, match="the zone stands beside it, as timezone"):
+        scheduler.schedule("shop:greet", form)
+
+
+def test_localtime_is_not_a_zone(scheduler: ManualScheduler) -> None:
+    with pytest.raises(InvalidSchedule, match="another one on each machine"):
+        scheduler.schedule("shop:greet", cron("0 9 * * *", tz="localtime"))

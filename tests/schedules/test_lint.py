@@ -45,10 +45,12 @@ def test_nothing_is_wrong(schedule: Schedule) -> None:
 
 
 def test_it_never_fires() -> None:
-    all_excluded = made(Interval(2 * MINUTE, T), Policy(exclude=(ExcludedCron("*/2 * * * *"),)))
+    everything = Policy(exclude=(ExcludedCron("*/2 * * * *"),))
+    assert made(Interval(2 * MINUTE, T), everything).status is ScheduleStatus.COMPLETED
+    all_excluded = made(Interval(2 * MINUTE, T)).evolve(policy=everything)
     over = paused(made(Interval(HOUR), Policy(end_at=T + HOUR)), T, None, None)
     assert over is not None
-    assert all_excluded.status is ScheduleStatus.COMPLETED, "nothing is left that may fire"
+    assert kinds(lint([all_excluded], T)) == ["never_fires"]
     assert kinds(lint([over], T + 2 * HOUR)) == ["never_fires"]
 
 
@@ -89,3 +91,26 @@ def test_a_herd_on_the_same_second() -> None:
 def test_jitter_disperses_a_herd() -> None:
     policy = Policy(jitter=30 * MINUTE)
     assert lint([made(Cron("0 * * * *"), policy, name=f"s{number}") for number in range(60)], T) == ()
+
+
+@pytest.mark.parametrize(
+    ("expression", "says"),
+    [
+        ("*/90 * * * *", "*/90 in the field minute starts again with each hour: it fires at minute 0"),
+        ("*/45 * * * *", "it fires at minute 0, 45"),
+        ("0 */5 * * *", "*/5 in the field hour starts again with each day: it fires at hour 0, 5, 10, 15, 20"),
+    ],
+)
+def test_a_step_that_does_not_divide_its_field(expression: str, says: str) -> None:
+    (finding,) = lint([made(Cron(expression))], T)
+    assert finding.kind is FindingKind.UNEVEN_STEP
+    assert says in finding.message
+    assert lint([made(Cron("*/15 */6 * * *"))], T) == ()
+
+
+def test_a_start_deadline_that_is_shorter_than_the_jitter() -> None:
+    policy = Policy(jitter=10 * MINUTE, start_deadline=MINUTE)
+    (finding,) = lint([made(Interval(HOUR), policy)], T)
+    assert finding.kind is FindingKind.DEADLINE
+    assert finding.message == "start_deadline (1m) is shorter than jitter (10m)"
+    assert lint([made(Interval(HOUR), Policy(jitter=MINUTE, start_deadline=10 * MINUTE))], T) == ()

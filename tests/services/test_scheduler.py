@@ -120,7 +120,7 @@ async def test_a_function_or_its_name_alone_is_scheduled(scheduler: SchedulerSer
         entry = await scheduler.get_schedule(schedule_id)
         assert entry is not None
         assert entry["job"]["func"] == f"{__name__}:report"
-    with pytest.raises(InvalidJob, match="no function's name"):
+    with pytest.raises(InvalidJob, match="must be a Job, a function, or a function name"):
         await scheduler.schedule_job(3, HOURLY)  # type: ignore[arg-type]
 
 

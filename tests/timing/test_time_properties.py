@@ -201,7 +201,8 @@ test_a_union_is_the_merge_of_its_parts_10000 = slow(thoroughly(unions, moments)(
 
 def check_dateutil(rule: str, start: datetime, share: float) -> None:
     trigger = RRule(rule, start)
-    if trigger.check("rrule"):
+    # In the first week dateutil counts BYSETPOS from the start on, not from the week's first day.
+    if trigger.check("rrule") or ("WEEKLY" in rule and "BYSETPOS" in rule):
         return
     oracle = du.rrulestr(rule, dtstart=start)
     wall = start + ahead_of(rule, share)

@@ -13,14 +13,14 @@ import pytest
 from naq.exceptions import InvalidSchedule
 from naq.timing.cron import Cron
 from naq.timing.triggers import CalendarInterval, CalendarUnit, RRule, Trigger
-from naq.timing.zones import EPOCH, check_zone, get_zone, nearest_zones, resolve, tzdata_version
+from naq.timing.zones import EPOCH, check_zone, get_zone, nearest_zones, resolve, tzdata_version, zone_data
 
 SECOND = timedelta(seconds=1)
 YEARS = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2037, 1, 1, tzinfo=UTC))
 
 
 def file_of(name: str) -> bytes:
-    for directory in zoneinfo.TZPATH:
+    for directory in zoneinfo.TZPATH if zone_data().source == "system" else ():
         if (path := Path(directory) / name).is_file():
             return path.read_bytes()
     folder, _, leaf = name.rpartition("/")
@@ -28,8 +28,9 @@ def file_of(name: str) -> bytes:
     return importlib.resources.files(package).joinpath(leaf).read_bytes()
 
 
-def changes_in_file(data: bytes) -> list[tuple[int, int]]:
-    """(second, new offset) of every change of offset, from the 64-bit block of a TZif file (RFC 8536)."""
+def changes_in_file(data: bytes) -> tuple[list[tuple[int, int]], int]:
+    """(second, new offset) of every change of offset, and where the table ends and the rule begins,
+    from the 64-bit block of a TZif file (RFC 8536)."""
     header = struct.Struct(">4sc15x6l")
     _, version, isut, isstd, leap, times, types, chars = header.unpack_from(data)
     assert version >= b"2"
@@ -44,7 +45,7 @@ def changes_in_file(data: bytes) -> list[tuple[int, int]]:
         if offsets[kind] != current:
             found.append((second, offsets[kind]))
         current = offsets[kind]
-    return found
+    return found, seconds[-1] if seconds else 0
 
 
 @pytest.mark.parametrize(
@@ -58,9 +59,10 @@ def changes_in_file(data: bytes) -> list[tuple[int, int]]:
 )
 def test_changes_are_those_of_the_zone_file(name: str) -> None:
     first, last = ((at - EPOCH) // SECOND for at in YEARS)
-    expected = [(second, offset) for second, offset in changes_in_file(file_of(name)) if first < second <= last]
+    changes, table_end = changes_in_file(file_of(name))
+    expected = [(second, offset) for second, offset in changes if first < second <= last]
     found = [((change.at - EPOCH) // SECOND, change.after // SECOND) for change in get_zone(name).transitions(*YEARS)]
-    assert [change for change in found if not expected or change[0] <= expected[-1][0]] == expected
+    assert [change for change in found if change[0] <= table_end] == expected
 
 
 @pytest.mark.parametrize("name", ["Europe/Berlin", "Australia/Lord_Howe", "Asia/Gaza", "America/Havana"])
@@ -75,7 +77,7 @@ def test_segments_join_and_say_what_zoneinfo_says_up_to_2100(name: str) -> None:
             assert segment.before == before
         for inside in (second, segment.end - 1):
             at = EPOCH + timedelta(seconds=inside)
-            assert at.astimezone(zoneinfo.ZoneInfo(name)).utcoffset() == timedelta(seconds=segment.offset)
+            assert at.astimezone(zone.info).utcoffset() == timedelta(seconds=segment.offset)
         assert zone.segment(segment.end).offset == segment.after
         before, second = segment.offset, segment.end
 
@@ -137,6 +139,21 @@ def test_without_a_system_database_the_package_is_told(monkeypatch: pytest.Monke
     assert tzdata_version() == "unknown release (system)"
     (tmp_path / "tzdata.zi").write_text("# version 2031z\n", encoding="utf-8")
     assert tzdata_version() == "2031z (system)"
+
+
+def test_the_package_is_used_when_it_is_newer_than_the_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # With a system at 2025b and the package at 2026f, Vancouver, Casablanca and Havana were an hour off.
+    (tmp_path / "America").mkdir()
+    for name in ("UTC", "America/Havana"):
+        (tmp_path / name).write_bytes(file_of("UTC"))
+    (tmp_path / "tzdata.zi").write_text("# version 2019a\n", encoding="utf-8")
+    monkeypatch.setattr(zoneinfo, "TZPATH", (str(tmp_path),))
+    get_zone.cache_clear()
+    try:
+        assert zone_data().source == "tzdata package"
+        assert get_zone("America/Havana").offset_at(1_768_478_400) == -5 * 3600, "2026-01-15 is in winter"
+    finally:
+        get_zone.cache_clear()
 
 
 def test_an_ordinary_wall_time_resolves_to_one_instant() -> None:

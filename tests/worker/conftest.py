@@ -67,9 +67,8 @@ async def start_worker(services: ServiceManager, config: dict[str, Any]) -> Asyn
     workers: list[WorkerService] = []
 
     async def start(*, functions_allowed: bool = True, **options: Any) -> WorkerService:
-        own: dict[str, Any] = {
-            name: options.pop(name) for name in ("registry", "middleware", "weights", "grace") if name in options
-        }
+        names = ("registry", "middleware", "weights", "grace", "on_start", "on_stop")
+        own: dict[str, Any] = {name: options.pop(name) for name in names if name in options}
         defaults: dict[str, Any] = {
             "registry": Registry([FUNCTIONS, QUEUE_FUNCTIONS] if functions_allowed else []),
             "grace": 1.0,

@@ -35,6 +35,8 @@ class Order(msgspec.Struct):
 
 
 def reset() -> None:
+    global now_running, most
+    now_running = most = 0
     started.clear()
     released.clear()
     seen.clear()
@@ -278,3 +280,16 @@ def chatter(word: str) -> None:
 
 async def length(text: str) -> int:
     return len(text)
+
+
+now_running = 0
+most = 0
+"""How many of `alone` ran at once."""
+
+
+async def alone(seconds: float) -> None:
+    global now_running, most
+    now_running += 1
+    most = max(most, now_running)
+    await asyncio.sleep(seconds)
+    now_running -= 1

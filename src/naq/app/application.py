@@ -47,7 +47,8 @@ from naq.schedules.service import ScheduleService
 from naq.store.codec import function_name
 from naq.store.keys import check_schedule_id
 from naq.store.nats.event_stream import EventService
-from naq.worker.service import WorkerService
+from naq.worker.execution.run import Middleware
+from naq.worker.service import WorkerOptions, WorkerService
 
 __all__ = ["Declared", "Naq"]
 
@@ -74,16 +75,24 @@ class Naq(Client):
         *,
         name: str | None = None,
         config_file: str | Path | None = None,
+        middleware: Sequence[Middleware] = (),
+        weights: Mapping[str, int] | None = None,
         **config: Unpack[SettingsOptions],
     ) -> None:
         """Without ``nats_url`` (here, in the file or in ``NAQ_NATS_URL``) it uses the embedded server.
 
-        ``name``: the name of its set of declared schedules (default: the module that declares the first one).
+        ``name``: the name of its set of declared schedules (default: the module that declares the first one). ``middleware``:
+        hooks around every job that its workers run, the first one outermost. ``weights``: how many jobs of each queue they take
+        in turn while all queues have some (default 1 each).
         ``config``: any key of the configuration. Raises `ConfigError` with every complaint. It connects at the first call.
         """
         self._given: dict[str, Any] = {**config, **({} if nats_url is None else {"nats_url": nats_url})}
         self.settings: Settings = load_settings(self._given, file=config_file)
         self.name = name
+        self.middleware: list[Middleware] = list(middleware)
+        self.weights: dict[str, int] = dict(weights or {})
+        self._on_worker_start: list[Callable[..., Any]] = []
+        self._on_worker_stop: list[Callable[..., Any]] = []
         self.declared: dict[str, Declared] = {}
         """The schedules that were declared with `schedule`, by id."""
         self.observed = Observed()
@@ -121,6 +130,24 @@ class Naq(Client):
             return function
 
         return declare if func is None else declare(func)
+
+    def on_worker_start(self, func: F, /) -> F:
+        """Call the function, sync or async, when a worker starts, before it takes jobs. What it returns is a resource: jobs, and
+        functions declared later, get it by the type that it is annotated to return (see `naq.resource`)::
+
+            @app.on_worker_start
+            async def connect() -> Pool: ...
+
+        If it raises, the worker does not start.
+        """
+        self._on_worker_start.append(func)
+        return func
+
+    def on_worker_stop(self, func: F, /) -> F:
+        """Call the function, sync or async, when a worker has stopped. Its parameters are filled with resources, by type. The
+        last one declared is called first; one that raises is logged."""
+        self._on_worker_stop.append(func)
+        return func
 
     def schedule(
         self,
@@ -226,12 +253,20 @@ class Naq(Client):
                 await self.store_declared(service)
             if worker:
                 runner = await services.get_service(WorkerService)
-                for reference in self.registry.references:
-                    runner.registry.add(self.registry.resolve(reference), reference)
+                runner.use(self._worker_options())
                 await runner.start()
             if ready is not None:
                 ready(services)
             await ended.wait()
+
+    def _worker_options(self) -> WorkerOptions:
+        return WorkerOptions(
+            registry=self.registry,
+            middleware=self.middleware,
+            weights=self.weights,
+            on_start=self._on_worker_start,
+            on_stop=self._on_worker_stop,
+        )
 
     def definitions(self) -> tuple[Definition, ...]:
         """The declared schedules as a set to synchronise."""

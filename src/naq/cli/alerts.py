@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.text import Text
 
-from naq.cli import render
-from naq.cli.context import JsonOption, Options, examples, options_of, run, service
-from naq.clock import SystemClock
-from naq.observe.alerts.alert import AlertRecord
-from naq.observe.alerts.memory import stored_alerts
-from naq.store.codec import plain_form
-from naq.store.nats.bucket import KVStoreService
+from naq.cli.context import JsonOption, Options, options_of
 
-__all__ = ["app"]
+if TYPE_CHECKING:
+    from naq.observe.alerts.alert import AlertRecord
 
-app = typer.Typer(no_args_is_help=True, help="Look at alerts.")
+__all__ = ["ls"]
 
 
-@app.command("ls", epilog=examples("naq alert ls", "naq alert ls --all --json"))
 def ls(
     context: typer.Context,
     everything: Annotated[bool, typer.Option("--all", help="Also those that are over, for a week.")] = False,
@@ -28,6 +21,12 @@ def ls(
     as_json: JsonOption = False,
 ) -> None:
     """List the alerts that are firing, those that fired last first."""
+    from rich.text import Text
+
+    from naq.cli import render
+    from naq.cli.running import run
+    from naq.clock import SystemClock
+
     found = [
         record
         for record in run(_alerts(options_of(context)))
@@ -49,14 +48,20 @@ def ls(
         for record in found
     )
     empty = "there are no alerts" if everything else "no alert is firing"
-    render.show_table("", ("", "alert", "about", "since", "why", "to be told"), rows, empty)
+    render.show_table("", ("", "alert", "about", "since", "why", "not yet sent"), rows, empty)
 
 
 async def _alerts(options: Options) -> list[AlertRecord]:
+    from naq.cli.running import service
+    from naq.observe.alerts.memory import stored_alerts
+    from naq.store.nats.bucket import KVStoreService
+
     async with service(options, KVStoreService) as store:
         return await stored_alerts(store)
 
 
 def _form(record: AlertRecord) -> dict[str, Any]:
     """Plain values: times in epoch seconds."""
+    from naq.store.codec import plain_form
+
     return {"firing": record.firing, **plain_form(record.alert), "untold": len(record.untold)}

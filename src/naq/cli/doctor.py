@@ -4,51 +4,53 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from datetime import timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.text import Text
 
-from naq.cli import render
-from naq.cli.context import FAILED, JsonOption, Options, options_of, run, service
-from naq.clock import SystemClock
-from naq.events import Event
-from naq.lifecycle import ServiceManager
-from naq.observe.doctor import Finding, Level, check_up
-from naq.scheduler.leader import find_leader
-from naq.store.codec import plain
-from naq.store.nats.bucket import KVStoreService
-from naq.store.nats.event_stream import EventService
-from naq.timing.duration import parse_duration
+from naq.cli.context import FAILED, JsonOption, Options, options_of
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from naq.events import Event
 
 __all__ = ["config", "doctor", "events", "leader"]
-
-STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "bold red"}
 
 
 def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
     """Look over server, bucket, clock, leader and schedules; exit code 1 when something is wrong."""
+    from rich.text import Text
+
+    from naq.cli import render
+    from naq.cli.running import run
+    from naq.observe.doctor import Finding, Level, check_up
+
+    styles = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "bold red"}
     findings: list[Finding] = run(check_up(options_of(context).settings))
     if as_json:
         render.show_json([dataclasses.asdict(finding) for finding in findings])
     else:
         rows = (
             (
-                Text(str(finding.level), style=STYLES[finding.level]),
+                Text(str(finding.level), style=styles[finding.level]),
                 finding.subject,
                 finding.found,
                 finding.remedy or "",
             )
             for finding in findings
         )
-        render.show_table("", ("", "what", "found", "remedy"), rows, "nothing was looked at")
+        render.show_table("", ("", "what", "found", "remedy"), rows, "nothing was checked")
     if any(finding.level is Level.ERROR for finding in findings):
         raise typer.Exit(FAILED)
 
 
 def leader(context: typer.Context, as_json: JsonOption = False) -> None:
-    """Who leads, since when, and when it was last heard of; exit code 1 when nobody does."""
+    """Who leads, since when, and when its last heartbeat came; exit code 1 when no instance leads."""
+    from naq.cli import render
+    from naq.cli.running import run
+    from naq.clock import SystemClock
+
     lease = run(_lease(options_of(context)))
     if as_json:
         render.show_json(lease)
@@ -64,12 +66,17 @@ def leader(context: typer.Context, as_json: JsonOption = False) -> None:
             ],
         )
     else:
-        print("nobody leads: is a scheduler running? (naq scheduler, or naq run MODULE:APP)")
+        print("no instance leads: is a scheduler running? (naq scheduler, or naq run MODULE:APP)")
     if lease is None:
         raise typer.Exit(FAILED)
 
 
 async def _lease(options: Options) -> dict[str, Any] | None:
+    from naq.clock import SystemClock
+    from naq.lifecycle import ServiceManager
+    from naq.scheduler.leader import find_leader
+    from naq.store.nats.bucket import KVStoreService
+
     async with ServiceManager(options.settings) as services:
         store = await services.get_service(KVStoreService)
         lease = await find_leader(store, store.connection, SystemClock().now())
@@ -85,6 +92,8 @@ async def _lease(options: Options) -> dict[str, Any] | None:
 
 def config(context: typer.Context, as_json: JsonOption = False) -> None:
     """The settings in force, without secrets, and where each comes from."""
+    from naq.cli import render
+
     options = options_of(context)
     settings = options.settings
     form = {}
@@ -115,13 +124,18 @@ def _value_text(value: Any) -> str:
 def events(
     context: typer.Context,
     since: Annotated[str | None, typer.Option(help="First those of this long ago: 10m, 1h.")] = None,
-    kind: Annotated[list[str] | None, typer.Option("--type", help="Only of this type; may be given again.")] = None,
+    kind: Annotated[list[str] | None, typer.Option("--type", help="Only of this type; may be repeated.")] = None,
     schedule: Annotated[str | None, typer.Option("--schedule", help="Only about this schedule.")] = None,
     job: Annotated[str | None, typer.Option("--job", help="Only about this job.")] = None,
-    follow: Annotated[bool, typer.Option("--follow/--no-follow", "-f", help="Go on until Ctrl-C.")] = True,
+    follow: Annotated[bool, typer.Option("--follow/--no-follow", "-f", help="Continue until Ctrl-C.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document a line.")] = False,
 ) -> None:
-    """What happens, as it happens."""
+    """Show events as they happen."""
+    from naq.app.client import check_types
+    from naq.cli.running import run
+    from naq.timing.duration import parse_duration
+
+    check_types(kind)
     age = parse_duration(since, "--since") if since is not None else None
     run(_events(options_of(context), age, kind, schedule, job, follow, as_json))
 
@@ -135,6 +149,10 @@ async def _events(
     follow: bool,
     as_json: bool,
 ) -> None:
+    from naq.cli.running import service
+    from naq.clock import SystemClock
+    from naq.store.nats.event_stream import EventService
+
     begin = SystemClock().now() - age if age is not None else None
     async with service(options, EventService) as source:
         if not follow:
@@ -146,6 +164,9 @@ async def _events(
 
 
 def _show_event(event: Event, as_json: bool) -> None:
+    from naq.cli import render
+    from naq.store.codec import plain
+
     if as_json:
         print(json.dumps(plain(event)), flush=True)
         return

@@ -1,4 +1,4 @@
-"""What people type, as the services want it: schedules, policies and arguments. The services check what is in them."""
+"""Options of the command line as the services take them: schedules, policies and arguments. The services check them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 from naq.exceptions import InvalidInput, InvalidSchedule
 
-__all__ = ["arguments", "pairs", "trigger_form"]
+__all__ = ["arguments", "changed_trigger", "pairs", "trigger_form"]
 
 
 def arguments(each: Sequence[str], positional: str | None, keyword: str | None) -> tuple[Any, Any]:
-    """A job's arguments: single ones (``each``), or a JSON array, and a JSON object of keyword arguments."""
+    """A job's arguments: one by one (``each``) or as a JSON array, and a JSON object of keyword arguments."""
     if each and positional is not None:
-        raise InvalidInput.of("--arg", list(each), "does not go with --args: give one of them", "eu")
+        raise InvalidInput.of("--arg", list(each), "cannot be combined with --args", "eu")
     args = [_loose(value) for value in each] if positional is None else _json(positional, "--args", '["eu", 3]')
     return args, {} if keyword is None else _json(keyword, "--kwargs", '{"region": "eu"}')
 
@@ -32,13 +32,22 @@ def trigger_form(every: str | None, cron: str | None, at: str | None, tz: str | 
     return {**chosen[0], "timezone": tz} if tz is not None else chosen[0]
 
 
+def changed_trigger(every: str | None, cron: str | None, at: str | None, tz: str | None) -> dict[str, Any]:
+    """The keys of a schedule's form that the options change. Raises `InvalidSchedule` for more than one way to say when."""
+    when = {"interval": every, "cron": cron, "run_at": at}
+    changes = {key: value for key, value in when.items() if value is not None}
+    if len(changes) > 1:
+        raise InvalidSchedule.of("schedule", changes, "say when with only one of --every, --cron, --at", "--every 10s")
+    return changes if tz is None else {**changes, "timezone": tz}
+
+
 def pairs(policy: Sequence[str]) -> dict[str, Any]:
     """``NAME=VALUE`` texts as a mapping; a value that is JSON is that value, any other is text."""
     found: dict[str, Any] = {}
     for item in policy:
         name, equals, value = item.partition("=")
         if not equals:
-            raise InvalidSchedule.of("--set", item, "is not NAME=VALUE", "overlap=skip")
+            raise InvalidSchedule.of("--set", item, "must be NAME=VALUE", "overlap=skip")
         found[name] = _loose(value)
     return found
 
@@ -54,4 +63,4 @@ def _json(text: str, field: str, example: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise InvalidInput.of(field, text, f"is not JSON ({error})", example) from None
+        raise InvalidInput.of(field, text, f"must be JSON ({error})", example) from None

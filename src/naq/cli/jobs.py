@@ -1,52 +1,53 @@
-"""``naq job ...``, ``naq queue ...`` and ``naq workers``: what became of the fires."""
+"""``naq job ...`` and ``naq workers``: enqueue jobs, look at them, change them."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from naq.cli import render
-from naq.cli.context import FAILED, JsonOption, Options, absent, examples, options_of, run, service
-from naq.cli.schedule_history import attempt_rows
-from naq.clock import SystemClock
+from naq.cli.asking import ask_jobs
+from naq.cli.context import JsonOption, Options, absent, options_of
+from naq.cli.forms import arguments
 from naq.exceptions import InvalidInput
-from naq.jobs.records import DeadJob, JobInfo, WorkerInfo
-from naq.lifecycle import ServiceManager
-from naq.observe.diagnosis.jobs import attempt_text, failure, how_far, span
-from naq.observe.diagnosis.service import AccountService, JobReport
-from naq.queue.service import JobService
-from naq.store.codec import plain_form
-from naq.store.keys import schedule_id_of
-from naq.timing.duration import parse_duration
 
-__all__ = ["app", "queues", "workers"]
+if TYPE_CHECKING:
+    from naq.jobs.records import DeadJob, JobInfo, WorkerInfo
+    from naq.observe.diagnosis.service import JobReport
 
-app = typer.Typer(no_args_is_help=True, help="Look at jobs, retry and cancel them.")
-queues = typer.Typer(no_args_is_help=True, help="Look at queues and empty them.")
+__all__ = ["add", "cancel", "dead", "ls", "purge", "requeue", "show", "workers"]
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
 QueueOption = Annotated[str | None, typer.Option("--queue", help="Only of this queue.")]
 ScheduleOption = Annotated[str | None, typer.Option("--schedule", help="Only of this schedule.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")]
 
-T = TypeVar("T")
+
+def add(
+    context: typer.Context,
+    func: Annotated[str, typer.Argument(metavar="MODULE:FUNCTION", help="The function that the job calls.")],
+    arg: Annotated[
+        list[str] | None, typer.Option("--arg", help="One argument: JSON, or else text. May be repeated.")
+    ] = None,
+    args: Annotated[str | None, typer.Option("--args", help="All positional arguments: a JSON array.")] = None,
+    kwargs: Annotated[str | None, typer.Option("--kwargs", help="Keyword arguments: a JSON object.")] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", help="Not before this time (ISO; UTC unless it says otherwise).")
+    ] = None,
+    delay: Annotated[str | None, typer.Option("--in", help="After this delay: 30s, 5m.")] = None,
+    job_id: Annotated[str | None, typer.Option("--id", help="The job's id.")] = None,
+    queue: Annotated[str, typer.Option(help="Its queue.")] = "default",
+    retries: Annotated[int, typer.Option(help="Attempts after the first.")] = 0,
+) -> None:
+    """Enqueue a job, and print its id."""
+    from naq.jobs.job import Job
+
+    positional, keyword = arguments(arg or [], args, kwargs)
+    job = Job(func=func, args=positional, kwargs=keyword, job_id=job_id, queue=queue, retries=retries)
+    print(ask_jobs(context, lambda jobs: jobs.enqueue(job, at=at, delay=delay)))
 
 
-def ask(context: typer.Context, question: Callable[[JobService], Awaitable[T]]) -> T:
-    """Ask the job service one thing."""
-
-    async def work(options: Options) -> T:
-        async with service(options, JobService) as jobs:
-            return await question(jobs)
-
-    return run(work(options_of(context)))
-
-
-@app.command("ls", epilog=examples("naq job ls --status failed", "naq job ls --queue mail --json"))
 def ls(
     context: typer.Context,
     status: Annotated[
@@ -57,8 +58,12 @@ def ls(
     limit: LimitOption = 50,
     as_json: JsonOption = False,
 ) -> None:
-    """List jobs, those enqueued last first. Finished ones are there as long as their results are kept."""
-    found = ask(
+    """List jobs, those enqueued last first. Finished ones are there while their results are kept."""
+    from naq.cli import render
+    from naq.clock import SystemClock
+    from naq.observe.diagnosis.jobs import span
+
+    found = ask_jobs(
         context, lambda jobs: jobs.list_jobs(status=status or None, queue=queue, schedule_id=schedule, limit=limit)
     )
     if as_json:
@@ -81,9 +86,14 @@ def ls(
     render.show_told("", headings, rows, "there are no such jobs", below=2)
 
 
-@app.command(epilog=examples("naq job show daily-report/20261124T080000Z"))
 def show(context: typer.Context, job_id: IdArgument, as_json: JsonOption = False) -> None:
     """One job: where it is in its life and why it is not further, what it returned, or why it failed."""
+    from naq.cli import render
+    from naq.cli.running import run
+    from naq.cli.schedule_history import attempt_rows
+    from naq.clock import SystemClock
+    from naq.store.keys import schedule_id_of
+
     report, near = run(_report(options_of(context), job_id))
     if report is None:
         schedule_id = schedule_id_of(job_id)
@@ -106,6 +116,9 @@ def show(context: typer.Context, job_id: IdArgument, as_json: JsonOption = False
 
 async def _report(options: Options, job_id: str) -> tuple[JobReport | None, str | None]:
     """The report, and if there is none the id that was probably meant."""
+    from naq.lifecycle import ServiceManager
+    from naq.observe.diagnosis.service import AccountService
+
     async with ServiceManager(options.settings) as services:
         accounts = await services.get_service(AccountService)
         report = await accounts.job(job_id)
@@ -113,6 +126,9 @@ async def _report(options: Options, job_id: str) -> tuple[JobReport | None, str 
 
 
 def _fields(info: JobInfo, now: datetime) -> list[tuple[str, Any]]:
+    from naq.cli import render
+    from naq.observe.diagnosis.jobs import attempt_text, failure, how_far, span
+
     failed_with = None if info.error_type is None else failure(info.error_type, info.error)
     return [
         ("status", render.status(str(info.status))),
@@ -136,11 +152,12 @@ def _fields(info: JobInfo, now: datetime) -> list[tuple[str, Any]]:
 
 
 def _time(instant: datetime | None, now: datetime) -> str | None:
+    from naq.cli import render
+
     return None if instant is None else f"{render.both_times(instant)}  {render.ago(instant, now)}"
 
 
-@app.command(epilog=examples("naq job retry report-1", "naq job retry --all --queue mail"))
-def retry(
+def requeue(
     context: typer.Context,
     job_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="The dead job's id.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All dead jobs that match.")] = False,
@@ -151,16 +168,15 @@ def retry(
     if (job_id is None) != everything:
         raise InvalidInput.of("ID", job_id, "give one id, or --all", "report-1")
     if everything:
-        count = ask(context, lambda jobs: jobs.requeue_all(queue=queue, schedule_id=schedule))
+        count = ask_jobs(context, lambda jobs: jobs.requeue_all(queue=queue, schedule_id=schedule))
         print(f"{count} queued again")
         return
     wanted = job_id or ""
-    if not ask(context, lambda jobs: jobs.requeue(wanted)):
-        raise absent(wanted, "is no dead job")
+    if not ask_jobs(context, lambda jobs: jobs.requeue(wanted)):
+        raise absent(wanted, "there is no such dead job")
     print(f"{wanted}: queued again")
 
 
-@app.command(epilog=examples("naq job dead --queue mail"))
 def dead(
     context: typer.Context,
     queue: QueueOption = None,
@@ -169,7 +185,12 @@ def dead(
     as_json: JsonOption = False,
 ) -> None:
     """List dead letters, newest first."""
-    found: list[DeadJob] = ask(context, lambda jobs: jobs.list_dead(queue=queue, schedule_id=schedule, limit=limit))
+    from naq.cli import render
+    from naq.observe.diagnosis.jobs import failure
+
+    found: list[DeadJob] = ask_jobs(
+        context, lambda jobs: jobs.list_dead(queue=queue, schedule_id=schedule, limit=limit)
+    )
     if as_json:
         render.show_json([_dead_form(each) for each in found])
         return
@@ -190,100 +211,34 @@ def _dead_form(each: DeadJob) -> dict[str, Any]:
     }
 
 
-@app.command(epilog=examples("naq job purge --older-than 30d"))
 def purge(
     context: typer.Context,
     older_than: Annotated[str, typer.Option("--older-than", help="Age: 12h, 30d.")] = "30d",
 ) -> None:
     """Remove dead letters that are older than an age."""
+    from naq.timing.duration import parse_duration
+
     age = parse_duration(older_than, "--older-than", positive=False)
-    print(f"{ask(context, lambda jobs: jobs.purge_dead(older_than=age))} removed")
+    print(f"{ask_jobs(context, lambda jobs: jobs.purge_dead(older_than=age))} removed")
 
 
-@app.command(epilog=examples("naq job cancel report-1 --reason 'wrong month'"))
 def cancel(
     context: typer.Context,
     job_id: IdArgument,
     reason: Annotated[str | None, typer.Option(help="Why; kept with its result.")] = None,
 ) -> None:
     """Cancel a job: a waiting one is removed, a running one is asked to stop."""
-    if not ask(context, lambda jobs: jobs.cancel(job_id, reason=reason)):
+    if not ask_jobs(context, lambda jobs: jobs.cancel(job_id, reason=reason)):
         raise absent(job_id, "there is no such job, or it has ended")
     print(f"{job_id}: cancelled")
 
 
-@queues.command("purge", epilog=examples("naq queue purge mail --yes"))
-def purge_queue(
-    context: typer.Context,
-    queue: Annotated[str, typer.Argument(metavar="QUEUE", help="The queue.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
-    """Remove all waiting jobs of a queue."""
-    if not yes:
-        question = f"Remove all waiting jobs of {queue!r}?"
-        if not sys.stdin.isatty():
-            raise typer.BadParameter("nobody can be asked here, so it has to be given", param_hint="--yes")
-        if not typer.confirm(question):
-            raise typer.Exit(FAILED)
-    print(f"{ask(context, lambda jobs: jobs.purge_queue(queue))} removed")
-
-
-@queues.command("show", epilog=examples("naq queue show mail"))
-def show_queue(
-    context: typer.Context,
-    queue: Annotated[str, typer.Argument(metavar="QUEUE", help="The queue.")],
-    as_json: JsonOption = False,
-) -> None:
-    """How many jobs wait and run in a queue."""
-    info = ask(context, lambda jobs: jobs.queue_info(queue))
-    if as_json:
-        render.show_json(plain_form(info))
-        return
-    limits = info.limits
-    render.show_fields(
-        queue,
-        [
-            ("waiting", info.waiting),
-            ("in hand", info.in_hand),
-            ("workers", info.workers),
-            ("at once", limits.max_concurrent),
-            ("rate", None if limits.rate is None else f"{limits.rate:g} starts a second"),
-            ("paused", "yes: nothing is handed out" if limits.paused else None),
-        ],
-    )
-
-
-@queues.command(
-    "limit", epilog=examples("naq queue limit mail --max-concurrent 5 --rate 2", "naq queue limit mail --pause")
-)
-def limit_queue(
-    context: typer.Context,
-    queue: Annotated[str, typer.Argument(metavar="QUEUE", help="The queue.")],
-    max_concurrent: Annotated[int | None, typer.Option("--max-concurrent", help="Jobs at once; 0: no limit.")] = None,
-    rate: Annotated[float | None, typer.Option("--rate", help="Starts a second; 0: no limit.")] = None,
-    pause: Annotated[
-        bool | None,
-        typer.Option("--pause/--resume", help="Hand nothing of it to any worker, or go on.", show_default=False),
-    ] = None,
-) -> None:
-    """Set the limits of a queue for all workers; those that are not given stay."""
-
-    async def change(jobs: JobService) -> None:
-        known = await jobs.queues.limits(queue)
-        await jobs.set_queue_limits(
-            queue,
-            max_concurrent=known.max_concurrent if max_concurrent is None else max_concurrent or None,
-            rate=known.rate if rate is None else rate or None,
-            paused=known.paused if pause is None else pause,
-        )
-
-    ask(context, change)
-    print(f"{queue}: limits set")
-
-
 def workers(context: typer.Context, as_json: JsonOption = False) -> None:
     """List the workers that are alive."""
-    found: list[WorkerInfo] = ask(context, lambda jobs: jobs.list_workers())
+    from naq.cli import render
+    from naq.clock import SystemClock
+
+    found: list[WorkerInfo] = ask_jobs(context, lambda jobs: jobs.list_workers())
     if as_json:
         render.show_json([_worker_form(each) for each in found])
         return

@@ -1,4 +1,4 @@
-"""How answers look: tables for people, one JSON document for programs."""
+"""How answers are printed: tables for people, one JSON document for programs. Only tables load `rich`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,11 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich import box
-from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
-
-from naq.timing.duration import duration_text
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
 __all__ = [
     "STATUS_STYLES",
@@ -53,7 +49,9 @@ STATUS_STYLES = {
 
 
 def console() -> Console:
-    """Standard output as it is now. Where nobody sees its edge, in a pipe or a file, no line is folded."""
+    """Standard output as it is now. In a pipe or a file no line is folded."""
+    from rich.console import Console
+
     found = Console(highlight=False)
     if not found.is_terminal:
         found.width = UNFOLDED
@@ -69,6 +67,9 @@ def show_table(
     title: str, headings: Sequence[str], rows: Iterable[Sequence[str | Text]], empty: str, unfolded: int = 0
 ) -> None:
     """A table, or one line that says there is nothing. The first ``unfolded`` columns are not squeezed."""
+    from rich import box
+    from rich.table import Table
+
     table = Table(
         title=_plain(title) if title else None,
         title_justify="left",
@@ -91,6 +92,9 @@ def show_told(
 ) -> None:
     """As `show_table`, and no cell is squeezed but the last ``below`` of each row: those are folded, or stand beneath the
     row where the terminal leaves no `ROOM` for them."""
+    from rich.padding import Padding
+    from rich.text import Text
+
     found = [[_plain(cell) for cell in row] for row in rows]
     longest = [max(map(cell_width, column)) for column in zip(*found, strict=True)]
     widths = [max(width, len(name)) for width, name in zip(longest, headings, strict=False)]
@@ -116,6 +120,8 @@ def cell_width(text: Text) -> int:
 
 
 def _line(cells: Sequence[Text], widths: Sequence[int]) -> Text:
+    from rich.text import Text
+
     parts = [cell + " " * (width - cell.cell_len) for cell, width in zip(cells, widths, strict=True)]
     whole = Text("  ").join(parts)
     whole.rstrip()
@@ -124,6 +130,8 @@ def _line(cells: Sequence[Text], widths: Sequence[int]) -> Text:
 
 def show_fields(title: str, fields: Iterable[tuple[str, Any]]) -> None:
     """One thing, field by field; fields without a value are left out."""
+    from rich.table import Table
+
     table = Table(
         title=_plain(title) if title else None, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0)
     )
@@ -136,12 +144,16 @@ def show_fields(title: str, fields: Iterable[tuple[str, Any]]) -> None:
 
 
 def _plain(value: Any) -> Text:
-    """Text as it is: what people wrote into a schedule is no markup."""
+    """Text as it is: what users wrote is not markup."""
+    from rich.text import Text
+
     return value if isinstance(value, Text) else Text(str(value))
 
 
 def status(value: str) -> Text:
     """A status in its colour."""
+    from rich.text import Text
+
     return Text(value, style=STATUS_STYLES.get(value, ""))
 
 
@@ -194,6 +206,8 @@ class TimeColumns:
 
 def wait(value: float | datetime | None, now: datetime) -> Text:
     """``in 5s``, or how long it has been overdue; ``-`` for none."""
+    from rich.text import Text
+
     found = instant(value)
     if found is None:
         return Text("-")
@@ -205,6 +219,8 @@ def wait(value: float | datetime | None, now: datetime) -> Text:
 
 def ago(value: float | datetime | None, now: datetime) -> str:
     """``3m12s ago`` or ``in 5s``; ``-`` for none."""
+    from naq.timing.duration import duration_text
+
     found = instant(value)
     if found is None:
         return "-"

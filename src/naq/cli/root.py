@@ -1,44 +1,29 @@
-"""The command ``naq`` itself: global options, and all commands in one place."""
+"""The command ``naq`` itself: global options, and the list of all commands."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from naq.cli import alerts, doctor, jobs, processes, schedule_changes, sets, verify
-from naq.cli.context import Options, examples, start_logging
-from naq.cli.demo import command as demo
-from naq.config import load_settings
+from naq import __version__
+from naq.cli.context import Options, start_logging
+from naq.cli.lazy import LazyCommand, LazyGroup, examples, group
 
-__all__ = ["app"]
+__all__ = ["command"]
 
 LONG_RUNNING = frozenset({"run", "scheduler", "worker"})
-"""They log from the level that their application says; all others only what is wrong, unless told otherwise."""
-
+"""They log at the level of their application; all others log only errors, unless --log-level is given."""
 START, CHANGE, LOOK = "Run", "Schedules and jobs", "How things stand"
-
-app = typer.Typer(
-    name="naq",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    add_completion=True,
-    help="Durable schedules that fire exactly once into a durable queue, on NATS JetStream.",
-    epilog=examples("naq demo", "naq run myapp:app", "naq schedule ls", "naq doctor"),
-)
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"naq {version('naq')}")
+        typer.echo(f"naq {__version__}")
         raise typer.Exit
 
 
-@app.callback()
 def options(
     context: typer.Context,
     nats_url: Annotated[
@@ -62,36 +47,314 @@ def options(
     }
     context.obj = Options({key: value for key, value in given.items() if value is not None}, config, debug)
     if context.invoked_subcommand not in LONG_RUNNING:
-        start_logging(load_settings({"log_level": log_level or "ERROR"}, environment={}).log_level)
+        start_logging(log_level or "ERROR")
 
 
-def _add(name: str, panel: str, command: Callable[..., Any], *lines: str) -> None:
-    app.command(name, rich_help_panel=panel, epilog=examples(*lines))(command)
+def command() -> Any:
+    """The command with all its subcommands."""
+    app = typer.Typer(
+        name="naq",
+        cls=LazyGroup,
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        help="Durable schedules that fire exactly once into a durable queue, on NATS JetStream.",
+        epilog=examples("naq demo", "naq run myapp:app", "naq schedule ls", "naq doctor"),
+    )
+    app.callback()(options)
+    root = typer.main.get_command(app)
+    if isinstance(root, LazyGroup):
+        for each in (*_start(), *_change(), *_look()):
+            root.add_command(each)
+    return root
 
 
-_add("demo", START, demo.demo, "naq demo", "naq demo --for 20s")
-_add("run", START, processes.run_both, "naq run myapp:app")
-_add("scheduler", START, processes.scheduler, "naq scheduler", "naq scheduler myapp:app --priority 10")
-_add("worker", START, processes.worker, "naq worker myapp:app --queue mail --concurrency 20")
-app.add_typer(processes.server, name="server", rich_help_panel=START)
+def _start() -> tuple[Any, ...]:
+    return (
+        LazyCommand(
+            "demo",
+            "demo.command:demo",
+            "Show naq at work: embedded server, schedules of each kind, a worker, a live table. Ctrl-C ends it.",
+            ("naq demo", "naq demo --for 20s"),
+            START,
+        ),
+        LazyCommand(
+            "run",
+            "processes:run_both",
+            "Run a scheduler and a worker in one process, until Ctrl-C or SIGTERM.",
+            ("naq run myapp:app",),
+            START,
+        ),
+        LazyCommand(
+            "scheduler",
+            "processes:scheduler",
+            "Run a scheduler, as leader or standby, until Ctrl-C or SIGTERM.",
+            ("naq scheduler", "naq scheduler myapp:app --priority 10"),
+            START,
+        ),
+        LazyCommand(
+            "worker",
+            "processes:worker",
+            "Run a worker: it takes jobs of its queues until Ctrl-C or SIGTERM, then drains.",
+            (
+                "naq worker myapp:app --queue mail --concurrency 20",
+                "naq worker myapp:app --queue mail=3 --queue default",
+            ),
+            START,
+        ),
+        group("server", "The NATS server that naq runs itself.", _server(), START),
+    )
 
-app.add_typer(schedule_changes.app, name="schedule", rich_help_panel=CHANGE)
-app.add_typer(jobs.app, name="job", rich_help_panel=CHANGE)
-app.add_typer(jobs.queues, name="queue", rich_help_panel=CHANGE)
-_add("sync", CHANGE, sets.sync, "naq sync schedules.toml --dry-run", "naq sync myapp:app --prune")
-_add("import", CHANGE, sets.import_crontab, "naq import /etc/crontab --with-user > schedules.json")
 
-_add("doctor", LOOK, doctor.doctor, "naq doctor", "naq --nats-url nats://nats.example.org doctor --json")
-_add("verify", LOOK, verify.verify, "naq verify", "naq verify daily-report --since 7d", "naq verify --since 1h --json")
-app.add_typer(alerts.app, name="alert", rich_help_panel=LOOK)
-_add("leader", LOOK, doctor.leader, "naq leader --json")
-_add("workers", LOOK, jobs.workers, "naq workers --json")
-_add(
-    "events",
-    LOOK,
-    doctor.events,
-    "naq events --since 1h --schedule daily-report",
-    "naq events --type job_failed --json",
-)
-_add("lint", LOOK, sets.lint_schedules, "naq lint")
-_add("config", LOOK, doctor.config, "naq config --json", "naq --config naq.toml config")
+def _server() -> tuple[LazyCommand, ...]:
+    return (
+        LazyCommand(
+            "run",
+            "server:run_server",
+            "Keep the embedded server running while no other naq process does, until Ctrl-C or SIGTERM.",
+            ("naq --data-dir /var/lib/naq server run",),
+        ),
+        LazyCommand(
+            "status",
+            "server:status",
+            "What runs in the data directory; exit code 1 when no server does.",
+            ("naq server status --json",),
+        ),
+        LazyCommand(
+            "stop",
+            "server:stop",
+            "Stop the embedded server for all its users; exit code 1 when none ran.",
+            ("naq server stop",),
+        ),
+    )
+
+
+def _change() -> tuple[Any, ...]:
+    return (
+        group("schedule", "Create, look at and change schedules.", (*_schedules(), *_schedule_changes()), CHANGE),
+        group("job", "Enqueue jobs, look at them, cancel and requeue them.", _jobs(), CHANGE),
+        group("queue", "Look at queues, limit and empty them.", _queues(), CHANGE),
+        LazyCommand(
+            "sync",
+            "sets:sync",
+            "Bring declared schedules into the store, as a set. Schedules of others are never touched.",
+            ("naq sync schedules.toml --dry-run", "naq sync myapp:app --prune"),
+            CHANGE,
+        ),
+        LazyCommand(
+            "import",
+            "sets:import_crontab",
+            "Turn a crontab into a file that 'naq sync' reads (JSON, on standard output); complaints go to standard error.",
+            ("naq import /etc/crontab --with-user > schedules.json",),
+            CHANGE,
+        ),
+    )
+
+
+def _schedules() -> tuple[LazyCommand, ...]:
+    preview = ("naq schedule preview daily-report -n 5",)
+    previews = "The next nominal times in local time and UTC, with the reason for those that will not fire."
+    return (
+        LazyCommand(
+            "add",
+            "schedules:add",
+            "Create a schedule, and print its id.",
+            (
+                "naq schedule add reports:send --cron '0 9 * * MON-FRI' --tz Europe/Berlin --id daily-report",
+                "naq schedule add reports:send --every 10s --arg eu --arg 3 --set overlap=skip --set jitter=2s",
+                "naq schedule add reports:send --at 2030-01-31T09:00 --tz Europe/Berlin --args '[\"eu\"]'",
+            ),
+        ),
+        LazyCommand(
+            "ls",
+            "schedules:ls",
+            "List schedules, newest first.",
+            ("naq schedule ls --status paused", "naq schedule ls --json"),
+        ),
+        LazyCommand(
+            "show",
+            "schedule_history:show",
+            "One schedule: when next, what happened the last 10 times, and why not.",
+            ("naq schedule show daily-report", "naq schedule show daily-report --json"),
+        ),
+        LazyCommand("preview", "preview:preview", previews, preview),
+        LazyCommand("next", "preview:preview", previews, preview, hidden=True),
+        LazyCommand(
+            "history",
+            "schedule_history:history",
+            "What came of its nominal times, newest first, with those that did not fire; also of a removed schedule.",
+            ("naq schedule history daily-report", "naq schedule history daily-report -n 50 --json"),
+        ),
+        LazyCommand(
+            "explain",
+            "preview:explain",
+            "What a cron expression means, and its next times; a time that DST moved is marked. Asks no server.",
+            ("naq schedule explain '30 2 * * *' --tz Europe/Berlin", "naq schedule explain '0 9 L * *'"),
+        ),
+    )
+
+
+def _schedule_changes() -> tuple[LazyCommand, ...]:
+    delete = "Remove a schedule and its record, also one that is quarantined."
+    return (
+        LazyCommand(
+            "update",
+            "schedule_changes:update",
+            "Change a schedule in place; history and counters stay.",
+            ("naq schedule update daily-report --cron '0 8 * * *' --set max_runs=10 --set overlap=skip",),
+        ),
+        LazyCommand(
+            "pause",
+            "schedule_changes:pause",
+            "Stop a schedule from firing. Once this returns, no fire of it follows.",
+            ("naq schedule pause daily-report --reason 'data centre moves'",),
+        ),
+        LazyCommand(
+            "resume",
+            "schedule_changes:resume",
+            "Let a paused schedule fire again, from now on.",
+            ("naq schedule resume daily-report --catch-up",),
+        ),
+        LazyCommand(
+            "cancel",
+            "schedule_changes:cancel",
+            "End a schedule for good; its record stays.",
+            ("naq schedule cancel daily-report",),
+        ),
+        LazyCommand("delete", "schedule_changes:delete", delete, ("naq schedule delete daily-report",)),
+        LazyCommand("rm", "schedule_changes:delete", delete, ("naq schedule delete daily-report",), hidden=True),
+        LazyCommand(
+            "skip",
+            "schedule_changes:skip",
+            "Do not fire the next nominal times.",
+            ("naq schedule skip daily-report 2",),
+        ),
+        LazyCommand(
+            "trigger",
+            "schedule_changes:trigger",
+            "Enqueue one job of it now, in addition to its plan, and print the job's id.",
+            ("naq schedule trigger daily-report",),
+        ),
+        LazyCommand(
+            "backfill",
+            "schedule_changes:backfill",
+            "Enqueue its nominal times of a past range, and print the backfill's id; or stop a backfill.",
+            (
+                "naq schedule backfill daily-report 2026-01-01 2026-01-31T23:59:59Z",
+                "naq schedule backfill daily-report --stop 01KB9TM5C2",
+            ),
+        ),
+    )
+
+
+def _jobs() -> tuple[LazyCommand, ...]:
+    requeue = "Queue a dead job again, or all that match."
+    requeued = ("naq job requeue report-1", "naq job requeue --all --queue mail")
+    return (
+        LazyCommand(
+            "add",
+            "jobs:add",
+            "Enqueue a job, and print its id.",
+            ("naq job add reports:send --arg eu", "naq job add reports:send --arg eu --in 5m --retries 3"),
+        ),
+        LazyCommand(
+            "ls",
+            "jobs:ls",
+            "List jobs, those enqueued last first. Finished ones are there while their results are kept.",
+            ("naq job ls --status failed", "naq job ls --queue mail --json"),
+        ),
+        LazyCommand(
+            "show",
+            "jobs:show",
+            "One job: where it is in its life and why it is not further, what it returned, or why it failed.",
+            ("naq job show daily-report/20261124T080000Z",),
+        ),
+        LazyCommand(
+            "cancel",
+            "jobs:cancel",
+            "Cancel a job: a waiting one is removed, a running one is asked to stop.",
+            ("naq job cancel report-1 --reason 'wrong month'",),
+        ),
+        LazyCommand("requeue", "jobs:requeue", requeue, requeued),
+        LazyCommand("retry", "jobs:requeue", requeue, requeued, hidden=True),
+        LazyCommand("dead", "jobs:dead", "List dead letters, newest first.", ("naq job dead --queue mail",)),
+        LazyCommand(
+            "purge",
+            "jobs:purge",
+            "Remove dead letters that are older than an age.",
+            ("naq job purge --older-than 30d",),
+        ),
+    )
+
+
+def _queues() -> tuple[LazyCommand, ...]:
+    return (
+        LazyCommand("show", "queues:show", "How many jobs wait and run in a queue.", ("naq queue show mail",)),
+        LazyCommand(
+            "limit",
+            "queues:limit",
+            "Limit or pause a queue for all workers; limits that are not given stay.",
+            ("naq queue limit mail --max-concurrent 5 --rate 2", "naq queue limit mail --pause"),
+        ),
+        LazyCommand("purge", "queues:purge", "Remove all waiting jobs of a queue.", ("naq queue purge mail --yes",)),
+    )
+
+
+def _look() -> tuple[Any, ...]:
+    return (
+        LazyCommand(
+            "doctor",
+            "doctor:doctor",
+            "Look over server, bucket, clock, leader and schedules; exit code 1 when something is wrong.",
+            ("naq doctor", "naq --nats-url nats://nats.example.org doctor --json"),
+            LOOK,
+        ),
+        LazyCommand(
+            "verify",
+            "verify:verify",
+            "Did everything fire that should have? Exit code 1 when a fire is lost, duplicate, unexplained or overdue.",
+            ("naq verify", "naq verify daily-report --since 7d", "naq verify --since 1h --json"),
+            LOOK,
+        ),
+        group("alert", "Look at alerts.", _alerts(), LOOK),
+        LazyCommand(
+            "leader",
+            "doctor:leader",
+            "Who leads, since when, and when its last heartbeat came; exit code 1 when no instance leads.",
+            ("naq leader --json",),
+            LOOK,
+        ),
+        LazyCommand("workers", "jobs:workers", "List the workers that are alive.", ("naq workers --json",), LOOK),
+        LazyCommand(
+            "events",
+            "doctor:events",
+            "Show events as they happen.",
+            ("naq events --since 1h --schedule daily-report", "naq events --type job_failed --json"),
+            LOOK,
+        ),
+        LazyCommand(
+            "lint",
+            "sets:lint_schedules",
+            "Warn of schedules that never fire, pile up on one second, or fall into a DST gap; exit code 1 when there are any.",
+            ("naq lint",),
+            LOOK,
+        ),
+        LazyCommand(
+            "config",
+            "doctor:config",
+            "The settings in force, without secrets, and where each comes from.",
+            ("naq config --json", "naq --config naq.toml config"),
+            LOOK,
+        ),
+    )
+
+
+def _alerts() -> tuple[LazyCommand, ...]:
+    return (
+        LazyCommand(
+            "ls",
+            "alerts:ls",
+            "List the alerts that are firing, those that fired last first.",
+            ("naq alert ls", "naq alert ls --all --json"),
+        ),
+    )

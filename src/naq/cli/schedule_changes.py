@@ -1,4 +1,4 @@
-"""``naq schedule pause, resume, cancel, rm, skip, update, trigger, backfill``: schedules changed while they run."""
+"""``naq schedule pause, resume, cancel, delete, skip, update, trigger, backfill``: change schedules while they run."""
 
 from __future__ import annotations
 
@@ -6,59 +6,49 @@ from typing import Annotated, Any
 
 import typer
 
-from naq.cli.context import absent, actor, examples, options_of, run, service
-from naq.cli.forms import pairs, trigger_form
-from naq.cli.schedule_history import app
-from naq.cli.schedules import NO_SCHEDULE, IdArgument
-from naq.schedules.service import ScheduleService
+from naq.cli.asking import ask_schedules
+from naq.cli.context import absent, actor
+from naq.cli.forms import changed_trigger, pairs
+from naq.cli.preview import NO_SCHEDULE, IdArgument
+from naq.exceptions import InvalidInput
 
-__all__ = ["app"]
+__all__ = ["backfill", "cancel", "delete", "pause", "resume", "skip", "trigger", "update"]
 
 
-@app.command(epilog=examples("naq schedule pause daily-report --reason 'data centre moves'"))
 def pause(
     context: typer.Context,
     schedule_id: IdArgument,
-    reason: Annotated[str | None, typer.Option(help="Why; shown to whoever looks.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why; shown by 'naq schedule show'.")] = None,
 ) -> None:
     """Stop a schedule from firing. Once this returns, no fire of it follows."""
-    _changed(
-        context, schedule_id, f"{NO_SCHEDULE}, or it is not active", "paused", "pause_scheduled_job", reason=reason
-    )
+    done = ask_schedules(context, lambda it: it.pause_scheduled_job(schedule_id, reason=reason, actor=actor()))
+    _say(schedule_id, done, "paused", f"{NO_SCHEDULE}, or it is not active")
 
 
-@app.command(epilog=examples("naq schedule resume daily-report --catch-up"))
 def resume(
     context: typer.Context,
     schedule_id: IdArgument,
     catch_up: Annotated[
-        bool, typer.Option("--catch-up", help="Fire what was due meanwhile, as its policy says.")
+        bool, typer.Option("--catch-up", help="Also fire what was due while it was paused, as its policy says.")
     ] = False,
 ) -> None:
     """Let a paused schedule fire again, from now on."""
-    _changed(
-        context,
-        schedule_id,
-        f"{NO_SCHEDULE}, or it is not paused",
-        "resumed",
-        "resume_scheduled_job",
-        catch_up=catch_up,
-    )
+    done = ask_schedules(context, lambda it: it.resume_scheduled_job(schedule_id, catch_up=catch_up, actor=actor()))
+    _say(schedule_id, done, "resumed", f"{NO_SCHEDULE}, or it is not paused")
 
 
-@app.command(epilog=examples("naq schedule cancel daily-report"))
 def cancel(context: typer.Context, schedule_id: IdArgument) -> None:
     """End a schedule for good; its record stays."""
-    _changed(context, schedule_id, NO_SCHEDULE, "cancelled", "cancel_scheduled_job")
+    done = ask_schedules(context, lambda it: it.cancel_scheduled_job(schedule_id, actor=actor()))
+    _say(schedule_id, done, "cancelled", NO_SCHEDULE)
 
 
-@app.command("rm", epilog=examples("naq schedule rm daily-report"))
-def remove(context: typer.Context, schedule_id: IdArgument) -> None:
-    """Remove a schedule and its record, a quarantined one too."""
-    _changed(context, schedule_id, NO_SCHEDULE, "removed", "delete_schedule")
+def delete(context: typer.Context, schedule_id: IdArgument) -> None:
+    """Remove a schedule and its record, also one that is quarantined."""
+    done = ask_schedules(context, lambda it: it.delete_schedule(schedule_id, actor=actor()))
+    _say(schedule_id, done, "removed", NO_SCHEDULE)
 
 
-@app.command(epilog=examples("naq schedule skip daily-report 2"))
 def skip(
     context: typer.Context,
     schedule_id: IdArgument,
@@ -66,73 +56,70 @@ def skip(
         int, typer.Argument(metavar="COUNT", min=0, max=1000, help="How many of the next times; 0 takes it back.")
     ] = 1,
 ) -> None:
-    """Let the next times pass without a fire."""
-    _changed(context, schedule_id, f"{NO_SCHEDULE}, or it has ended", "will skip", "skip_next", count=count)
+    """Do not fire the next nominal times."""
+    done = ask_schedules(context, lambda it: it.skip_next(schedule_id, count, actor=actor()))
+    _say(schedule_id, done, "will skip", f"{NO_SCHEDULE}, or it has ended")
 
 
-@app.command(
-    epilog=examples("naq schedule update daily-report --set max_runs=10 --set overlap=skip --cron '0 8 * * *'")
-)
 def update(
     context: typer.Context,
     schedule_id: IdArgument,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="NAME=VALUE: any policy, note, next_run_at.")
     ] = None,
-    every: Annotated[str | None, typer.Option(help="A new interval.")] = None,
-    cron: Annotated[str | None, typer.Option(help="A new cron expression.")] = None,
-    at: Annotated[str | None, typer.Option(help="A new time.")] = None,
-    tz: Annotated[str | None, typer.Option("--tz", help="IANA zone of --cron or --at.")] = None,
+    every: Annotated[str | None, typer.Option(help="A new interval; zone and policies stay.")] = None,
+    cron: Annotated[str | None, typer.Option(help="A new cron expression; zone and policies stay.")] = None,
+    at: Annotated[str | None, typer.Option(help="A new time; zone and policies stay.")] = None,
+    tz: Annotated[str | None, typer.Option("--tz", help="A new IANA zone; everything else stays.")] = None,
 ) -> None:
     """Change a schedule in place; history and counters stay."""
-    changes = pairs(settings or [])
-    if every is not None or cron is not None or at is not None:
-        changes["schedule"] = trigger_form(every, cron, at, tz)
-    _changed(context, schedule_id, f"{NO_SCHEDULE}, or it is cancelled", "updated", "update_schedule", **changes)
+    changes: dict[str, Any] = {**pairs(settings or []), **changed_trigger(every, cron, at, tz)}
+    done = ask_schedules(context, lambda it: it.update_schedule(schedule_id, actor=actor(), **changes))
+    _say(schedule_id, done, "updated", f"{NO_SCHEDULE}, or it is cancelled")
 
 
-def _changed(context: typer.Context, schedule_id: str, otherwise: str, done: str, method: str, **options: Any) -> None:
-    async def change() -> bool:
-        async with service(options_of(context), ScheduleService) as schedules:
-            return bool(await getattr(schedules, method)(schedule_id, actor=actor(), **options))
-
-    if not run(change()):
-        raise absent(schedule_id, otherwise)
-    print(f"{schedule_id}: {done}")
-
-
-@app.command(epilog=examples("naq schedule trigger daily-report"))
 def trigger(context: typer.Context, schedule_id: IdArgument) -> None:
-    """Enqueue one job of it now, beside its plan, and print the job's id."""
-
-    async def work() -> str | None:
-        async with service(options_of(context), ScheduleService) as schedules:
-            return await schedules.trigger_schedule(schedule_id, actor=actor())
-
-    job_id = run(work())
+    """Enqueue one job of it now, in addition to its plan, and print the job's id."""
+    job_id = ask_schedules(context, lambda it: it.trigger_schedule(schedule_id, actor=actor()))
     if job_id is None:
         raise absent(schedule_id, f"{NO_SCHEDULE}, or it is cancelled")
     print(job_id)
 
 
-@app.command(epilog=examples("naq schedule backfill daily-report 2026-01-01 2026-01-31T23:59:59Z"))
 def backfill(
     context: typer.Context,
     schedule_id: IdArgument,
     first: Annotated[
-        str, typer.Argument(metavar="FIRST", help="Begin of the range (ISO; UTC unless it says otherwise), inclusive.")
-    ],
-    last: Annotated[str, typer.Argument(metavar="LAST", help="End of the range, inclusive.")],
+        str | None,
+        typer.Argument(metavar="[FIRST]", help="Begin of the range (ISO; UTC unless it says otherwise), inclusive."),
+    ] = None,
+    last: Annotated[str | None, typer.Argument(metavar="[LAST]", help="End of the range, inclusive.")] = None,
     one_by_one: Annotated[bool, typer.Option("--one-by-one", help="Each when the one before has ended.")] = False,
+    stop: Annotated[
+        str | None, typer.Option("--stop", metavar="BACKFILL", help="Stop the backfill with this id.")
+    ] = None,
 ) -> None:
-    """Enqueue its nominal times of a past range, and print the backfill's id."""
-
-    async def work() -> str | None:
-        async with service(options_of(context), ScheduleService) as schedules:
-            overlap = "buffer_all" if one_by_one else "allow_all"
-            return await schedules.backfill_schedule(schedule_id, first, last, overlap=overlap, actor=actor())
-
-    backfill_id = run(work())
+    """Enqueue its nominal times of a past range, and print the backfill's id; or stop a backfill."""
+    if stop is not None:
+        wanted = stop
+        done = ask_schedules(context, lambda it: it.stop_backfill(schedule_id, wanted, actor=actor()))
+        _say(schedule_id, done, f"backfill {stop} is stopped", f"{NO_SCHEDULE}, or it has no such backfill in progress")
+        return
+    if first is None or last is None:
+        raise InvalidInput.of(
+            "FIRST LAST", [first, last], "give both ends of the range, or --stop", "2026-01-01 2026-01-31"
+        )
+    begin, end = first, last
+    overlap = "buffer_all" if one_by_one else "allow_all"
+    backfill_id = ask_schedules(
+        context, lambda it: it.backfill_schedule(schedule_id, begin, end, overlap=overlap, actor=actor())
+    )
     if backfill_id is None:
         raise absent(schedule_id, f"{NO_SCHEDULE}, or it has ended")
     print(backfill_id)
+
+
+def _say(schedule_id: str, done: bool, what: str, otherwise: str) -> None:
+    if not done:
+        raise absent(schedule_id, otherwise)
+    print(f"{schedule_id}: {what}")

@@ -10,8 +10,9 @@ import typer
 from rich.text import Text
 
 from naq.cli import render
-from naq.cli.context import JsonOption, Options, absent, examples, options_of, run
-from naq.cli.schedules import DEFAULT_COUNT, NO_SCHEDULE, Coming, CountOption, IdArgument, app, zone_of
+from naq.cli.context import JsonOption, Options, absent, options_of
+from naq.cli.preview import DEFAULT_COUNT, NO_SCHEDULE, Coming, CountOption, IdArgument, zone_of
+from naq.cli.running import run
 from naq.clock import SystemClock
 from naq.jobs.history import HistoryRecord
 from naq.jobs.job import JobStatus
@@ -23,7 +24,7 @@ from naq.observe.diagnosis.service import AccountService, ScheduleReport
 from naq.schedules.occurrences import Occurrence
 from naq.store.keys import kind_of_fire
 
-__all__ = ["absent_schedule", "app", "attempt_rows"]
+__all__ = ["absent_schedule", "attempt_rows", "history", "show"]
 
 COUNTERS = {
     "manual_runs": "by hand",
@@ -36,13 +37,12 @@ AS_ABOVE = "(as above)"
 NO_HISTORY = "no history yet"
 
 
-@app.command(epilog=examples("naq schedule show daily-report", "naq schedule show daily-report --json"))
 def show(context: typer.Context, schedule_id: IdArgument, as_json: JsonOption = False) -> None:
     """One schedule: when next, what happened the last 10 times, and why not."""
     report, near = run(_report(options_of(context), schedule_id))
     if report is None:
         raise absent_schedule(schedule_id, near)
-    coming = None if report.schedule is None else Coming(report.coming, report.schedule.trigger)
+    coming = None if report.schedule is None else Coming.of(report.coming, report.schedule.trigger)
     if as_json:
         render.show_json(_form(report, coming))
         return
@@ -207,11 +207,10 @@ def attempt_rows(records: Iterable[HistoryRecord], times: render.TimeColumns) ->
     ]
 
 
-@app.command(epilog=examples("naq schedule history daily-report", "naq schedule history daily-report -n 50 --json"))
 def history(
     context: typer.Context, schedule_id: IdArgument, count: CountOption = DEFAULT_COUNT, as_json: JsonOption = False
 ) -> None:
-    """What became of its nominal times, newest first, those that did not fire among them; also of a removed schedule."""
+    """What came of its nominal times, newest first, with those that did not fire; also of a removed schedule."""
     report, past, near = run(_history(options_of(context), schedule_id, count))
     if report is None and not past:
         raise absent_schedule(schedule_id, near)

@@ -5,22 +5,16 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from naq.cli import render
-from naq.cli.context import JsonOption, Options, actor, load_app, options_of, run, service
-from naq.clock import SystemClock
+from naq.cli.context import JsonOption, Options, actor, options_of
 from naq.exceptions import InvalidInput
-from naq.schedules.crontab import read_crontab
-from naq.schedules.declared import Change, ChangeKind, Definition
-from naq.schedules.declared import render as plan_text
-from naq.schedules.declared_file import read_definitions
-from naq.schedules.lint import Finding, lint
-from naq.schedules.record import Schedule
-from naq.schedules.repository import Unreadable
-from naq.schedules.service import ScheduleService
+
+if TYPE_CHECKING:
+    from naq.schedules.declared import Change, Definition
+    from naq.schedules.lint import Finding
 
 __all__ = ["import_crontab", "lint_schedules", "sync"]
 
@@ -34,9 +28,16 @@ def sync(
         str | None, typer.Option("--set", help="Name of the set; default: the file's or module's name.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would change.")] = False,
-    prune: Annotated[bool, typer.Option("--prune", help="Remove what is in the set and declared no more.")] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Remove what is in the set but not declared any more.")
+    ] = False,
 ) -> None:
     """Bring declared schedules into the store, as a set. Schedules of others are never touched."""
+    from naq.cli.running import load_app, run
+    from naq.schedules.declared import ChangeKind
+    from naq.schedules.declared import render as plan_text
+    from naq.schedules.declared_file import read_definitions
+
     options = options_of(context)
     path = Path(source)
     if path.suffix.lower() in (".toml", ".yaml", ".yml", ".json"):
@@ -53,6 +54,9 @@ def sync(
 async def _sync(
     options: Options, definitions: tuple[Definition, ...], set_name: str, dry_run: bool, prune: bool
 ) -> tuple[Change, ...]:
+    from naq.cli.running import service
+    from naq.schedules.service import ScheduleService
+
     async with service(options, ScheduleService) as schedules:
         return await schedules.sync(definitions, set_name, dry_run=dry_run, prune=prune, actor=actor())
 
@@ -67,7 +71,7 @@ def _read_file(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise InvalidInput.of("FILE", str(path), f"cannot be read: {error}", "schedules.toml") from None
     if not isinstance(form, dict):
-        raise InvalidInput.of("FILE", str(path), "is no mapping with 'schedules' in it", "schedules.toml")
+        raise InvalidInput.of("FILE", str(path), "must be a mapping with 'schedules' in it", "schedules.toml")
     return form
 
 
@@ -94,6 +98,9 @@ def import_crontab(
     with_user: Annotated[bool, typer.Option("--with-user", help="Lines name a user, as in /etc/crontab.")] = False,
 ) -> None:
     """Turn a crontab into a file that 'naq sync' reads (JSON, on standard output); complaints go to standard error."""
+    from naq.cli import render
+    from naq.schedules.crontab import read_crontab
+
     try:
         text = file.read_text()
     except OSError as error:
@@ -108,6 +115,9 @@ def import_crontab(
 
 def lint_schedules(context: typer.Context, as_json: JsonOption = False) -> None:
     """Warn of schedules that never fire, pile up on one second, or fall into a DST gap; exit code 1 when there are any."""
+    from naq.cli import render
+    from naq.cli.running import run
+
     found: tuple[Finding, ...] = run(_lint(options_of(context)))
     if as_json:
         render.show_json(
@@ -117,12 +127,19 @@ def lint_schedules(context: typer.Context, as_json: JsonOption = False) -> None:
         for each in found:
             print(each)
         if not found:
-            print("nothing to complain about")
+            print("no complaints")
     if found:
         raise typer.Exit(1)
 
 
 async def _lint(options: Options) -> tuple[Finding, ...]:
+    from naq.cli.running import service
+    from naq.clock import SystemClock
+    from naq.schedules.lint import lint
+    from naq.schedules.record import Schedule
+    from naq.schedules.repository import Unreadable
+    from naq.schedules.service import ScheduleService
+
     schedules: list[Schedule] = []
     async with service(options, ScheduleService) as source:
         async for page in source.schedules.pages():

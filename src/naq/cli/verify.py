@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.text import Text
 
-from naq.cli import render
-from naq.cli.context import FAILED, JsonOption, Options, options_of, run, service
-from naq.clock import SystemClock
-from naq.observe.verify.service import VerifyService
-from naq.observe.verify.verdict import Figures, Kind, Matter, Verdict
-from naq.observe.verify.window import read_since
+from naq.cli.context import FAILED, JsonOption, Options, options_of
+
+if TYPE_CHECKING:
+    from naq.observe.verify.verdict import Figures, Matter, Verdict
 
 __all__ = ["verdict_form", "verify"]
 
 MOST = 50
 """Matters of each sort that are shown to people; ``--json`` has all."""
-STYLES = {Kind.OVERDUE: "yellow", Kind.UNPROVEN: "dim"}
+STYLES = {"overdue": "yellow", "unproven": "dim"}
 HEADINGS = {"nominal_times": "nominal times", "not_fired": "not fired"}
 
 
@@ -38,6 +35,11 @@ def verify(
     Goes by each schedule's definition, record and counters, and by what is left of its fires: jobs, results, history, events.
     What left no trace, and cannot be proved to be lost, is told as unproven; that alone is no alarm. Changes nothing.
     """
+    from naq.cli import render
+    from naq.cli.running import run
+    from naq.clock import SystemClock
+    from naq.observe.verify.window import read_since
+
     begin = read_since(since, SystemClock().now(), "--since")
     verdict = run(_verify(options_of(context), schedule_ids or [], begin, patience))
     if as_json:
@@ -51,11 +53,19 @@ def verify(
 
 
 async def _verify(options: Options, schedule_ids: list[str], since: datetime, patience: str) -> Verdict:
+    from naq.cli.running import service
+    from naq.observe.verify.service import VerifyService
+
     async with service(options, VerifyService) as verifier:
         return await verifier.verify(*schedule_ids, since=since, patience=patience)
 
 
 def _show(verdict: Verdict) -> None:
+    from rich.text import Text
+
+    from naq.cli import render
+    from naq.observe.verify.verdict import Figures, Kind
+
     columns = {HEADINGS.get(each.name, each.name): getattr(verdict.figures, each.name) for each in fields(Figures)}
     columns |= {str(kind): verdict.count(kind) for kind in (Kind.DUPLICATE, Kind.UNEXPLAINED)}
     title = f"since {render.both_times(verdict.since)}"
@@ -76,11 +86,15 @@ def _show(verdict: Verdict) -> None:
 
 def _show_matter(matter: Matter) -> None:
     """What, when, why, what to do next: one line each for the matter and for the remedy."""
+    from rich.text import Text
+
+    from naq.cli import render
+
     when = "" if matter.nominal_at is None else f" {render.utc(matter.nominal_at)} UTC"
     if matter.until is not None:
         when += f" to {render.utc(matter.until)} UTC"
     many = f" ({matter.count})" if matter.count > 1 else ""
-    what = Text(f"{matter.kind:11} ", style=STYLES.get(matter.kind, "bold red"))
+    what = Text(f"{matter.kind:11} ", style=STYLES.get(str(matter.kind), "bold red"))
     console = render.console()
     console.print(what + Text(f"{matter.schedule_id}{when}{many}: {matter.why}", style=""), soft_wrap=True)
     console.print(Text(f"            -> {matter.remedy}", style="dim"), soft_wrap=True)

@@ -10,7 +10,7 @@ import logging
 import math
 import numbers
 import threading
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextvars import ContextVar
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -70,6 +70,10 @@ class JobContext:
         """The schedule's next nominal time as known when this one fired."""
         self.queue: str = queued.spec.queue
         self.func: str = queued.spec.func
+        self.args: tuple[Any, ...] = ()
+        """The positional arguments, as the function gets them; set before the first middleware is called."""
+        self.kwargs: Mapping[str, Any] = {}
+        """The keyword arguments, resources included."""
         self.worker_id: str = worker_id
         self.started_at: datetime | None = started_at
         self.last_progress: Progress | None = None

@@ -23,6 +23,7 @@ import msgspec
 
 from naq.exceptions import InvalidJob, Problem, shown
 from naq.jobs.context import JobContext
+from naq.jobs.resource import resource
 
 __all__ = ["Parameters", "check_arguments", "read_parameters", "refuse_generator"]
 
@@ -42,6 +43,8 @@ class Parameters:
     """The type of each parameter that msgspec can convert to."""
     unknown: Mapping[str, str] = field(default_factory=dict)
     """Parameter -> why its annotation could not be resolved."""
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    """The type of each parameter that the worker fills in (`naq.jobs.resource`)."""
     wrapped: bool = False
     """They are those of a wrapped function, and the wrapper may fill some in."""
 
@@ -83,6 +86,7 @@ def read_parameters(func: Callable[..., Any]) -> Parameters:
         takes_context,
         {each.name: kind for each in own if (kind := _convertible(found.get(each.name, Any), each.default)) is not Any},
         {name: reason for name, reason in unknown.items() if not (takes_context and name == parameters[0].name)},
+        {each.name: found.get(each.name, Any) for each in own if each.default is resource},
         wrapped,
     )
 
@@ -155,7 +159,7 @@ def _is_context(parameter: inspect.Parameter, found: Mapping[str, Any]) -> bool:
 
 def _convertible(hint: Any, default: Any) -> Any:
     """The annotation if msgspec supports it, else `Any`; ``None`` is allowed where it is the default."""
-    if hint in UNTYPED:
+    if hint in UNTYPED or default is resource:
         return Any
     wanted = hint | None if default is None and isinstance(hint, type) else hint
     try:

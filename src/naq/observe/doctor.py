@@ -18,7 +18,9 @@ from naq.queue.service import JobService
 from naq.scheduler.leader import find_leader
 from naq.schedules.planning.soundness import flaw_of
 from naq.schedules.record import Schedule, ScheduleStatus
-from naq.schedules.repository import Schedules, Unreadable
+from naq.schedules.repository import Schedules
+from naq.schedules.stored import Unreadable
+from naq.schedules.transitions import decided_ahead
 from naq.store.keys import Namespace
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.bucket_config import mending_command, unsuitable
@@ -158,13 +160,22 @@ async def _schedules(services: ServiceManager, store: KVStoreService, settings: 
             yield Finding(Level.OK, "leader", lease.instance_id)
     events = await services.get_service(EventService)
     total, bad = 0, []
+    silent: list[tuple[str, datetime]] = []
+    now = SystemClock().now()
     async for page in Schedules(store, SystemClock(), events, settings.instance_id).pages():
         total += len(page)
-        bad += [flawed for record in page if (flawed := _flawed(record)) is not None]
+        for record in page:
+            if (flawed := _flawed(record)) is not None:
+                bad.append(flawed)
+            elif isinstance(record, Schedule) and (ahead := decided_ahead(record, now)) is not None:
+                silent.append((record.schedule_id, ahead))
     yield Finding(Level.OK, "schedules", str(total))
     for record in bad[:20]:
-        remedy = f"mend the record, or remove it: naq schedule rm {record.schedule_id}"
+        remedy = f"mend the record, or remove it: naq schedule delete {record.schedule_id}"
         yield Finding(Level.ERROR, "schedule", f"{record.schedule_id} is quarantined: {record.reason}", remedy)
+    for name, ahead in silent[:20]:
+        found = f"{name} leaves out {ahead.isoformat()}: a scheduler's clock was ahead, and decided about it too early"
+        yield Finding(Level.ERROR, "schedule", found, f"aim it again: naq schedule aim {name}")
 
 
 def _flawed(record: Schedule | Unreadable) -> Unreadable | None:
@@ -200,4 +211,4 @@ async def _jobs(jobs: JobService, store: KVStoreService) -> AsyncIterator[Findin
         yield Finding(Level.ERROR, "end of a job", text, f"see what the store refused: naq job show {letter.job_id}")
     if dead:
         text = f"{counted(len(dead), 'job')} that will not be tried again"
-        yield Finding(Level.WARNING, "dead letters", text, "look (naq job dead), then naq job retry or naq job purge")
+        yield Finding(Level.WARNING, "dead letters", text, "look (naq job dead), then naq job requeue or naq job purge")

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from naq.clock import Clock
 from naq.exceptions import RecordUnreadable
 from naq.jobs.records import PRESENCE_TTL, QueueLimits, WorkerInfo
 from naq.store.codec import decode
-from naq.store.keys import slot_key
+from naq.store.keys import slot_key, slot_pattern
 from naq.store.port import Committed, Delete, Entry, Put, Store
 
 __all__ = ["Rates", "Slots", "slots_taken"]
@@ -28,6 +28,8 @@ SETTLE_IN = 2.0
 BURST = 0.1
 """Seconds of a rate that may be saved up."""
 
+MOST_LISTED = 1000
+"""Slots of a function up to which all of them are tried."""
 SOON = 1.0
 """Seconds ahead of its rate that a worker holds jobs of a queue."""
 
@@ -36,7 +38,8 @@ log = logging.getLogger("naq.limits")
 
 async def slots_taken(kv: Store, func: str, limit: int) -> int:
     """How many of the slots of a function are taken. Raises `StoreError`."""
-    return len(await kv.get_many([slot_key(func, number) for number in range(limit)]))
+    taken = await kv.get_many([slot_pattern(func)])
+    return sum(1 for key in taken if int(key.rpartition(".")[2]) < limit)
 
 
 class Slots:
@@ -50,11 +53,9 @@ class Slots:
 
     async def take(self, func: str, limit: int) -> str | None:
         """Take a slot of the function; ``None`` when all ``limit`` are taken. Raises `StoreError`."""
-        keys = [slot_key(func, number) for number in range(limit)]
-        taken = await self._kv.get_many(keys)
-        free = [key for key in keys if key not in taken]
-        random.shuffle(free)
-        for key in free:
+        taken = await self._kv.get_many([slot_pattern(func)])
+        for number in _free(limit, {int(key.rpartition(".")[2]) for key in taken}):
+            key = slot_key(func, number)
             outcome = await self._kv.transact([Put(key, self._worker_id.encode(), 0, PRESENCE_TTL)])
             if isinstance(outcome, Committed):
                 self.taken[key] = outcome.revisions[0]
@@ -66,6 +67,16 @@ class Slots:
         for key in keys:
             if self.taken.pop(key, None) is not None:
                 await self._kv.transact([Delete(key)])
+
+
+def _free(limit: int, taken: Collection[int]) -> Iterator[int]:
+    """Numbers below the limit that are not taken, in a random order; of very many, some."""
+    if limit <= MOST_LISTED:
+        free = [number for number in range(limit) if number not in taken]
+        random.shuffle(free)
+        yield from free
+    else:
+        yield from {number for _ in range(MOST_LISTED) if (number := random.randrange(limit)) not in taken}
 
 
 class Rates:
@@ -125,6 +136,10 @@ class Rates:
     def is_shared(self, queue: str) -> bool:
         """Whether another worker serves the queue."""
         return self._workers(queue, self._clock.monotonic()) > 1
+
+    def is_limited(self, queue: str) -> bool:
+        """Whether all workers together may hold only so many jobs of the queue."""
+        return self.limits[queue].max_concurrent is not None
 
     def take(self, queue: str) -> None:
         """A job of the queue starts."""

@@ -23,8 +23,9 @@ What happens on failure:
   bad record is alone. A record that cannot be planned is quarantined and reported; the others continue.
 - No answer: the keys are read again, and they show whether it was committed. Nothing is guessed.
 - The store rejects everything or is away: all tries wait, with backoff, and it is reported once.
+- The leader's clock is wrong: an instance whose clock is far from the server's gives the lease up and fires nothing.
 - The store is replaced (bucket deleted, restored from a backup): everything is read again, and leadership is won again.
 
-Order: `due_queue`, `lease`, `presence`, `retries`, `elector`, `leader`, `mirror`, `listeners`, `intents`, `reconcile`,
+Order: `due_queue`, `lease`, `drift`, `presence`, `retries`, `elector`, `leader`, `mirror`, `listeners`, `intents`, `reconcile`,
 `firing`, `loop`, `partition`, `service`.
 """

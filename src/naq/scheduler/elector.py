@@ -48,6 +48,8 @@ class Elector:
         self.term: Term | None = None
         self.on_change: Callable[[], None] = lambda: None
         """Called when ``term`` begins or ends, or is trusted again."""
+        self.barred: Callable[[], bool] = lambda: False
+        """Whether this instance must not lead now: its clock is wrong."""
         self.seen = LeaseSeen(None, 0, clock.monotonic())
         self._store = store
         self._presence = presence
@@ -104,6 +106,10 @@ class Elector:
         async with self._turn:
             if self._resigned:
                 return Decision.WAIT
+            if self.barred():
+                if self.term is not None:
+                    await self._give_up_lease(successor=None)
+                return Decision.WAIT
             if self._handover_to is not None and self.term is not None:
                 await self._give_up_lease(successor=self._handover_to)
             decision = decide(
@@ -122,6 +128,10 @@ class Elector:
                 if decision in (Decision.ACQUIRE, Decision.RENEW):
                     self._trouble.over()
             return decision
+
+    def poke(self) -> None:
+        """Decide again at once."""
+        self._poke.set()
 
     async def resign(self) -> None:
         """Give the lease up, if I hold it, and do not try for it again. Whoever follows leads at once."""

@@ -12,6 +12,7 @@ import logging
 from datetime import timedelta
 
 from naq.clock import Clock
+from naq.scheduler.drift import Drift
 from naq.scheduler.elector import Elector
 from naq.scheduler.firing import Firing
 from naq.scheduler.intents import Intent
@@ -36,10 +37,13 @@ log = logging.getLogger("naq.loop")
 class FireLoop:
     """Fires what is due while the elector says that this instance leads."""
 
-    def __init__(self, elector: Elector, mirror: Mirror, firing: Firing, clock: Clock, batch: int) -> None:
+    def __init__(
+        self, elector: Elector, mirror: Mirror, firing: Firing, drift: Drift, clock: Clock, batch: int
+    ) -> None:
         self._elector = elector
         self._mirror = mirror
         self._firing = firing
+        self._drift = drift
         self._clock = clock
         self._batch = batch
         self._free = list(range(LANES))
@@ -95,6 +99,9 @@ class FireLoop:
 
     def _may_launch(self) -> bool:
         if not (self._elector.leads and self._free and self._firing.retries.open):
+            return False
+        if self._drift.is_wrong:
+            self._drift.poke()
             return False
         return not (self._firing.retries.probing and self._flights)
 

@@ -9,6 +9,7 @@ from functools import partial
 from naq.clock import Clock
 from naq.exceptions import StoreError
 from naq.lifecycle import Tasks
+from naq.scheduler.drift import Drift
 from naq.scheduler.elector import Elector, ElectorSettings
 from naq.scheduler.firing import Firing
 from naq.scheduler.listeners import Listeners
@@ -43,12 +44,17 @@ class Partition:
         clock: Clock,
         listeners: Listeners,
         settings: PartitionSettings,
+        drift: Drift | None = None,
     ) -> None:
         me, events = settings.elector.instance_id, listeners.events
         self.mirror = Mirror(store, clock, events, me)
         self.elector = Elector(store, presence, clock, events, settings.elector)
         self.firing = Firing(store, self.mirror, clock, listeners, me, settings.elector.partition)
-        self.loop = FireLoop(self.elector, self.mirror, self.firing, clock, settings.batch)
+        self.drift = drift or Drift(clock, events, me)
+        """How far this machine's clock is from the server's."""
+        self.loop = FireLoop(self.elector, self.mirror, self.firing, self.drift, clock, settings.batch)
+        self.elector.barred = self._is_barred
+        self.drift.on_change = self._on_drift
         self.elector.on_change = self._on_change
         self._store = store
         self._clock = clock
@@ -69,6 +75,7 @@ class Partition:
     async def _enter(self) -> None:
         self._life = self._store.life
         await self.mirror.load()
+        await self.drift.measure()
         await self.elector.look()
         await self.elector.step()
         for pattern in PATTERNS:
@@ -77,6 +84,7 @@ class Partition:
         self._tasks.start("naq fire loop", self.loop.run)
         self._tasks.start("naq lease watch", self.elector.follow)
         self._tasks.start("naq elector", self.elector.run)
+        self._tasks.start("naq clock", self.drift.run)
 
     async def stop(self) -> None:
         """Hand the lease back, so that another instance leads at once, and end. Idempotent."""
@@ -111,6 +119,14 @@ class Partition:
             else:
                 self._trouble.over()
                 return
+
+    def _is_barred(self) -> bool:
+        self.drift.look()
+        return self.drift.is_wrong
+
+    def _on_drift(self) -> None:
+        self.elector.poke()
+        self.loop.wake()
 
     def _on_change(self) -> None:
         self.firing.retries.reopen()

@@ -7,12 +7,14 @@ straight to the store by compare-and-set, from any instance.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from naq.clock import Clock
 from naq.config import Settings
 from naq.jobs.history_stream import HistoryService
 from naq.lifecycle import ServiceManager
+from naq.scheduler.drift import Drift, server_time
 from naq.scheduler.elector import ElectorSettings
 from naq.scheduler.lease import Lease
 from naq.scheduler.listeners import NO_HISTORY, Listeners
@@ -59,8 +61,12 @@ class SchedulerService(ScheduleService):
                 settings.fire_batch,
                 settings.resync_interval,
             ),
+            Drift(self.clock, event_service, settings.instance_id, self._server_time, settings.clock_limit),
         )
         self.schedules.on_written = self.partition.mirror.apply
+
+    async def _server_time(self) -> datetime | None:
+        return server_time(await self._connection.stream_service.info(self._kv.names.stream))
 
     async def _do_initialize(self) -> None:
         await super()._do_initialize()

@@ -13,8 +13,9 @@ from typing import Final
 from naq.exceptions import InvalidSchedule
 from naq.schedules.preview import preview
 from naq.schedules.record import Schedule, ScheduleStatus
+from naq.timing.cron_fields import parse_cron
 from naq.timing.duration import duration_text
-from naq.timing.triggers import FixedDelay, dst_gaps
+from naq.timing.triggers import AnyOf, Cron, FixedDelay, Trigger, dst_gaps
 from naq.timing.zones import DstGap
 
 __all__ = ["HERD", "Finding", "FindingKind", "lint"]
@@ -26,6 +27,7 @@ HERDS_TOLD: Final = 3
 LOOKED_AT: Final = 48
 """Fires of each schedule that are looked at."""
 AHEAD: Final = timedelta(days=1)
+_ABOVE: Final = {"second": "minute", "minute": "hour", "hour": "day"}
 YEAR: Final = timedelta(days=366)
 
 
@@ -39,6 +41,10 @@ class FindingKind(StrEnum):
     DST_GAP = "dst_gap"
     TOO_OFTEN = "too_often"
     """It fires again sooner than its runs usually end."""
+    UNEVEN_STEP = "uneven_step"
+    """A step of its cron expression does not divide the field: the last gap before it begins again is another one."""
+    DEADLINE = "deadline"
+    """Its start deadline is shorter than its jitter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,12 @@ def lint(
 def _findings(schedule: Schedule, now: datetime, usual: timedelta | None) -> Iterable[Finding]:
     name = (schedule.schedule_id,)
     coming = preview(schedule, now, LOOKED_AT)
+    for text in _uneven_steps(schedule.trigger):
+        yield Finding(FindingKind.UNEVEN_STEP, name, text)
+    deadline, jitter = schedule.policy.start_deadline, schedule.policy.jitter
+    if deadline is not None and jitter is not None and deadline < jitter:
+        text = f"start_deadline ({duration_text(deadline)}) is shorter than jitter ({duration_text(jitter)})"
+        yield Finding(FindingKind.DEADLINE, name, text)
     if _never_fires(schedule, now):
         yield Finding(FindingKind.NEVER_FIRES, name, "it never fires again: no nominal time is left that may")
         return
@@ -100,6 +112,23 @@ def _findings(schedule: Schedule, now: datetime, usual: timedelta | None) -> Ite
             often, takes = duration_text(shortest), duration_text(timedelta(seconds=round(usual.total_seconds(), 1)))
             text = f"it fires again after {often}, and a run usually takes {takes} (overlap: {schedule.policy.overlap})"
             yield Finding(FindingKind.TOO_OFTEN, name, text)
+
+
+def _uneven_steps(trigger: Trigger) -> Iterable[str]:
+    """The steps of cron expressions, over a whole field of the clock, that do not divide it."""
+    if isinstance(trigger, AnyOf):
+        for part in trigger.triggers:
+            yield from _uneven_steps(part)
+    if not isinstance(trigger, Cron):
+        return
+    for name, size, text in zip(
+        ("second", "minute", "hour"), (60, 60, 24), parse_cron(trigger.expression).parts, strict=False
+    ):
+        for term in text.split(","):
+            step = term.removeprefix("*/")
+            if step != term and size % int(step):
+                times = ", ".join(map(str, range(0, size, int(step))))
+                yield f"{term} in the field {name} starts again with each {_ABOVE[name]}: it fires at {name} {times}"
 
 
 def _never_fires(schedule: Schedule, now: datetime) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from naq.clock import Clock
 from naq.exceptions import StoreError
 from naq.jobs.history import HistorySink
@@ -65,25 +67,32 @@ class Overdue:
         origin = Origin(self._instance_id, entry.revision, now)
         made = output(schedule, decided, origin)
         value = encode(decided.schedule)
-        outcome = await self._store.transact(_writes(entry, value, made.jobs))
+        outcome = await self._store.transact(_writes(entry, value, decided.schedule.ttl, made.jobs))
         if not isinstance(outcome, Committed):
             found = await self._store.get_many([entry.key, *(key for key, _ in made.jobs)])
             there = found.get(entry.key)
             if there is not None and there.revision == entry.revision:
                 # Enqueued before, under this identity: the schedule advances without these jobs.
                 made = output(schedule, decided, origin, found.keys())
-                outcome = await self._store.transact(_writes(entry, value, made.jobs))
+                outcome = await self._store.transact(_writes(entry, value, decided.schedule.ttl, made.jobs))
             elif there is not None and there.value == value:
                 outcome = Committed((there.revision,))  # it was done, and the answer was lost
         if not isinstance(outcome, Committed):
             return None
         self._sink.emit(made.events)
-        self._report(decided)
+        self._follow_up(decided)
         written = Entry(entry.key, value, outcome.revisions[0])
         self.on_written(written)
         return written
 
-    def _report(self, decided: Plan) -> None:
+    def report(self, decided: Plan, actor: str | None) -> None:
+        """Emit and record the non-fires of a trigger by hand."""
+        now = self._clock.now()
+        found = [non_fire.event(decided.schedule, now, self._instance_id) for non_fire in decided.non_fires]
+        self._sink.emit(msgspec.structs.replace(event, actor=actor) for event in found)
+        self._follow_up(decided)
+
+    def _follow_up(self, decided: Plan) -> None:
         schedule_id = decided.schedule.schedule_id
         if self.history is not None:
             now = self._clock.now()
@@ -102,5 +111,5 @@ class Overdue:
             self.history.record(non_fire.record(after.schedule_id, now) for non_fire in left)
 
 
-def _writes(entry: Entry, value: bytes, jobs: Sequence[tuple[str, QueuedJob]]) -> list[Write]:
-    return [Put(entry.key, value, entry.revision), *(Put(key, encode(job), 0) for key, job in jobs)]
+def _writes(entry: Entry, value: bytes, ttl: int | None, jobs: Sequence[tuple[str, QueuedJob]]) -> list[Write]:
+    return [Put(entry.key, value, entry.revision, ttl), *(Put(key, encode(job), 0) for key, job in jobs)]

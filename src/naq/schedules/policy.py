@@ -10,7 +10,7 @@ import msgspec
 from naq.timing.exclusions import Exclusion
 from naq.timing.instants import Instant
 
-__all__ = ["Coalesce", "IfExists", "Overlap", "Policy"]
+__all__ = ["Coalesce", "First", "IfExists", "Overlap", "Policy"]
 
 
 class Coalesce(StrEnum):
@@ -38,6 +38,15 @@ class Overlap(StrEnum):
     """The running one is given up at once, and the new one enqueued."""
 
 
+class First(StrEnum):
+    """When a new schedule fires first."""
+
+    NEXT = "next"
+    """One interval after its creation."""
+    NOW = "now"
+    """At once, and then on the grid that begins there. An edit, or storing it again, does not fire it again."""
+
+
 class IfExists(StrEnum):
     """What creating a schedule does when its id is taken."""
 
@@ -62,11 +71,16 @@ class Policy(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=
     """How late after it was due a fire may be; older ones are missed. Zero: only on time. ``None``: however late."""
     coalesce: Coalesce = Coalesce.LATEST
     start_deadline: timedelta | None = None
-    """A job that no worker has started this long after its nominal time is missed, not run."""
+    """A job that no worker has started this long after it was due (jitter included) is missed, not run."""
     jitter: timedelta | None = None
     """Each fire is delayed by an amount in [0, jitter] that depends on the schedule and the nominal time alone."""
     overlap: Overlap = Overlap.ALLOW_ALL
     exclude: tuple[Exclusion, ...] = ()
     """Instants at which it must not fire; each such nominal time is recorded."""
+    keep_finished: timedelta | None = timedelta(days=7)
+    """How long the record of a one-time schedule stays after it has fired, unless a declared set holds it; ``None``: for
+    ever."""
+    first: First = First.NEXT
+    """When a new schedule of a fixed interval or delay fires first."""
     tz: str | None = None
     """The schedule's zone, where the trigger has none of its own: that of wall times in edits. ``None``: UTC."""

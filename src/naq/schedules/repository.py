@@ -202,9 +202,7 @@ class Schedules:
             if entry is None:
                 return None
             if before is not None and has_change(entry, change_id):
-                changed = Changed(before, schedule_in(entry), entry.revision)
-                self._tell(kind, changed, actor, reason)
-                return changed
+                return self._tell(kind, Changed(before, schedule_in(entry), entry.revision), actor, reason)
             before = schedule_in(entry)
             after = change(before)
             if after is None:
@@ -212,20 +210,22 @@ class Schedules:
             if is_same(before, after):
                 return Changed(before, before, entry.revision)
             if not decided and needs_decision(before, after, self._clock.now()):
-                decided = True  # once: what comes due meanwhile came due after the edit was asked for
-                with asking(f"change schedule {schedule_id!r}"):
-                    await self.overdue.decide(entry)
+                decided = await self._decide_first(entry)
                 continue
             after = after.evolve(change_id=change_id, updated_at=self._clock.now(), counted_from=Counters.of(after))
             with asking(f"change schedule {schedule_id!r}"):
                 value = self._encoded(after)
-                outcome = await self._commit([Put(entry.key, value, entry.revision)], fence)
+                outcome = await self._commit([Put(entry.key, value, entry.revision, after.ttl)], fence)
             if isinstance(outcome, Committed):
                 self.on_written(Entry(entry.key, value, outcome.revisions[0]))
-                changed = Changed(before, after, outcome.revisions[0])
-                self._tell(kind, changed, actor, reason)
-                return changed
+                return self._tell(kind, Changed(before, after, outcome.revisions[0]), actor, reason)
         raise SchedulerError(f"schedule {schedule_id!r} is changed by others all the time; try again")
+
+    async def _decide_first(self, entry: Entry) -> bool:
+        """Decide about what is due before an edit; once, for what comes due meanwhile came due after the edit."""
+        with asking(f"change the schedule at {entry.key!r}"):
+            await self.overdue.decide(entry)
+        return True
 
     async def delete(self, schedule_id: str, actor: str | None = None, fence: Check | None = None) -> bool:
         """Remove a schedule, a quarantined one too; ``False`` when there is none."""
@@ -262,12 +262,17 @@ class Schedules:
             now = self._clock.now()
             decided = trigger_now(schedule, now, identity, overlap)
             if not decided.fires:
-                return None
+                if await self._skipped(entry, schedule, decided, actor):
+                    return None
+                continue
             job = self._manual_job(schedule, decided.fires[0], entry.revision, identity)
             key = job_key(schedule.job.queue, identity)
             with asking(f"trigger schedule {schedule_id!r}"):
                 outcome = await self.store.transact(
-                    [Put(entry.key, encode(decided.schedule), entry.revision), Put(key, encode(job), 0)]
+                    [
+                        Put(entry.key, encode(decided.schedule), entry.revision, decided.schedule.ttl),
+                        Put(key, encode(job), 0),
+                    ]
                 )
                 done = isinstance(outcome, Committed)
                 if not done and not isinstance(outcome, Refused):
@@ -279,6 +284,18 @@ class Schedules:
                 self._triggered(schedule_id, decided, actor, identity)
                 return identity
         raise SchedulerError(f"schedule {schedule_id!r} is changed by others all the time; try again")
+
+    async def _skipped(self, entry: Entry, schedule: Schedule, decided: Plan, actor: str | None) -> bool:
+        """Count and record a trigger by hand that is skipped; whether that is done."""
+        if decided.schedule is schedule:
+            return True  # it is cancelled: there is nothing to count
+        with asking(f"trigger schedule {schedule.schedule_id!r}"):
+            outcome = await self.store.transact(
+                [Put(entry.key, encode(decided.schedule), entry.revision, decided.schedule.ttl)]
+            )
+        if isinstance(outcome, Committed):
+            self.overdue.report(decided, actor)
+        return isinstance(outcome, Committed)
 
     def _manual_job(self, schedule: Schedule, fire: Fire, revision: int, identity: str) -> QueuedJob:
         return QueuedJob(
@@ -342,11 +359,12 @@ class Schedules:
             for schedule in schedules
         )
 
-    def _tell(self, kind: EventType, changed: Changed, actor: str | None, reason: str | None) -> None:
+    def _tell(self, kind: EventType, changed: Changed, actor: str | None, reason: str | None) -> Changed:
         before, after = changed.before, changed.after
         self.overdue.record_left(before, after)
         details = {**difference(before, after), ERA_ENDED: plain(EraEnded.of(before, after))}
         self._emit(kind, after.schedule_id, actor, reason, details)
+        return changed
 
     def _emit(
         self,

@@ -23,7 +23,7 @@ from naq.schedules.forms.changes import read_changes, read_instant
 from naq.schedules.forms.entry import to_dict
 from naq.schedules.forms.specification import Form, never_fires, parse_job, parse_schedule, zone_of
 from naq.schedules.planning.manual import backfill, backfill_stopped
-from naq.schedules.planning.soundness import flaw_of
+from naq.schedules.planning.soundness import PLANNING_ERRORS, flaw_of
 from naq.schedules.policy import IfExists, Overlap
 from naq.schedules.preview import Upcoming, preview, previous_times
 from naq.schedules.record import Schedule, ScheduleStatus
@@ -31,7 +31,16 @@ from naq.schedules.repository import Change as Edit
 from naq.schedules.repository import Changed, Schedules, Unreadable
 from naq.schedules.stopping import WorkerStopper
 from naq.schedules.sync import SetSync, SyncOptions
-from naq.schedules.transitions import cancelled, new_schedule, paused, replaced, resumed, skip_next
+from naq.schedules.transitions import (
+    aimed_again,
+    cancelled,
+    decided_ahead,
+    new_schedule,
+    paused,
+    replaced,
+    resumed,
+    skip_next,
+)
 from naq.store.keys import Namespace, check_schedule_id, new_id
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
@@ -209,6 +218,18 @@ class ScheduleActs:
         now = self.clock.now()
         return await self._change(schedule_id, lambda it: resumed(it, now, catch_up), EventType.SCHEDULE_RESUMED, actor)
 
+    async def aim_schedule(self, schedule_id: str, *, actor: str | None = None) -> bool:
+        """Compute the next run of an active schedule from now, whatever was decided about times to come; ``False`` when
+        there is no such schedule, or it is not active.
+
+        For a schedule that is silent because a scheduler's clock was ahead: `get_schedule` shows ``decided_ahead``.
+        A nominal time that was fired too early fires again when it comes.
+        """
+        kind = EventType.SCHEDULE_UPDATED
+        return await self._change(
+            schedule_id, lambda it: aimed_again(it, self.clock.now()), kind, actor, "aimed again from now"
+        )
+
     async def delete_schedule(self, schedule_id: str, *, actor: str | None = None) -> bool:
         """Remove a schedule and its record, also one that is quarantined; ``False`` when there is none."""
         return await self.schedules.delete(_schedule_id(schedule_id), actor)
@@ -288,6 +309,12 @@ class ScheduleActs:
     def _entry(self, schedule: Schedule) -> dict[str, Any]:
         """One schedule as it is shown; one that cannot be planned as quarantined, though it can be changed."""
         entry = to_dict(schedule)
+        try:
+            ahead = decided_ahead(schedule, self.clock.now())
+        except PLANNING_ERRORS:
+            ahead = None  # it is quarantined
+        if ahead is not None:
+            entry["decided_ahead"] = ahead.timestamp()
         flaw = flaw_of(schedule) if schedule.status is ScheduleStatus.ACTIVE else None
         return entry if flaw is None else quarantined(entry, flaw)
 

@@ -14,21 +14,23 @@ record's revision (`naq.schedules.repository`).
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from naq.exceptions import InvalidSchedule
 from naq.jobs.job import JobSpec
 from naq.schedules.binding import Bound, bind, rebind, written
 from naq.schedules.nominal import TICK, next_nominal
-from naq.schedules.policy import Policy
+from naq.schedules.policy import First, Policy
 from naq.schedules.record import DEFAULT_POLICY, Schedule, ScheduleStatus
-from naq.timing.triggers import FixedDelay, Once, Trigger
+from naq.timing.triggers import FixedDelay, Interval, Once, Trigger
 
 __all__ = [
     "after_end",
     "aimed",
+    "aimed_again",
     "cancelled",
+    "decided_ahead",
     "new_schedule",
     "paused",
     "replaced",
@@ -112,7 +114,8 @@ def after_end(schedule: Schedule, ended_at: datetime) -> datetime | None:
 def new_schedule(
     schedule_id: str, job: JobSpec, trigger: Trigger, policy: Policy, now: datetime, **more: Any
 ) -> Schedule:
-    """A fresh active schedule that was created ``now``; its first nominal time is later than ``now``.
+    """A fresh active schedule that was created ``now``; its first nominal time is later than ``now``, or ``now`` itself
+    with ``first=now``.
 
     A `Once` in the past keeps its instant as the first nominal time: the plan judges it by the catch-up window.
     """
@@ -126,7 +129,10 @@ def new_schedule(
         created_at=now,
         **more,
     )
-    return settled(aimed(schedule, _first_after(schedule, now)), now)
+    first = _first_after(schedule, now)
+    if policy.first is First.NOW and isinstance(trigger, Interval | FixedDelay) and (policy.start_at or now) <= now:
+        first = now
+    return settled(aimed(schedule, first), now)
 
 
 def paused(schedule: Schedule, now: datetime, reason: str | None, actor: str | None) -> Schedule | None:
@@ -180,6 +186,37 @@ def skip_next(schedule: Schedule, count: int) -> Schedule | None:
     if schedule.status not in (ScheduleStatus.ACTIVE, ScheduleStatus.PAUSED):
         return None
     return schedule.evolve(skip_next=count)
+
+
+CLOCK_SLACK = timedelta(seconds=5)
+"""How far clocks may differ without anything being said about a record."""
+
+
+def decided_ahead(schedule: Schedule, now: datetime) -> datetime | None:
+    """The first nominal time to come that an active schedule will not fire, because a process whose clock was ahead
+    decided about it before it came; ``None``: there is none, as far as the record tells."""
+    held = schedule.next_nominal_at
+    if schedule.status is not ScheduleStatus.ACTIVE or held is None:
+        return None
+    moments = (schedule.last_run_at, schedule.last_nominal_at, schedule.updated_at, schedule.created_at)
+    if not any(moment is not None and moment > now + CLOCK_SLACK for moment in moments):
+        return None
+    following = next_nominal(schedule.trigger, schedule.policy, now)
+    return following if following is not None and following < held else None
+
+
+def aimed_again(schedule: Schedule, now: datetime) -> Schedule | None:
+    """An active schedule with its next run computed from ``now``, whatever was decided about times to come; ``None``
+    when it is not active. A nominal time that was fired too early fires again when it comes."""
+    if schedule.status is not ScheduleStatus.ACTIVE:
+        return None
+    last, ran = schedule.last_nominal_at, schedule.last_run_at
+    again = schedule.evolve(
+        last_nominal_at=None if last is not None and last > now else last,
+        last_run_at=None if ran is None else min(ran, now),
+        buffered=tuple(nominal for nominal in schedule.buffered if nominal <= now),
+    )
+    return settled(aimed(again, _first_after(again, now)), now)
 
 
 EDITABLE = frozenset({"job", "trigger", "policy", "next_run_at", "labels", "note", "declared_in"})
@@ -241,5 +278,10 @@ def _limits(schedule: Schedule) -> tuple[object, ...]:
 
 def _check_by_hand(schedule: Schedule, by_hand: datetime, now: datetime) -> None:
     decided = schedule.decided_until
-    if by_hand <= now or (decided is not None and by_hand <= decided):
+    if by_hand <= now:
         raise InvalidSchedule.of("next_run_at", by_hand.isoformat(), "must lie in the future", "2030-01-31T09:00:00Z")
+    if decided is not None and by_hand <= decided:
+        reason = f"must be later than the last fire, whose nominal time was {decided.isoformat()}"
+        if decided > now:
+            reason += ": a scheduler's clock was ahead then; aim the schedule again first"
+        raise InvalidSchedule.of("next_run_at", by_hand.isoformat(), reason, "2030-01-31T09:00:00Z")

@@ -58,6 +58,7 @@ __all__ = [
     "schedule_key",
     "set_key",
     "slot_key",
+    "slot_pattern",
     "starts_key",
     "waiting_key",
     "watch_key",
@@ -250,9 +251,14 @@ def worker_key(worker_id: str) -> str:
     return f"worker.{worker_id}"
 
 
-def slot_key(func: str, number: int) -> str:
+def slot_key(func: str, number: int | str) -> str:
     """One of the slots of a function that may run only so often at once."""
     return f"slot.{hashlib.blake2b(func.encode(), digest_size=8).hexdigest()}.{number}"
+
+
+def slot_pattern(func: str) -> str:
+    """All slots of a function."""
+    return slot_key(func, "*")
 
 
 def starts_key(identity: str, attempt: int) -> str:

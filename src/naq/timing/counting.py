@@ -30,9 +30,11 @@ from naq.timing.zones import EPOCH
 
 __all__ = ["STEPS", "Count", "Single", "bits_of", "count_covered", "count_union"]
 
-STEPS = 12_000
+STEPS = 10_000
 """What one count or search may cost, in the steps of `naq.timing.day_bits.Steps`."""
 MOST_FRACTIONS = 64
+_WALK = 4 * INSTANT
+"""Steps for an instant of a recurrence rule."""
 _MICRO = timedelta(microseconds=1)
 _SECOND = 1_000_000
 
@@ -64,8 +66,8 @@ def count_union(triggers: Iterable[Single], after: datetime, until: datetime, st
         return Count(different[0].count_between(after, until), True)
     low, high = (after - EPOCH) // _MICRO, (until - EPOCH) // _MICRO
     left = Steps(steps)
-    groups, fine = _by_fraction(different, left)
-    total = 0
+    groups, fine, dense = _by_fraction(different, after, until, left)
+    total = sum(trigger.count_between(after, until) for trigger in dense)
     for interval in fine:
         total += interval.count_between(after, until)
         for fraction, parts in groups.items():
@@ -79,7 +81,7 @@ def count_union(triggers: Iterable[Single], after: datetime, until: datetime, st
             total += parts[0].count(first, end)
         else:
             total += _count_days(parts, first, end, left)
-    return Count(total, not left.used_up and len(fine) < 2)
+    return Count(total, not left.used_up and not dense and len(fine) < 2)
 
 
 def count_covered(
@@ -91,8 +93,8 @@ def count_covered(
     left = Steps(steps)
     if len(different) == 1 and (not cover.patterns or _is_by_runs(different[0])):
         return Count(_count_runs(different[0], cover, low, high, left), not left.used_up)
-    groups, fine = _by_fraction(different, left)
-    total = 0
+    groups, fine, dense = _by_fraction(different, after, until, left)
+    total = sum(_count_runs(trigger, cover, low, high, left) for trigger in dense)
     for interval in fine:
         total += _count_runs(interval, cover, low, high, left)
         for fraction, parts in groups.items():
@@ -103,7 +105,7 @@ def count_covered(
                 total -= _count_days([part], *_seconds(low, high, fraction), left, cover)
     for fraction, parts in groups.items():
         total += _count_days(parts, *_seconds(low, high, fraction), left, cover)
-    return Count(total, not left.used_up and len(fine) < 2)
+    return Count(total, not left.used_up and not dense and len(fine) < 2)
 
 
 def _is_by_runs(trigger: Single) -> bool:
@@ -209,10 +211,14 @@ def _count_days(parts: Sequence[_Part], first: int, end: int, steps: Steps, cove
     return total
 
 
-def _by_fraction(triggers: Sequence[Single], steps: Steps) -> tuple[dict[int, list[_Part]], list[Interval]]:
-    """The triggers' parts by their fraction of a second, and the intervals that have too many fractions."""
+def _by_fraction(
+    triggers: Sequence[Single], after: datetime, until: datetime, steps: Steps
+) -> tuple[dict[int, list[_Part]], list[Interval], list[RRule]]:
+    """The triggers' parts by their fraction of a second; the intervals that have too many fractions; and the recurrence
+    rules that are too dense to be walked through, which are counted as if they shared nothing."""
     groups: dict[int, list[_Part]] = {}
     fine: list[Interval] = []
+    dense: list[RRule] = []
     for trigger in triggers:
         if isinstance(trigger, Interval):
             grids = _grids(trigger)
@@ -221,13 +227,16 @@ def _by_fraction(triggers: Sequence[Single], steps: Steps) -> tuple[dict[int, li
             for fraction, grid in grids:
                 groups.setdefault(fraction, []).append(_Part(grid, grid.count))
             continue
+        if isinstance(trigger, RRule) and _WALK * trigger.count_between(after, until) > steps.left // 2:
+            dense.append(trigger)
+            continue
         fraction = 0
         if isinstance(trigger, Once | FixedDelay):
             at = trigger.next_after(EPOCH.replace(year=1))
             fraction = 0 if at is None else at.microsecond
-        bits = bits_of(trigger, steps) or WalkedBits(trigger, steps, 3 * INSTANT)
+        bits = bits_of(trigger, steps) or WalkedBits(trigger, steps, _WALK)
         groups.setdefault(fraction, []).append(_Part(bits, _counter(trigger, fraction)))
-    return groups, fine
+    return groups, fine, dense
 
 
 def _counter(trigger: Single, fraction: int) -> Callable[[int, int], int]:

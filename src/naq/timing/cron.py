@@ -20,7 +20,7 @@ from naq.timing.zones import DstGap, DstOverlap, check_zone, get_zone
 __all__ = ["Cron"]
 
 
-class Cron(msgspec.Struct, frozen=True, tag="cron", omit_defaults=True):
+class Cron(msgspec.Struct, frozen=True, cache_hash=True, tag="cron", omit_defaults=True):
     """A cron expression of five fields, or six with leading seconds, read in the IANA zone ``tz``.
 
     A fixed-time expression (minute and hour both without a leading ``*``) obeys ``dst_gap`` and ``dst_overlap``; one
@@ -39,11 +39,11 @@ class Cron(msgspec.Struct, frozen=True, tag="cron", omit_defaults=True):
 
         Raises `InvalidSchedule` when the zone cannot be loaded here or the expression cannot be read.
         """
-        return self.clock().next_after(after)
+        return _clock(self).next_after(after)
 
     def previous(self, before: datetime) -> datetime | None:
         """The last instant earlier than ``before``. Raises like `next_after`."""
-        return self.clock().previous(before)
+        return _clock(self).previous(before)
 
     def count_between(self, after: datetime, until: datetime) -> int:
         """How many instants are in (``after``, ``until``], exactly; a year of seconds costs what one of days does."""
@@ -81,7 +81,7 @@ class Cron(msgspec.Struct, frozen=True, tag="cron", omit_defaults=True):
 
     def clock(self) -> WallClock:
         """The expression hung in its zone, made once. Raises like `next_after`."""
-        return _clock(self.expression, self.tz, self.day_or, self.dst_gap, self.dst_overlap)
+        return _clock(self)
 
 
 def beside(field: str, name: str) -> str:
@@ -91,6 +91,7 @@ def beside(field: str, name: str) -> str:
 
 
 @lru_cache(maxsize=65536)
-def _clock(expression: str, tz: str, day_or: bool, gap: DstGap, overlap: DstOverlap) -> WallClock:
-    search = search_of(expression, day_or)
-    return WallClock(get_zone(tz), search, gap, overlap, elapsed=not search.fields.is_fixed)
+def _clock(trigger: Cron) -> WallClock:
+    search = search_of(trigger.expression, trigger.day_or)
+    gap, overlap = trigger.dst_gap, trigger.dst_overlap
+    return WallClock(get_zone(trigger.tz), search, gap, overlap, elapsed=not search.fields.is_fixed)

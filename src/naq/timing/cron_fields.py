@@ -58,6 +58,8 @@ class CronFields:
     """``nW``: the weekday (Monday to Friday) nearest to day n, within the month."""
     from_last: tuple[int, ...]
     """``L`` is 0, ``L-3`` is 3: so many days before the last day of the month."""
+    nearest_from_last: tuple[int, ...]
+    """``L-3W`` is 3: the weekday nearest to the third day before the last day of the month."""
     last_weekday: bool
     """``LW``: the last Monday-to-Friday of the month."""
     months: tuple[int, ...]
@@ -89,6 +91,7 @@ def parse_cron(expression: str) -> CronFields:
         days=tuple(sorted(days.plain)),
         nearest=tuple(sorted(days.nearest)),
         from_last=tuple(sorted(days.from_last)),
+        nearest_from_last=tuple(sorted(days.nearest_from_last)),
         last_weekday=days.last_weekday,
         months=_numbers(expression, MONTH, parts[4]),
         weekdays=tuple(sorted(weekdays.plain)),
@@ -104,6 +107,9 @@ def parse_cron(expression: str) -> CronFields:
 def _split(expression: str) -> tuple[list[str], bool]:
     """The six fields; a missing one for seconds is ``0``."""
     text = expression.strip().upper()
+    if text.startswith(("TZ=", "CRON_TZ=")):
+        reason = "names a zone in front of the expression; write the expression alone, and the zone as timezone"
+        raise InvalidSchedule.of("cron", expression, reason, "{'cron': '0 9 * * *', 'timezone': 'Europe/Berlin'}")
     if text.startswith("@"):
         if text not in NICKNAMES:
             known = ", ".join(name.lower() for name in NICKNAMES)
@@ -153,6 +159,11 @@ def _term(expression: str, field: _Field, term: str) -> range:
     if span == "*":
         return range(field.low, field.high + 1, step)
     first_text, dash, last_text = span.partition("-")
+    if dash and not (first_text and last_text):
+        reason = (
+            f"is no range of two numbers, and numbers below {field.low} there are none: write {field.low}-{field.high}"
+        )
+        raise _bad(expression, field, term, reason)
     first = _number(expression, field, first_text)
     last = _number(expression, field, last_text) if dash else first
     if field is WEEKDAY and last == 0 < first:
@@ -173,6 +184,7 @@ class _Days:
         self.plain: set[int] = set()
         self.nearest: set[int] = set()
         self.from_last: set[int] = set()
+        self.nearest_from_last: set[int] = set()
         self.last_weekday = False
         for term in text.split(","):
             if term == "?" == text:
@@ -182,10 +194,10 @@ class _Days:
             elif term == "L":
                 self.from_last.add(0)
             elif term.startswith("L-"):
-                back = _number(expression, DAY, term[2:])
+                back = _number(expression, DAY, term[2:].removesuffix("W"))
                 if back > 30:
                     raise _bad(expression, DAY, term, "is before the first day of every month")
-                self.from_last.add(back)
+                (self.nearest_from_last if term.endswith("W") else self.from_last).add(back)
             elif term.endswith("W"):
                 self.nearest.add(_number(expression, DAY, term[:-1]))
             else:

@@ -19,6 +19,7 @@ __all__ = ["CronSearch", "month_length", "search_of"]
 DAY = 86_400
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _LAST_ORDINAL = date.max.toordinal()
+_FIRST_DAY, _LAST_DAY = 1 - _EPOCH_ORDINAL, _LAST_ORDINAL - _EPOCH_ORDINAL
 _LENGTHS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _MONTHS_TO_LOOK = 12 * 41
 
@@ -112,26 +113,32 @@ class CronSearch:
     def next_wall(self, wall: int) -> int | None:
         """The first wall time that is ``wall`` or later; ``None`` when there is none up to the year 9999."""
         day, second = divmod(wall, DAY)
-        ordinal = day + _EPOCH_ORDINAL
-        if not 1 <= ordinal <= _LAST_ORDINAL:
-            return None if ordinal > 1 else self.next_wall((1 - _EPOCH_ORDINAL) * DAY)
-        at = date.fromordinal(ordinal)
-        year, month = at.year, at.month
-        first = day - at.day + 1
-        length = month_length(year, month)
-        mask = self._mask((first + 3) % 7, length) >> (at.day - 1) if month in self._months else 0
-        if mask & 1 and (time := self._next_time(second)) >= 0:
+        first, end, mask = self._month
+        if not first <= day < end:
+            if not _FIRST_DAY <= day <= _LAST_DAY:
+                return None if day > 0 else self.next_wall(_FIRST_DAY * DAY)
+            first, end, mask = self._month_of(day)
+        left = mask >> (day - first)
+        if left & 1 and (time := self._next_time(second)) >= 0:
             return day * DAY + time
-        mask &= -2
-        if mask:
-            return (day + (mask & -mask).bit_length() - 1) * DAY + self._earliest
+        left &= -2
+        if left:
+            return (day + (left & -left).bit_length() - 1) * DAY + self._earliest
+        return self._next_month(end)
+
+    def _next_month(self, first: int) -> int | None:
+        """The first wall time of the month that begins with the day ``first``, or of a later one."""
+        if first > _LAST_DAY:
+            return None
+        at = date.fromordinal(first + _EPOCH_ORDINAL)
+        year, month = at.year, at.month
         for _ in range(_MONTHS_TO_LOOK):
-            first += length
-            year, month = (year, month + 1) if month < 12 else (year + 1, 1)
             length = month_length(year, month)
             if month in self._months and (mask := self._mask((first + 3) % 7, length)):
                 found = first + (mask & -mask).bit_length() - 1
-                return found * DAY + self._earliest if found + _EPOCH_ORDINAL <= _LAST_ORDINAL else None
+                return found * DAY + self._earliest if found <= _LAST_DAY else None
+            first += length
+            year, month = (year, month + 1) if month < 12 else (year + 1, 1)
         return None
 
     def previous_wall(self, wall: int) -> int | None:
@@ -246,6 +253,9 @@ class CronSearch:
         days = {day for day in fields.days if day <= length}
         days.update(length - back for back in fields.from_last if back < length)
         days.update(_nearest_weekday(day, first_weekday, length) for day in fields.nearest if day <= length)
+        days.update(
+            _nearest_weekday(length - back, first_weekday, length) for back in fields.nearest_from_last if back < length
+        )
         if fields.last_weekday:
             days.add(_nearest_weekday(length, first_weekday, length))
         return sum(1 << (day - 1) for day in days)

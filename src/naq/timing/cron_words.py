@@ -116,6 +116,7 @@ def _days(fields: CronFields) -> str:
             words.append(f"the {_spans(fields.days, ordinal)}")
     words.extend(f"the weekday nearest to the {ordinal(day)}" for day in fields.nearest)
     words.extend(f"the {ordinal(back)} day before the last" if back else "the last day" for back in fields.from_last)
+    words.extend(f"the weekday nearest to the {ordinal(back)} day before the last" for back in fields.nearest_from_last)
     if fields.last_weekday:
         words.append("the last weekday")
     plain_month = "" if len(fields.months) < 12 else " of the month"

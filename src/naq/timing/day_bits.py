@@ -11,7 +11,7 @@ Days are numbered from 1970-01-01, in UTC; bit ``n`` of a day is its second ``n`
 from __future__ import annotations
 
 from collections.abc import Hashable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
 
 from naq.timing.cron_search import DAY
@@ -36,6 +36,7 @@ _KEPT = 16
 """Days' bits that a part keeps: 11 kB each."""
 INSTANT = 5
 BITS = 20
+_LAST_DAY = (date.max - date(1970, 1, 1)).days
 _TICK = timedelta(microseconds=1)
 _SECOND = timedelta(seconds=1)
 
@@ -208,25 +209,30 @@ class WalkedBits:
         self._source = source
         self._steps = steps
         self._cost = cost
-        self._seen = (0, 0)
-        """A stretch of days [first, end) that are known to be empty."""
+        self._since: datetime | None = None
+        self._ahead: datetime | None = None
+        """The first instant since ``_since``, which days in between need not ask for again."""
 
     def kind(self, day: int) -> Hashable:
-        first, end = self._seen
-        if first <= day < end:
-            return None
-        following = self._source.next_after(_instant(day) - _TICK)
-        after = day + (1 << 40) if following is None else (following - EPOCH) // _SECOND // DAY
-        self._seen = (day, after)
-        return None if day < after else (day,)
+        at = self._first(_instant(day))
+        return None if at is None or (at - EPOCH) // _SECOND // DAY > day else (day,)
 
     def bits(self, day: int) -> int:
         bits, low = 0, day * DAY
-        at = self._source.next_after(_instant(day) - _TICK)
+        at = self._first(_instant(day))
         while at is not None and (second := (at - EPOCH) // _SECOND - low) < DAY and self._steps.take(self._cost):
             bits |= 1 << second
             at = self._source.next_after(at)
+        if day < _LAST_DAY:
+            self._since, self._ahead = _instant(day + 1), at
         return bits
+
+    def _first(self, low: datetime) -> datetime | None:
+        """The first instant that is ``low`` or later."""
+        known = self._since is not None and self._since <= low and (self._ahead is None or low <= self._ahead)
+        if not known:
+            self._since, self._ahead = low, self._source.next_after(low - _TICK)
+        return self._ahead
 
 
 def _instant(day: int) -> datetime:

@@ -155,7 +155,7 @@ class RuleDays:
         return bool(self.of_year(year) >> (day - new_year(year)) & 1)
 
     def next(self, day: int) -> int | None:
-        """The first day of the rule that is ``day`` or later; ``None`` when there is none in the next 400 years."""
+        """The first day of the rule that is ``day`` or later; ``None`` when there is none in 400 years of the INTERVAL."""
         day = max(day, FIRST_DAY)
         if day > LAST_DAY:
             return None

@@ -83,7 +83,7 @@ class WallClock:
     ``elapsed`` rules ignore ``gap`` and ``overlap``.
     """
 
-    __slots__ = ("_elapsed", "_first", "_last", "_shift", "rule", "zone")
+    __slots__ = ("_elapsed", "_first", "_last", "_near", "_shift", "rule", "zone")
 
     def __init__(self, zone: Zone, rule: WallRule, gap: DstGap, overlap: DstOverlap, *, elapsed: bool) -> None:
         self.zone = zone
@@ -92,11 +92,25 @@ class WallClock:
         self._shift = not elapsed and gap == DstGap.SHIFT
         self._first = elapsed or overlap != DstOverlap.LAST
         self._last = elapsed or overlap != DstOverlap.FIRST
+        self._near = (0, 0, 0)
+        """[first, end) of seconds, the latest that were asked about, in which no clock changes; and their offset."""
 
     def next_after(self, after: datetime) -> datetime | None:
         """The first instant later than ``after``."""
-        second = self._next_second((after - EPOCH) // _SECOND + 1)
-        return None if second is None else _instant(second)
+        passed = after - EPOCH
+        second = passed.days * 86_400 + passed.seconds + 1
+        first, end, offset = self._near
+        if not first <= second < end:
+            first, end, offset = self._near = self._quiet(second)
+        if first <= second < end:
+            # Nearly always: no clock changes between here and there.
+            wall = self.rule.next_wall(second + offset)
+            if wall is None:
+                return None
+            if wall - offset < end:
+                return _instant(wall - offset)
+        found = self._next_second(second)
+        return None if found is None else _instant(found)
 
     def previous(self, before: datetime) -> datetime | None:
         """The last instant earlier than ``before``."""
@@ -164,6 +178,13 @@ class WallClock:
         wall = self.rule.next_wall(segment.start + segment.before)
         return wall is not None and wall < segment.start + segment.offset
 
+    def _quiet(self, second: int) -> tuple[int, int, int]:
+        """The seconds around ``second`` whose wall times all count as they are, and their offset; none at a seam."""
+        segment = self.zone.segment(second)
+        low, high = self.bounds(segment)
+        # At the very start of a segment a gap may speak, so that second is left out.
+        return max(segment.start + 1, low - segment.offset), high - segment.offset, segment.offset
+
     def _next_second(self, second: int) -> int | None:
         """The first instant at ``second`` or later."""
         while True:
@@ -200,6 +221,6 @@ class WallClock:
 
 def _instant(second: int) -> datetime | None:
     try:
-        return EPOCH + timedelta(seconds=second)
-    except OverflowError:
-        return None
+        return datetime.fromtimestamp(second, UTC)
+    except (OverflowError, ValueError):
+        return None  # behind the year 9999

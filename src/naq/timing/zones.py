@@ -13,7 +13,7 @@ import zoneinfo
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
-from importlib import metadata
+from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,11 +26,13 @@ __all__ = [
     "Segment",
     "Transition",
     "Zone",
+    "ZoneData",
     "check_zone",
     "get_zone",
     "nearest_zones",
     "resolve",
     "tzdata_version",
+    "zone_data",
 ]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,6 +46,7 @@ _RULED = 2_145_916_800
 _RULED_PROBE = 14 * DAY
 _UNCHANGING = frozenset(("UTC", "UCT", "GMT", "Zulu", "Universal", "Greenwich"))
 """With all of ``Etc/``: the zones whose offset is part of their definition."""
+_NO_ZONES = frozenset(("localtime", "posixrules", "Factory"))
 _FAR = 1 << 60
 _SECOND = timedelta(seconds=1)
 _EARLIEST = (date.min.toordinal() - date(1970, 1, 1).toordinal() + 2) * DAY
@@ -214,16 +217,25 @@ def resolve(
 def get_zone(name: str) -> Zone:
     """The zone with the IANA name ``name``, loaded once per process.
 
-    Raises `InvalidSchedule` when this machine has no such zone: that schedule alone cannot be planned here.
+    Raises `InvalidSchedule` when this machine has no such zone: that schedule alone cannot be planned here. Names that
+    mean something else on each machine (``localtime``), or another time (``right/...`` counts leap seconds), are none.
     """
+    if name in _NO_ZONES or name.startswith(("right/", "posix/")):
+        raise InvalidSchedule(_unknown(name, "timezone"))
     try:
-        return Zone(name, zoneinfo.ZoneInfo(name))
+        return Zone(name, _loaded(name))
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise InvalidSchedule(_unknown(name, "timezone")) from error
 
 
+_NO_ZONES = frozenset({"localtime", "posixrules", "Factory"})
+
+
 def check_zone(name: str, field: str) -> list[Problem]:
     """What is wrong with the zone called ``name`` that the user wrote in ``field``; empty when it can be loaded."""
+    if name in _NO_ZONES:
+        reason = "is not a zone: it means another one on each machine"
+        return [Problem(field, shown(name), reason, "'Europe/Berlin'")]
     try:
         get_zone(name)
     except InvalidSchedule:
@@ -232,6 +244,9 @@ def check_zone(name: str, field: str) -> list[Problem]:
 
 
 def _unknown(name: str, field: str) -> Problem:
+    if name in _NO_ZONES:
+        reason = "means another zone on each machine: write the zone's own name, or UTC"
+        return Problem(field, shown(name), reason, "'Europe/Berlin'")
     near = nearest_zones(name)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     return Problem(field, shown(name), f"is no time zone of the IANA database on this machine{hint}", "'Europe/Berlin'")
@@ -249,18 +264,63 @@ def nearest_zones(name: str, count: int = 3) -> tuple[str, ...]:
     return tuple(zones)[:count]
 
 
+class ZoneData(NamedTuple):
+    """The zone database in use."""
+
+    release: str
+    """Such as ``2026a``: releases sort as text."""
+    source: str
+    """``system`` or ``tzdata package``; empty when there is none."""
+
+    def __str__(self) -> str:
+        return f"{self.release} ({self.source})" if self.source else self.release
+
+
+def zone_data() -> ZoneData:
+    """The newest zone database of this machine: the system's, or the ``tzdata`` package's when that is newer.
+
+    `zoneinfo` itself prefers the system's even when it is years behind.
+    """
+    system, package = _system_data(), _package_data()
+    if system is None or (package is not None and package.release > system.release[:5] and system.release[:2] == "20"):
+        return package or ZoneData("none", "")
+    return system
+
+
 def tzdata_version() -> str:
     """The release of the zone database in use here and where it is from, e.g. ``2025b (system)``.
 
     Two machines with different releases can disagree about future times in zones whose rules changed.
     """
+    return str(zone_data())
+
+
+def _loaded(name: str) -> zoneinfo.ZoneInfo:
+    """The zone from the newest database. Raises what `zoneinfo` raises."""
+    if zone_data().source == "tzdata package":
+        folder, _, _ = name.rpartition("/")
+        file = resources.files("tzdata.zoneinfo").joinpath(*name.split("/"))
+        if file.is_file() and ".." not in folder:
+            with file.open("rb") as data:
+                return zoneinfo.ZoneInfo.from_file(data, key=name)
+    return zoneinfo.ZoneInfo(name)
+
+
+def _package_data() -> ZoneData | None:
+    try:
+        release = (
+            resources.files("tzdata").joinpath("zoneinfo", "tzdata.zi").read_text(encoding="utf-8").split(None, 3)[2]
+        )
+    except (ModuleNotFoundError, OSError, IndexError):
+        return None
+    return ZoneData(release, "tzdata package")
+
+
+def _system_data() -> ZoneData | None:
     for directory in map(Path, zoneinfo.TZPATH):
         if (directory / "Etc" / "UTC").exists() or (directory / "UTC").exists():
-            return f"{_system_release(directory)} (system)"
-    try:
-        return f"{metadata.version('tzdata')} (tzdata package)"
-    except metadata.PackageNotFoundError:
-        return "none"
+            return ZoneData(_system_release(directory), "system")
+    return None
 
 
 def _system_release(directory: Path) -> str:

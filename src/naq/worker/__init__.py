@@ -13,8 +13,8 @@ what must be written and what the server is answered. The files are the steps, i
     finish            ends are written in groups, and only then acknowledged
     trim              acknowledged jobs are removed from the stream
 
-A held job is DOUBTFUL, BUFFERED, RUNNING, SETTLING or DONE (`Stage`). Until it is done, the heartbeat's thread renews its
-acknowledgement deadline and the worker's presence record.
+A held job is DOUBTFUL, BUFFERED, SET_ASIDE (it waits for a slot of its function), RUNNING, SETTLING or DONE (`Stage`). Until it
+is done, the heartbeat's thread renews its acknowledgement deadline and the worker's presence record.
 
 What happens on failure. A function that raises, times out or kills its process ends its own attempt: a retry or a dead
 letter is written. A function that ignores being stopped is given up and reported; its slot is freed. While the store is
@@ -25,6 +25,6 @@ crash, but its end is recorded once. A worker that stops drains: it asks for not
 stops the rest, and gives back every job that did not end.
 
 Order: `execution`, `pulling`, `trim`, `claimed`, `report`, `watchdog`, `heartbeat`, `progress`, `starts`, `superseded`,
-`admission`, `buffer`, `demand`, `function_slots`, `ends`, `finish`, `flow`, `recheck`, `bury`, `reception`, `intake`, `limits`,
-`questions`, `sweep`, `pipeline`, `service`.
+`function_slots`, `admission`, `buffer`, `demand`, `ends`, `finish`, `flow`, `recheck`, `bury`, `reception`, `intake`, `limits`,
+`questions`, `sweep`, `pipeline`, `service`, `signals`.
 """

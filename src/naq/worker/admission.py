@@ -15,15 +15,15 @@ from naq.exceptions import RecordUnreadable, StoreError, StoreUnavailable
 from naq.jobs.outcome import Dropped, Ended, Raised, Unrunnable
 from naq.jobs.records import DeadJob, DeadReason
 from naq.queue.dependencies import Dependencies, Verdict
-from naq.queue.limits import Slots
 from naq.store.codec import decode
 from naq.store.keys import dead_key, schedule_key
 from naq.store.port import Store, Unknown
 from naq.worker.claimed import Admitted, Claimed
+from naq.worker.function_slots import FunctionSlots
 from naq.worker.starts import Starts
 from naq.worker.superseded import why_superseded
 
-__all__ = ["Admission", "Decision", "Forget", "Later", "Refuse"]
+__all__ = ["Admission", "Decision", "Forget", "NoSlot", "Refuse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,8 @@ class Forget:
 
 
 @dataclass(frozen=True, slots=True)
-class Later:
-    """Give it back, to be handed out again after so many seconds."""
-
-    seconds: float
+class NoSlot:
+    """It has to wait for a slot of its function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +43,8 @@ class Refuse:
     outcome: Ended
 
 
-Decision = Admitted | Forget | Later | Refuse
+Decision = Admitted | Forget | NoSlot | Refuse
 
-WAIT_FOR_SLOT = 0.2
-LONGEST_WAIT_FOR_SLOT = 2.0
 RETRY_AFTER = 0.5
 
 log = logging.getLogger("naq.worker")
@@ -58,7 +54,13 @@ class Admission:
     """Decides about one job at a time."""
 
     def __init__(
-        self, max_deliveries: int, store: Store, dependencies: Dependencies, slots: Slots, starts: Starts, clock: Clock
+        self,
+        max_deliveries: int,
+        store: Store,
+        dependencies: Dependencies,
+        slots: FunctionSlots,
+        starts: Starts,
+        clock: Clock,
     ) -> None:
         self._max_deliveries = max_deliveries
         self._store = store
@@ -67,26 +69,28 @@ class Admission:
         self._starts = starts
         self._clock = clock
 
-    def at_once(self, claimed: Claimed) -> Decision | None:
-        """The decision about a job that needs no look-up; ``None``: ask `decide`."""
+    def at_once(self, claimed: Claimed, slot: str | None = None) -> Decision | None:
+        """The decision about a job that needs no look-up; ``None``: ask `decide`. ``slot``: it has this one."""
         queued = claimed.queued
         spec = queued.spec
-        if claimed.delivery.delivered > 1 or queued.tracked or spec.max_concurrent is not None or spec.depends_on:
+        if slot is None and spec.max_concurrent is not None:
+            return NoSlot() if self._slots.waits(spec.func) else None
+        if claimed.delivery.delivered > 1 or queued.tracked or spec.depends_on:
             return None
         if self._is_late(claimed):
             return Refuse(Dropped("missed"))
-        return Admitted(claimed, starts=1)
+        return Admitted(claimed, slot, starts=1)
 
-    async def decide(self, claimed: Claimed) -> Decision:
-        """The decision about a job that needs a look-up. Waits while the store cannot be asked."""
+    async def decide(self, claimed: Claimed, slot: str | None = None) -> Decision:
+        """The decision about a job that needs a look-up; ``slot``: it has this one. Waits while the store cannot be asked."""
         while True:
             try:
-                return await self._decide(claimed)
+                return await self._decide(claimed, slot)
             except StoreError as error:
                 log.info("job %s waits: %s", claimed.queued.job_id, error)
                 await self._clock.sleep(RETRY_AFTER)
 
-    async def _decide(self, claimed: Claimed) -> Decision:
+    async def _decide(self, claimed: Claimed, slot: str | None) -> Decision:
         queued, again = claimed.queued, claimed.delivery.delivered > 1
         if self._is_late(claimed):
             return Refuse(Dropped("missed"))
@@ -100,19 +104,21 @@ class Admission:
                 return Refuse(Unrunnable(DeadReason.DEPENDENCY, "DependencyNotMet", judgement.reason))
             if judgement.verdict is Verdict.WAITING:
                 return await self._set_aside(claimed)
-        slot = None
-        if queued.spec.max_concurrent is not None:
-            slot = await self._slots.take(queued.spec.func, queued.spec.max_concurrent)
-            if slot is None:
-                return Later(min(LONGEST_WAIT_FOR_SLOT, WAIT_FOR_SLOT * claimed.delivery.delivered))
-        return await self._counted(claimed, slot) if again else Admitted(claimed, slot, 1)
+        if slot is not None or queued.spec.max_concurrent is None:
+            return await self._counted(claimed, slot) if again else Admitted(claimed, slot, 1)
+        taken = await self._slots.take(queued.spec.func, queued.spec.max_concurrent)
+        if taken is None:
+            return NoSlot()
+        decision = await self._counted(claimed, taken) if again else Admitted(claimed, taken, 1)
+        if not isinstance(decision, Admitted):
+            self._slots.free(taken)
+        return decision
 
     async def _counted(self, claimed: Claimed, slot: str | None) -> Decision:
         """Count the start of a job that was handed out before."""
         starts = await self._starts.count(claimed.queued)
         if starts is not None:
             return Admitted(claimed, slot, starts)
-        await self._slots.free([slot] if slot else [])
         text = f"it was started {self._max_deliveries} times, and each time its worker vanished before it ended"
         return Refuse(Unrunnable(DeadReason.KILLER, "WorkerKilled", text))
 

@@ -26,6 +26,10 @@ class Pace(Protocol):
         """Whether another worker serves the queue."""
         ...
 
+    def is_limited(self, queue: str) -> bool:
+        """Whether all workers together may hold only so many jobs of the queue."""
+        ...
+
     def take(self, queue: str) -> None:
         """A job of the queue starts."""
         ...
@@ -63,6 +67,10 @@ class Buffer:
         """How many more jobs of the queue may be taken ahead of its rate; ``None``: any number."""
         soon = self._pace.soon(queue)
         return None if soon is None else max(0, soon - len(self._waiting[queue]))
+
+    def is_limited(self, queue: str) -> bool:
+        """Whether all workers together may hold only so many jobs of the queue."""
+        return self._pace.is_limited(queue)
 
     def stranded(self, before: float) -> list[Claimed]:
         """Take out the jobs that came before that instant (monotonic) and only wait for a slot, where another worker serves

@@ -29,6 +29,8 @@ class Stage(Enum):
     """It may have ended before; the store is asked."""
     BUFFERED = "buffered"
     """It waits for a slot."""
+    SET_ASIDE = "set aside"
+    """It waits for a slot of its function (``max_concurrent``)."""
     RUNNING = "running"
     """It has a slot."""
     SETTLING = "settling"

@@ -34,7 +34,7 @@ class Demand:
         self._weights = weights
         self._clock = clock
         self._claims = claims
-        self._buffer = buffer
+        self.buffer = buffer
         self._service_time = 1.0
         self._congested_until = 0.0
 
@@ -42,22 +42,26 @@ class Demand:
         """A job ran for so long."""
         self._service_time += 0.05 * (seconds - self._service_time)
 
+    def is_limited(self, queue: str) -> bool:
+        """Whether only so many jobs of the queue may be held: a job that cannot run must not keep a place from others."""
+        return self.buffer.is_limited(queue)
+
     def watch(self) -> list[Claimed]:
         """To be called every half second: notices that jobs wait long in the worker. Returns those that another worker could
         start sooner; they do not wait here any more."""
-        now, oldest = self._clock.monotonic(), self._buffer.oldest()
+        now, oldest = self._clock.monotonic(), self.buffer.oldest()
         if oldest is None or now - oldest <= WAITED_LONG:
             return []
         self._congested_until = now + CALM_DOWN
-        return self._buffer.stranded(now - WAITED_LONG)
+        return self.buffer.stranded(now - WAITED_LONG)
 
     def share(self, queue: str) -> int:
         """How many jobs of the queue may be on their way to this worker."""
-        free = self.slots + self.ahead - self._claims.occupied - self._buffer.ready() - self.doubtful
+        free = self.slots + self.ahead - self._claims.occupied - self.buffer.ready() - self.doubtful
         if free <= 0 or self._claims.unsettled > UNSETTLED_LIMIT:
             return 0
         share = math.ceil(free * self._weights[queue] / sum(self._weights.values()))
-        room = self._buffer.room(queue)
+        room = self.buffer.room(queue)
         return share if room is None else min(share, room)
 
     @property

@@ -1,23 +1,28 @@
-"""Following the limits of queues and the presence of other workers as they change."""
+"""Following the limits of queues, the slots of functions and the presence of other workers as they change."""
 
 from __future__ import annotations
 
 from naq.queue.limits import Rates
 from naq.store.port import Store
 from naq.worker.flow import JobFlow
+from naq.worker.function_slots import FunctionSlots
 from naq.worker.intake import Intake
 
 __all__ = ["LimitsFollower"]
 
-PATTERNS = ("queue.>", "worker.>")
+PATTERNS = ("queue.>", "worker.>", "slot.>")
 
 
 class LimitsFollower:
-    """Keeps this worker's `Rates` up to date, and renews the consumers of queues whose limits changed."""
+    """Keeps this worker's `Rates` up to date, renews the consumers of queues whose limits changed, and notices slots that other
+    workers freed."""
 
-    def __init__(self, store: Store, rates: Rates, intake: Intake, flow: JobFlow) -> None:
+    def __init__(
+        self, store: Store, rates: Rates, function_slots: FunctionSlots, intake: Intake, flow: JobFlow
+    ) -> None:
         self._store = store
         self._rates = rates
+        self._function_slots = function_slots
         self._intake = intake
         self._flow = flow
         self._seen = 0
@@ -37,5 +42,7 @@ class LimitsFollower:
                 self._rates.apply(entry)
                 if entry.key.startswith("queue."):
                     self._intake.renew(entry.key.partition(".")[2])
+                elif entry.key.startswith("slot.") and entry.value is None:
+                    self._function_slots.wake_by(entry.key)
             self._seen = entries[-1].revision
             self._flow.pump()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
@@ -25,10 +26,11 @@ from naq.worker.demand import Demand
 from naq.worker.ends import EndWriter
 from naq.worker.execution.calls import Calls
 from naq.worker.execution.processes import Processes
+from naq.worker.execution.resources import Resources
 from naq.worker.execution.run import GRACE, Middleware, Runner, RunOptions
 from naq.worker.finish import Finisher
 from naq.worker.flow import JobFlow
-from naq.worker.function_slots import SlotKeeper
+from naq.worker.function_slots import FunctionSlots
 from naq.worker.heartbeat import Heartbeat
 from naq.worker.intake import Intake
 from naq.worker.limits import LimitsFollower
@@ -39,7 +41,7 @@ from naq.worker.recheck import Lookup, Rechecker
 from naq.worker.report import Report
 from naq.worker.starts import Starts
 from naq.worker.superseded import SupersededRuns
-from naq.worker.sweep import DependencySweep
+from naq.worker.sweep import DependencySweep, SlotSweep
 from naq.worker.trim import Trimmer
 
 __all__ = ["Backend", "Pipeline", "WorkerOptions"]
@@ -59,6 +61,10 @@ class WorkerOptions:
     """Jobs of each queue that are taken in turn while all queues have some (default 1)."""
     grace: float = GRACE
     """Seconds that a job has to end after it was stopped."""
+    on_start: Sequence[Callable[..., Any]] = ()
+    """Functions that make resources when the worker starts (`naq.worker.execution.resources`)."""
+    on_stop: Sequence[Callable[..., Any]] = ()
+    """Functions that are called when it has stopped, the last one first."""
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -75,12 +81,13 @@ class Backend:
 class Pipeline:
     """One start of a worker, from the first request for jobs to the last acknowledgement. Made on its event loop."""
 
-    def __init__(self, settings: Settings, backend: Backend, options: WorkerOptions) -> None:
+    def __init__(self, settings: Settings, backend: Backend, options: WorkerOptions, resources: Resources) -> None:
         self.claims = Claims()
         self.report = Report(settings, options.clock, self.claims, backend.events)
         self._settings = settings
         self._backend = backend
         self._options = options
+        self._resources = resources
         self._closers: list[Callable[[], Awaitable[None]]] = []
         self._tasks = Tasks(options.clock)
         self._build_middle()
@@ -93,19 +100,28 @@ class Pipeline:
         weights = {queue: max(1, options.weights.get(queue, 1)) for queue in settings.queues}
         self._rates = Rates(clock, worker_id, settings.queues)
         self._slots = Slots(store, worker_id)
-        self._slot_keeper = SlotKeeper(self._slots, claims)
+        self._function_slots = FunctionSlots(self._slots)
         self._settling = Settling(settings, store, backend.results, backend.history, backend.events, clock)
         starts = Starts(settings, backend.results.store, backend.history, backend.events, clock)
         processes = Processes(settings.process_memory_limit, self.report.child_grown)
-        run = RunOptions(worker_id, options.middleware, settings.allow_pickle, options.grace, self.report.job_started)
+        run = RunOptions(
+            worker_id,
+            options.middleware,
+            settings.allow_pickle,
+            options.grace,
+            self._resources,
+            self.report.job_started,
+        )
         calls = Calls(processes, options.grace, settings.allow_pickle)
         self._runner = Runner(run, options.registry, backend.history, clock, calls, claims.stuck)
         ends = EndWriter(worker_id, self._settling, clock)
         self._finisher = Finisher(store.connection, ends, starts, clock, claims)
         buffer = Buffer(weights, self._rates)
         self._demand = Demand(settings.concurrency, weights, clock, claims, buffer)
-        admission = Admission(settings.max_deliveries, store, self._settling.dependencies, self._slots, starts, clock)
-        self._flow = JobFlow(claims, buffer, self._demand, admission, self._runner, self._finisher)
+        admission = Admission(
+            settings.max_deliveries, store, self._settling.dependencies, self._function_slots, starts, clock
+        )
+        self._flow = JobFlow(claims, self._demand, self._function_slots, admission, self._runner, self._finisher)
 
     def _build_ends(self) -> None:
         """What brings jobs in, and what runs beside them."""
@@ -118,17 +134,17 @@ class Pipeline:
         burial = Burial(store.connection, store, backend.results, clock, settings)
         self._reception = Reception(names, clock, claims, burial, self._rechecker, self._flow)
         self._intake = Intake(settings, store.connection, store, clock, self._demand, self._reception)
-        self._limits = LimitsFollower(store, self._rates, self._intake, self._flow)
+        self._limits = LimitsFollower(store, self._rates, self._function_slots, self._intake, self._flow)
         self._questions = Questions(worker_id, claims, self._flow)
         self._trimmer = Trimmer(store.connection, names, clock, settings.queues)
         self._announcer = Announcer(backend.results.store, clock, claims, settings.ack_wait)
         self._superseded = SupersededRuns(store, backend.results.store, clock, claims, self._flow.cancel)
         self._sweep = DependencySweep(self._settling, clock)
+        self._slot_sweep = SlotSweep(self._flow, clock)
         self._heartbeat = Heartbeat(settings, clock, claims, self._slots.taken, self.report)
         self._heartbeat.loop_watch.on_unblocked.append(self._reception.was_away)
         claims.on_released += [
             lambda ended: self._trimmer.touch(ended.claimed.delivery.queue),
-            self._slot_keeper.released,
             lambda ended: self._demand.changed.set(),
         ]
 
@@ -146,6 +162,7 @@ class Pipeline:
         self._tasks.start("naq superseded", self._superseded.run)
         self._tasks.start("naq limits", self._limits.run)
         self._tasks.start("naq dependencies", self._sweep.run)
+        self._tasks.start("naq slots", self._slot_sweep.run)
         self._tasks.start("naq recheck", self._rechecker.run)
         await self._intake.start(self._tasks)
 
@@ -167,10 +184,10 @@ class Pipeline:
     async def close(self) -> None:
         """End every task, thread and process."""
         await self._flow.close()
-        await self._slot_keeper.close()
         await self._tasks.stop()
         while self._closers:
             await self._closers.pop()()
         await self._runner.close()
+        await self._function_slots.close()
         await self._heartbeat.stop()
         self.claims.clear()

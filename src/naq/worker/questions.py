@@ -8,8 +8,8 @@ from naq.worker.flow import JobFlow
 
 __all__ = ["Questions"]
 
-BUSY = (Stage.RUNNING, Stage.SETTLING)
-CANCELLABLE = (Stage.DOUBTFUL, Stage.BUFFERED, Stage.RUNNING)
+BUSY = (Stage.SET_ASIDE, Stage.RUNNING, Stage.SETTLING)
+CANCELLABLE = (Stage.DOUBTFUL, Stage.BUFFERED, Stage.SET_ASIDE, Stage.RUNNING)
 
 
 class Questions:

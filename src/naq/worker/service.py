@@ -15,6 +15,7 @@ from naq.queue.results import ResultService
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.event_stream import EventService
 from naq.worker.claimed import Claimed, Claims
+from naq.worker.execution.resources import Resources
 from naq.worker.pipeline import Backend, Pipeline, WorkerOptions
 from naq.worker.report import Report
 
@@ -41,8 +42,18 @@ class WorkerService(BaseService):
         super().__init__(config)
         self._options = options or WorkerOptions()
         self._backend = Backend(kv_service, result_service, history_service, event_service)
+        self._resources = Resources()
         self._pipeline: Pipeline | None = None
         self.registry.allow(self.settings.allow_functions)
+
+    def use(self, options: WorkerOptions) -> None:
+        """Take over other options, before `start`. The functions that are registered here stay so when they are in no other
+        registry."""
+        for reference in self.registry.references:
+            if reference not in options.registry.references:
+                options.registry.add(self.registry.resolve(reference), reference)
+        options.registry.allow(self.settings.allow_functions)
+        self._options = options
 
     @property
     def worker_id(self) -> str:
@@ -80,7 +91,9 @@ class WorkerService(BaseService):
         await self.initialize()
         if self._pipeline is not None:
             return
-        self._pipeline = pipeline = Pipeline(self.settings, self._backend, self._options)
+        self._resources = Resources(self._options.on_start, self._options.on_stop)
+        await self._resources.start()
+        self._pipeline = pipeline = Pipeline(self.settings, self._backend, self._options, self._resources)
         try:
             await pipeline.start()
         except BaseException:
@@ -98,6 +111,7 @@ class WorkerService(BaseService):
         finally:
             await pipeline.close()
             self._pipeline = None
+            await self._resources.stop()
         pipeline.report.stopped()
 
 

@@ -155,7 +155,7 @@ CASES: dict[str, tuple[JobInfo, Around, str, str | None]] = {
         job(JobStatus.FAILED, **DEAD),
         around(),
         "it failed for good on attempt 3 of 3: ValueError: no stock",
-        "mend that, then queue it again: naq job retry x",
+        "mend that, then queue it again: naq job requeue x",
     ),
     "failed, and no dead letter any more": (
         job(JobStatus.FAILED, **{**DEAD, "reason": None, "retries": None}),
@@ -167,7 +167,7 @@ CASES: dict[str, tuple[JobInfo, Around, str, str | None]] = {
         job(JobStatus.FAILED, reason="dependency", error_type="DependencyNotMet", error="a ended as failed"),
         around(),
         "a job that it waited for did not end as it wanted: DependencyNotMet: a ended as failed",
-        "run that one again first, then queue it again: naq job retry x",
+        "run that one again first, then queue it again: naq job requeue x",
     ),
     "missed": (
         job(JobStatus.MISSED),

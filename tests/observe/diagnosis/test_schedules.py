@@ -104,7 +104,7 @@ CASES: dict[str, tuple[Schedule, Sequence[Occurrence], Sequence[OpenJob], str | 
         [
             (
                 "it was cancelled 1h ago: it never fires again",
-                "cancelled is final: remove it (naq schedule rm x) and add it anew",
+                "cancelled is final: remove it (naq schedule delete x) and add it anew",
             )
         ],
     ),
@@ -173,7 +173,7 @@ CASES: dict[str, tuple[Schedule, Sequence[Occurrence], Sequence[OpenJob], str | 
         [
             (
                 "the last run failed after 3 attempts: ValueError: no stock",
-                "naq job show x/j; when that is mended: naq job retry x/j",
+                "naq job show x/j; when that is mended: naq job requeue x/j",
             )
         ],
     ),
@@ -282,7 +282,7 @@ CASES: dict[str, tuple[Schedule, Sequence[Occurrence], Sequence[OpenJob], str | 
             ("1 run of it waits: no worker runs", "start a worker"),
             (
                 "the last run failed after 3 attempts: ValueError: no stock",
-                "naq job show x/j; when that is mended: naq job retry x/j",
+                "naq job show x/j; when that is mended: naq job requeue x/j",
             ),
             ("its next time is to be skipped, as somebody asked", "take that back: naq schedule skip x 0"),
         ],

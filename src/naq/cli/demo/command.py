@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,16 +20,17 @@ from rich.live import Live
 from rich.markup import escape
 
 from naq.app.application import Naq
-from naq.cli.context import FAILED, run, until_told
+from naq.cli.context import FAILED
 from naq.cli.demo import jobs as demo_jobs
 from naq.cli.demo.check import Watch, problems
 from naq.cli.demo.view import View
+from naq.cli.running import run, until_stopped
 from naq.clock import SystemClock
 from naq.lifecycle import ServiceManager
 from naq.observe.verify.service import VerifyService
 from naq.queue.service import JobService
 from naq.scheduler.service import SchedulerService
-from naq.schedules.forms.specification import cron, every, once
+from naq.schedules.forms.specification import Spec, cron, every, once
 from naq.schedules.record import Schedule
 from naq.timing.duration import parse_duration
 
@@ -61,7 +63,7 @@ async def _demo(directory: Path, limit: timedelta | None) -> list[str]:
     console.print("starting a NATS server, a scheduler and a worker in a temporary directory ...")
     me = asyncio.current_task()
     assert me is not None
-    with until_told(me.cancel) as stopped:  # who cannot wait for the verdict leaves no server behind either
+    with until_stopped(me.cancel) as stopped:  # who cannot wait for the verdict leaves no server behind either
         async with Demo(directory) as shown:
             await _show(console, shown, stopped, limit)
             console.print("pausing all schedules, and looking for all that was due ...")
@@ -176,7 +178,7 @@ def application(directory: Path, now: datetime) -> Naq:
         drain_timeout=1,
     )
     # coalesce="all": a machine that stalls for a second is late then, and misses nothing
-    schedules: list[tuple[str, Any, Any]] = [
+    schedules: list[tuple[str, Spec, Callable[..., Any]]] = [
         ("heartbeat", every("200ms", coalesce="all"), demo_jobs.heartbeat),
         ("check-stock", cron("* * * * * *", coalesce="all"), demo_jobs.check_stock),
         ("poll-prices", every("2s", jitter="500ms", coalesce="all"), demo_jobs.poll_prices),

@@ -220,7 +220,7 @@ DEAD = {
 
 def _failed(info: JobInfo) -> Account:
     why = failure(info.error_type, info.error)
-    again = f"naq job retry {info.job_id}"
+    again = f"naq job requeue {info.job_id}"
     if info.reason is None:
         return Account(f"it failed for good on {attempt_text(info)}: {why}", None)
     found, remedy = DEAD.get(DeadReason(info.reason), ("", ""))

@@ -67,9 +67,7 @@ _NON_FIRES: Final = {
 
 def accounts_of_quarantined(schedule_id: str, reason: str) -> tuple[Account, ...]:
     """Of a record that cannot be read."""
-    remedy = (
-        f"mend the record, upgrade the schedulers if a newer naq wrote it, or remove it: naq schedule rm {schedule_id}"
-    )
+    remedy = f"mend the record, upgrade the schedulers if a newer naq wrote it, or remove it: naq schedule delete {schedule_id}"
     return (Account(f"its record cannot be used, so it does not fire: {reason}", remedy),)
 
 
@@ -116,7 +114,7 @@ def _standing(schedule: Schedule, leader: str | None, now: datetime) -> Iterator
     match schedule.status:
         case ScheduleStatus.CANCELLED:
             since = _ago(schedule.cancelled_at, now)
-            remedy = f"cancelled is final: remove it (naq schedule rm {name}) and add it anew"
+            remedy = f"cancelled is final: remove it (naq schedule delete {name}) and add it anew"
             yield Account(f"it was cancelled{since}: it never fires again", remedy)
         case ScheduleStatus.COMPLETED:
             yield _completed(schedule, now)
@@ -182,7 +180,7 @@ def _last(schedule: Schedule, past: Sequence[Occurrence], open_jobs: Sequence[Op
         case RunOutcome.FAILED:
             tries = "" if record.attempt == 1 else f" after {record.attempt} attempts"
             why = failure(record.error_type, record.error)
-            remedy = f"naq job show {record.job_id}; when that is mended: naq job retry {record.job_id}"
+            remedy = f"naq job show {record.job_id}; when that is mended: naq job requeue {record.job_id}"
             yield Account(f"the last run failed{tries}: {why}", remedy)
         case RunOutcome.CANCELLED:
             why = "" if record.reason in (None, "cancelled") else f": {record.reason}"

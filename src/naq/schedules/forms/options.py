@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any, Literal, TypedDict
 from zoneinfo import ZoneInfo
 
 from naq.jobs.job import Job
-from naq.schedules.policy import Coalesce, Overlap
+from naq.schedules.policy import Coalesce, First, Overlap
 from naq.timing.exclusions import Exclusion
 
 __all__ = [
@@ -49,6 +49,8 @@ class PolicyOptions(TypedDict, total=False):
     jitter: Duration | None
     overlap: Overlap | OverlapName
     exclude: Excluded | Sequence[Excluded] | None
+    keep_finished: Duration | Literal["unlimited"] | None
+    first: First | Literal["next", "now"]
 
 
 class WallClockOptions(PolicyOptions, total=False):
@@ -148,8 +150,12 @@ class SeveralForm(_SeveralKeys, _TimeZone, PolicyOptions, total=False):
 class ScheduleChanges(PolicyOptions, total=False):
     """What `update_schedule` can change, besides the policy."""
 
-    job: Job | Mapping[str, Any] | str
+    job: Job | Callable[..., Any] | Mapping[str, Any] | str
     schedule: Any
+    interval: Duration
+    cron: str
+    run_at: Moment
+    timezone: Zone
     next_run_at: Moment
     labels: Mapping[str, str]
     note: str | None

@@ -75,9 +75,10 @@ def select(schedule: Schedule, nominals: Nominals, first: datetime, now: datetim
     return Selection(chosen, upcoming, requested)
 
 
-def is_past_deadline(policy: Policy, nominal: datetime, now: datetime) -> bool:
+def is_past_deadline(schedule: Schedule, nominal: datetime, now: datetime) -> bool:
     """Whether no worker could start a job of that nominal time in time any more."""
-    return policy.start_deadline is not None and nominal + policy.start_deadline < now
+    deadline = schedule.policy.start_deadline
+    return deadline is not None and schedule.nominals.due_at(nominal) + deadline < now
 
 
 def _last_due(nominals: Nominals, first: datetime, now: datetime) -> datetime:
@@ -122,25 +123,28 @@ def _drop_late(
 ) -> datetime | None:
     """Drop what is too late, and answer where the rest begins."""
     window = None if policy.catch_up is None else max(policy.catch_up, ON_TIME)
-    if window is not None:
-        oldest = now - window
-        late = nominals.previous(min(oldest, last + TICK))
-        while late is not None and late >= start and nominals.due_at(late) >= oldest:
-            late = nominals.previous(late)
-        if (late is None or late < start) and nominals.due_at(start) < oldest:
-            late = start  # a next run that was set by hand lies beside the trigger's instants
-        if late is not None and late >= start:
-            tally.drop(NonFireReason.TOO_LATE, start, late)
-            following = nominals.next_after(late)
-            if following is None or following > last:
-                return following
-            start = following
-    if policy.start_deadline is not None and is_past_deadline(policy, start, now):
-        late = nominals.previous(min(now - policy.start_deadline, last + TICK))
-        late = start if late is None else max(start, late)
-        tally.drop(NonFireReason.PAST_DEADLINE, start, late)
-        return nominals.next_after(late)
-    return start
+    first: datetime | None = start
+    for longest, reason in (
+        (window, NonFireReason.TOO_LATE),
+        (policy.start_deadline, NonFireReason.PAST_DEADLINE),
+    ):
+        if longest is None or first is None or first > last:
+            continue
+        late = _last_due_before(nominals, first, last, now - longest)
+        if late is not None:
+            tally.drop(reason, first, late)
+            first = nominals.next_after(late)
+    return first
+
+
+def _last_due_before(nominals: Nominals, start: datetime, last: datetime, oldest: datetime) -> datetime | None:
+    """The last nominal time from ``start`` to ``last`` that was due before ``oldest``, its jitter counted."""
+    late = nominals.previous(min(oldest, last + TICK))
+    while late is not None and late >= start and nominals.due_at(late) >= oldest:
+        late = nominals.previous(late)
+    if (late is None or late < start) and nominals.due_at(start) < oldest:
+        late = start  # a next run that was set by hand lies beside the trigger's instants
+    return late if late is not None and late >= start else None
 
 
 def _choose(

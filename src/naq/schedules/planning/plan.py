@@ -112,7 +112,7 @@ def _released(schedule: Schedule, now: datetime, tally: Tally) -> tuple[datetime
         return None
     released = []
     for nominal in schedule.buffered:
-        if is_past_deadline(schedule.policy, nominal, now):
+        if is_past_deadline(schedule, nominal, now):
             tally.add(NonFireReason.PAST_DEADLINE, nominal, nominal, 1)
         else:
             released.append(nominal)
@@ -189,7 +189,7 @@ def _fires(schedule: Schedule, advanced: Schedule, admission: Admission) -> tupl
             nominal,
             before,
             after,
-            start_by=None if deadline is None else nominal + deadline,
+            start_by=None if deadline is None else schedule.nominals.due_at(nominal) + deadline,
             tracked=schedule.is_tracked,
         )
         for nominal, before, after in zip(nominals, befores, afters, strict=True)

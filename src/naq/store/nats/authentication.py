@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import ssl
 from pathlib import Path
@@ -23,6 +24,9 @@ def authentication(settings: Settings) -> dict[str, Any]:
             raise ConfigError(
                 Problem(name, shown(file), "there is no such file", shown(FIELDS[name].metadata["example"]))
             )
+        if file is not None and importlib.util.find_spec("nkeys") is None:
+            reason = "signing with it needs the extra naq[nkeys]: pip install 'naq[nkeys]'"
+            raise ConfigError(Problem(name, shown(file), reason, "nats_user = 'naq'"))
     if settings.nats_creds is not None:
         options["user_credentials"] = settings.nats_creds
     if settings.nats_nkey is not None:

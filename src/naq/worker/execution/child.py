@@ -127,6 +127,7 @@ class _Child:
                 on_progress=self._progress,
                 previous_success_at=order.previous_success_at,
             )
+            context.args, context.kwargs = tuple(args), kwargs
             bind_context(context)
             if target.takes_context:
                 args = [context, *args]

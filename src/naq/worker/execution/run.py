@@ -12,7 +12,7 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -28,6 +28,7 @@ from naq.jobs.target import Target
 from naq.store.outage import wait_after
 from naq.worker.execution.attempt import Attempt
 from naq.worker.execution.middleware import Hooks, Middleware
+from naq.worker.execution.resources import Resources
 
 __all__ = ["GRACE", "Attempt", "Caller", "Middleware", "RunOptions", "Runner"]
 
@@ -48,6 +49,7 @@ class RunOptions:
     allow_pickle: bool = False
     grace: float = GRACE
     """Seconds that an attempt has to end after it was stopped."""
+    resources: Resources = field(default_factory=Resources)
     on_start: Callable[[QueuedJob, datetime], None] | None = None
     """Called with each attempt that starts."""
 
@@ -157,6 +159,7 @@ class Runner:
         if attempt.stop_reason is not None:
             return self._stopped_before(attempt.stop_reason, attempt)
         attempt.calling = True
+        attempt.context.args, attempt.context.kwargs = tuple(args), kwargs
         try:
             bind_context(attempt.context)
             await self._hooks.before(attempt.context)
@@ -179,8 +182,14 @@ class Runner:
         return Dropped(reason)
 
     def _resolve(self, queued: QueuedJob) -> tuple[Target, list[Any], dict[str, Any]]:
-        target = self._registry.target(queued.spec.func, queued.job_id)
-        return (target, *target.arguments(queued.spec, allow_pickle=self._options.allow_pickle))
+        target, spec = self._registry.target(queued.spec.func, queued.job_id), queued.spec
+        args, kwargs = target.arguments(spec, allow_pickle=self._options.allow_pickle)
+        if target.parameters.resources:
+            bound = target.parameters.bind(args, kwargs)
+            given = set() if bound is None else set(bound.arguments)
+            made = self._options.resources.of(target, spec.executor)
+            kwargs |= {name: value for name, value in made.items() if name not in given}
+        return target, args, kwargs
 
     async def _find_previous_success(self, attempt: Attempt, schedule_id: str) -> None:
         """Put it into the context. Asked until there is an answer: "none" and "could not ask" are different."""
