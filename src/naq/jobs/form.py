@@ -23,6 +23,8 @@ __all__ = ["as_job", "job_form", "job_from_mapping", "parse_job"]
 
 EXECUTORS = ("auto", "process")
 ENDINGS = ("succeeded", "failed", "ended")
+MOST_CONCURRENT = 1000
+"""Slots that a function with ``max_concurrent`` may have: each is a key in the store."""
 JOB_KEYS = tuple(Job.__dataclass_fields__)
 
 EXAMPLES: Mapping[str, str] = {
@@ -79,7 +81,7 @@ def parse_job(job: Job | Callable[..., Any] | str, path: str = "job", *, call: b
         "executor": _one_of(reader, "executor", EXECUTORS),
         "depends_on": _depends_on(reader),
         "depends_when": _one_of(reader, "depends_when", ENDINGS),
-        "max_concurrent": reader.integer("max_concurrent", at_least=1),
+        "max_concurrent": reader.integer("max_concurrent", at_least=1, at_most=MOST_CONCURRENT),
     }
     if callable(given.func):
         problems += _problems_of_call(given, path, call and not problems)
