@@ -145,7 +145,7 @@ class Reader:
             return None
         return name
 
-    def integer(self, key: str, *, at_least: int) -> int | None:
+    def integer(self, key: str, *, at_least: int, at_most: int | None = None) -> int | None:
         value = self.take(key)
         if value is MISSING or value is None:
             return None
@@ -154,6 +154,9 @@ class Reader:
             return None
         if value < at_least:
             self.complain(key, value, f"must be {at_least} or more")
+            return None
+        if at_most is not None and value > at_most:
+            self.complain(key, value, f"must be {at_most:,} or less")
             return None
         return value
 

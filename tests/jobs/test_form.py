@@ -100,6 +100,7 @@ def test_each_field_is_stored(given: dict[str, Any], stored: dict[str, Any]) -> 
         ({"depends_on": ["ok", "not ok"]}, ["job.depends_on"]),
         ({"depends_when": "maybe"}, ["job.depends_when"]),
         ({"max_concurrent": 0}, ["job.max_concurrent"]),
+        ({"max_concurrent": 1_000_000}, ["job.max_concurrent"]),
         ({"queue": "", "retries": -1, "timeout": -1}, ["job.queue", "job.retries", "job.timeout"]),
     ],
     ids=lambda value: re.sub(r" at 0x[0-9a-f]+", "", str(value)),

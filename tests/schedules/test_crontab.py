@@ -110,3 +110,12 @@ def test_the_shell_job_runs_a_command() -> None:
     assert run("read line; echo $WHO $line", env={"WHO": "me"}, stdin="too\n")["stdout"] == "me too\n"
     with pytest.raises(subprocess.CalledProcessError):
         run("exit 3")
+
+
+def test_a_step_without_a_range_is_refused_as_cron_does() -> None:
+    """It was taken for every 15 minutes from 5 on, which no cron makes of it."""
+    found = read_crontab("5/15 * * * * /bin/true\n5-59/15 * * * * /bin/date\n")
+    assert [complaint.reason for complaint in found.complaints] == [
+        "5/15 is a step without a range, which cron refuses; for minutes 5-59/15 may be meant"
+    ]
+    assert list(found.form["schedules"]) == ["date"]

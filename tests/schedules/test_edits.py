@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from naq import cron, every
+from naq import cron, every, once
 from naq.exceptions import InvalidSchedule
 from naq.schedules.declared_file import read_definitions
+from naq.schedules.forms.specification import after_end
 from naq.testing import ManualScheduler
 from naq.timing.exclusions import ExcludedDates
 
@@ -352,3 +353,61 @@ def test_a_next_run_behind_a_fire_that_came_too_early_is_refused_with_the_true_r
     fired_ahead(scheduler)
     with pytest.raises(InvalidSchedule, match="a scheduler's clock was ahead then; aim the schedule again first"):
         scheduler.update("x", next_run_at="2026-06-01T05:00:00Z")
+
+
+# --- faults 12, 13, 14
+
+
+@pytest.mark.parametrize("spec", [every("1h", first="now"), after_end("1h", first="now")], ids=["interval", "delay"])
+def test_first_now_fires_at_the_creation_and_not_again_at_each_deploy(scheduler: ManualScheduler, spec: Any) -> None:
+    for _ in range(3):
+        scheduler.schedule("shop:greet", spec, schedule_id="x", if_exists="replace")
+        scheduler.advance("10m")
+    assert fired_at(scheduler) == [datetime(2026, 6, 1, tzinfo=UTC)]
+
+
+def test_first_now_goes_on_by_its_grid(scheduler: ManualScheduler) -> None:
+    scheduler.schedule("shop:greet", every("1h", first="now"), schedule_id="x")
+    scheduler.advance("2h30m")
+    assert [at.hour for at in fired_at(scheduler)] == [0, 1, 2]
+    shown = form_of(scheduler)
+    scheduler.update("x", schedule=shown)
+    assert form_of(scheduler) == shown
+    with pytest.raises(InvalidSchedule, match="interval and delay"):
+        cron("0 9 * * *", first="now")
+
+
+def test_a_one_time_schedule_that_has_fired_is_removed_after_a_week(scheduler: ManualScheduler) -> None:
+    scheduler.schedule("shop:greet", once("2026-06-01T01:00:00Z"), schedule_id="gone")
+    scheduler.schedule("shop:greet", once("2026-06-01T01:00:00Z", keep_finished="unlimited"), schedule_id="kept")
+    sync(scheduler, "2026-06-01T01:00:00Z")
+    scheduler.advance("2h")
+    assert scheduler.get("gone") is not None
+    scheduler.advance("8d")
+    assert scheduler.get("gone") is None
+    assert scheduler.get("kept") is not None
+    assert sync(scheduler, "2026-06-01T01:00:00Z") == ["keep"], "what a set declares stays"
+
+
+def test_what_is_removed_says_when_and_an_edit_keeps_it(scheduler: ManualScheduler) -> None:
+    scheduler.schedule("shop:greet", once("2026-06-01T01:00:00Z"), schedule_id="gone")
+    scheduler.schedule("shop:greet", once("2026-06-01T01:00:00Z"), schedule_id="again")
+    scheduler.advance("2h")
+    entry = scheduler.get("gone")
+    assert entry is not None
+    assert entry["removed_at"] == datetime(2026, 6, 8, 1, tzinfo=UTC).timestamp()
+    scheduler.update("again", run_at="2026-07-01T00:00:00Z")
+    scheduler.advance("8d")
+    assert scheduler.get("gone") is None
+    assert scheduler.get("again") is not None
+
+
+@pytest.mark.parametrize("form", ["TZ=Europe/Berlin 0 9 * * *", {"cron": "CRON_TZ=Europe/Berlin 0 9 * * *"}], ids=str)
+def test_a_zone_inside_of_an_expression_is_refused_with_where_it_belongs(form: Any) -> None:
+    with ManualScheduler() as scheduler, pytest.raises(InvalidSchedule, match="the zone stands beside it, as timezone"):
+        scheduler.schedule("shop:greet", form)
+
+
+def test_localtime_is_not_a_zone(scheduler: ManualScheduler) -> None:
+    with pytest.raises(InvalidSchedule, match="another one on each machine"):
+        scheduler.schedule("shop:greet", cron("0 9 * * *", tz="localtime"))

@@ -293,3 +293,19 @@ async def alone(seconds: float) -> None:
     most = max(most, now_running)
     await asyncio.sleep(seconds)
     now_running -= 1
+
+
+async def talks(lines: int) -> None:
+    for number in range(lines):
+        logging.getLogger("reports").warning("line %d", number)
+    await asyncio.sleep(0)
+    logging.getLogger("reports").warning("the last one")
+
+
+def talks_beside(word: str) -> None:
+    current_job().logger.warning("%s by its own logger", word)
+    try:
+        raise KeyError(word)
+    except KeyError:
+        logging.getLogger("reports").exception("it went wrong")
+    raise ValueError("no")

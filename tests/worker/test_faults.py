@@ -233,6 +233,35 @@ async def test_an_end_that_was_written_but_not_acknowledged_is_not_run_again(
     assert worker.info().finished == 1
 
 
+async def test_an_acknowledgement_that_is_lost_does_not_run_a_job_again_whose_result_has_expired(
+    jobs: JobService, kv: KVStoreService, start_worker: StartWorker, services: ServiceManager
+) -> None:
+    """As after a kill of the server: it forgot the acknowledgement, and hands the job out when its result is gone."""
+    worker = await start_worker(ack_wait=4.0)
+    connection = await services.get_service(ConnectionService)
+    dropped: list[bytes] = []
+    send = connection.client.send
+
+    async def lose_acks(buffer: bytes) -> None:
+        if b"+ACK" in buffer and not dropped:
+            dropped.append(buffer)
+        else:
+            await send(buffer)
+
+    connection.client.send = lose_acks  # type: ignore[method-assign]
+    job_id = await jobs.enqueue(Job(func=functions.note, args=[1], result_ttl=1))
+    await jobs.wait(job_id, timeout=HANG)
+
+    async def expired() -> bool:
+        return await jobs.results.get(job_id) is None
+
+    await until(expired)
+    await until(lambda: stream_is_empty(services, kv))
+    assert dropped
+    assert functions.seen == [1]
+    assert worker.info().finished == 1
+
+
 async def test_jobs_go_on_when_the_consumer_was_deleted(
     jobs: JobService, services: ServiceManager, start_worker: StartWorker, config: dict[str, Any]
 ) -> None:

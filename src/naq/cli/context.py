@@ -97,5 +97,8 @@ def start_logging(level: str) -> None:
     """Log to standard error, one readable line each, unless the application has set up logging. Raises `InvalidInput`."""
     if level.upper() not in LEVELS:
         raise InvalidInput.of("log_level", level, f"must be one of {', '.join(LEVELS)}", "INFO")
-    form = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+    from naq.jobs.run_log import carry_job_ids
+
+    carry_job_ids()
+    form = "%(asctime)s %(levelname)-7s %(name)s: %(naq_job)s%(message)s"
     logging.basicConfig(level=level.upper(), stream=sys.stderr, format=form)

@@ -148,6 +148,7 @@ def _fields(info: JobInfo, now: datetime) -> list[tuple[str, Any]]:
         ("returned", info.value),
         ("failed with", failed_with),
         ("traceback", (info.traceback or "").rstrip()),
+        ("log", (info.log or "").rstrip()),
     ]
 
 

@@ -10,6 +10,7 @@ import logging
 import math
 import numbers
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, MutableMapping
 from contextvars import ContextVar
 from datetime import datetime
@@ -22,12 +23,17 @@ from naq.store.codec import encodable_text
 if TYPE_CHECKING:
     from naq.jobs.job import QueuedJob
 
-__all__ = ["JobContext", "bind_context", "current_job"]
+__all__ = ["JobContext", "JobLog", "bind_context", "current_job", "find_job"]
 
 _current: ContextVar[JobContext] = ContextVar("naq_job")
 
 NOTE_LIMIT = 1000
 """Characters of a progress note that are kept."""
+
+LINES_LIMIT = 200
+LOG_LIMIT = 8000
+"""Lines and characters of a job's log that are kept: the last ones."""
+LINE_LIMIT = 2000
 
 log = logging.getLogger("naq.job")
 
@@ -38,6 +44,27 @@ class _JobLogger(logging.LoggerAdapter[logging.Logger]):
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         job_id = (self.extra or {}).get("job_id")
         return f"[{job_id}] {msg}", kwargs
+
+
+class JobLog:
+    """The last lines that were logged while a job ran. Any thread may add to it."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque()
+        self._size = self._dropped = 0
+
+    def add(self, line: str) -> None:
+        """Keep a line; the oldest are dropped when there are too many."""
+        line = encodable_text(line[:LINE_LIMIT])
+        self._lines.append(line)
+        self._size += len(line) + 1
+        while len(self._lines) > LINES_LIMIT or self._size > LOG_LIMIT:
+            self._size -= len(self._lines.popleft()) + 1
+            self._dropped += 1
+
+    def __str__(self) -> str:
+        lines = list(self._lines)
+        return "\n".join([f"... ({self._dropped} lines before)", *lines] if self._dropped else lines)
 
 
 class JobContext:
@@ -77,6 +104,8 @@ class JobContext:
         self.worker_id: str = worker_id
         self.started_at: datetime | None = started_at
         self.last_progress: Progress | None = None
+        self.log: JobLog | None = None
+        """The lines that were logged while it ran; ``None``: none were (`naq.jobs.run_log`)."""
         self._on_progress = on_progress
         self._cancelled: threading.Event | None = None
         self._cancel_reason: str | None = None
@@ -151,6 +180,11 @@ def _finite(value: object, field: str) -> float:
 def current_job() -> JobContext:
     """The context of the running job. Raises `LookupError` outside of a job."""
     return _current.get()
+
+
+def find_job() -> JobContext | None:
+    """The context of the job that runs here; ``None`` outside of a job."""
+    return _current.get(None)
 
 
 def bind_context(context: JobContext) -> None:

@@ -29,6 +29,8 @@ class Facts:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     reason: str | None = None
+    log: str | None = None
+    """The last lines that were logged while it ran."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,7 @@ def _ended(
         error_type=error_type,
         error=error,
         traceback=traceback,
+        log=facts.log,
         worker_id=facts.worker_id,
         schedule_id=queued.schedule_id,
         nominal_at=queued.nominal_at,

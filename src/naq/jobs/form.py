@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from naq.durations import read_duration
 from naq.exceptions import InvalidInput, InvalidJob, Problem, shown
 from naq.jobs.job import Job, JobSpec
 from naq.jobs.signature import check_arguments, refuse_generator
@@ -22,6 +23,8 @@ __all__ = ["as_job", "job_form", "job_from_mapping", "parse_job"]
 
 EXECUTORS = ("auto", "process")
 ENDINGS = ("succeeded", "failed", "ended")
+MOST_CONCURRENT = 1000
+"""Slots that a function with ``max_concurrent`` may have: each is a key in the store."""
 JOB_KEYS = tuple(Job.__dataclass_fields__)
 
 EXAMPLES: Mapping[str, str] = {
@@ -78,7 +81,7 @@ def parse_job(job: Job | Callable[..., Any] | str, path: str = "job", *, call: b
         "executor": _one_of(reader, "executor", EXECUTORS),
         "depends_on": _depends_on(reader),
         "depends_when": _one_of(reader, "depends_when", ENDINGS),
-        "max_concurrent": reader.integer("max_concurrent", at_least=1),
+        "max_concurrent": reader.integer("max_concurrent", at_least=1, at_most=MOST_CONCURRENT),
     }
     if callable(given.func):
         problems += _problems_of_call(given, path, call and not problems)
@@ -170,14 +173,14 @@ def _backoff(reader: Reader) -> Backoff | None:
         return _backoff_from(Reader(value, reader.field("backoff"), reader.problems, EXAMPLES))
     if isinstance(value, str) and value.lower() in set(BackoffKind):
         return Backoff(kind=BackoffKind(value.lower()))
-    try:
-        delay = parse_duration(value, reader.field("backoff"), positive=False)
-    except InvalidInput:
+    if read_duration(value) is None:
         kinds = ", ".join(BackoffKind)
         reader.complain("backoff", value, f"must be seconds, a duration like '30s', a Backoff, or one of {kinds}")
         return None
-    if delay > LONGEST:
-        reader.complain("backoff", value, "must be at most 100 years")
+    try:
+        delay = parse_duration(value, reader.field("backoff"), positive=False)
+    except InvalidInput as error:
+        reader.problems.extend(error.problems)
         return None
     return Backoff(kind=BackoffKind.FIXED, delay=delay, longest=max(delay, timedelta(hours=1)))
 

@@ -86,6 +86,8 @@ class StoredResult(JobResult, frozen=True, omit_defaults=True, kw_only=True):
     chunks: int = 0
     """The number of further entries that hold the value; 0: it is in this one."""
     progress: Progress | None = None
+    log: str | None = None
+    """The last lines that were logged while it ran."""
 
 
 class WaitingFor(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -168,6 +170,8 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     error_type: str | None = None
     error: str | None = None
     traceback: str | None = None
+    log: str | None = None
+    """The last lines that were logged while its last attempt ran."""
 
     @property
     def duration(self) -> timedelta | None:
@@ -220,6 +224,7 @@ def result_info(result: StoredResult) -> JobInfo:
         error_type=result.error_type,
         error=result.error,
         traceback=result.traceback,
+        log=result.log,
     )
 
 

@@ -28,7 +28,7 @@ from naq.exceptions import JobTimeout, RecordUnreadable, StoreRejected, StoreUna
 from naq.jobs.records import StoredResult
 from naq.lifecycle import BaseService, ServiceManager
 from naq.store.codec import decode, encode
-from naq.store.keys import Namespace, check_job_id, result_part_key
+from naq.store.keys import Namespace, check_job_id, ended_key, result_part_key
 from naq.store.nats.batches import FEW
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.bucket_config import bucket_config
@@ -47,6 +47,9 @@ PART_SIZE = 512 * 1024
 NEWS_LIMIT = 4096
 """A result of at most so many bytes is sent with the news of it."""
 NULL = msgspec.Raw(b"null")
+REMEMBERED = 600
+"""Seconds for which it is known that a job ended, however short its result is kept. A server that is killed forgets
+acknowledgements of the last two minutes, and hands those jobs out again."""
 
 log = logging.getLogger("naq.results")
 
@@ -68,16 +71,32 @@ class StoredResults:
         They are durable on return. Raises `StoreUnavailable` when that is not certain; writing them again is harmless.
         """
         puts: dict[str, Put] = {}
+        marks: dict[str, Put] = {}
         for result, lifetime in zip(results, lifetimes, strict=True):
             ttl = max(1, math.ceil(lifetime))
             if len(result.value) > self.part_size:
                 result = await self._write_parts(result, ttl)
             puts[result.job_id] = Put(result.job_id, encode(result), None, ttl)
+            if ttl < REMEMBERED and result.status.ended:
+                marks[result.job_id] = Put(ended_key(result.job_id), encode(_mark(result)), None, REMEMBERED)
+        if marks:
+            await self._commit(list(marks.values()))
         if len(puts) <= FEW:
             await asyncio.gather(*[self._transact([put]) for put in puts.values()])
         else:
             await self._commit(list(puts.values()))
         await self.spread([(put.key, put.value) for put in puts.values()])
+
+    async def ends(self, job_ids: Sequence[str]) -> dict[str, StoredResult]:
+        """How several jobs ended, by id, also of those whose result was kept for a shorter time than `REMEMBERED`; without
+        values."""
+        entries = await self.store.get_many([*job_ids, *map(ended_key, job_ids)])
+        found: dict[str, StoredResult] = {}
+        for _, result in readable(StoredResult, entries.values(), log):
+            other = found.get(result.job_id)
+            if other is None or (result.status.ended, result.attempt) > (other.status.ended, other.attempt):
+                found[result.job_id] = result
+        return found
 
     async def spread(self, news: Sequence[tuple[str, bytes]]) -> None:
         """Send news of jobs, each with its id and its result, or ``b""`` if the result is to be read. Here: to nobody."""
@@ -245,6 +264,11 @@ class ResultService(BaseService, StoredResults):
             if result is not None and result.status.ended:
                 return result
             await news.wait()
+
+
+def _mark(result: StoredResult) -> StoredResult:
+    """What is remembered of an end when the result itself has expired."""
+    return msgspec.structs.replace(result, value=NULL, chunks=0, error=None, traceback=None, log=None, progress=None)
 
 
 ServiceManager.register_service("results", ResultService)

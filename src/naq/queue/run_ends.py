@@ -63,9 +63,9 @@ class RunEnds:
         entries = await self._kv.get_many(list(by_schedule))
         puts = []
         for key, ends in by_schedule.items():
-            value = self._after(entries.get(key), ends)
-            if value is not None:
-                puts.append(Put(key, value, entries[key].revision))
+            after = self._after(entries.get(key), ends)
+            if after is not None:
+                puts.append(Put(key, encode(after), entries[key].revision, after.ttl))
             else:
                 _mark(ends)
         if 1 < len(puts) <= AT_ONCE and isinstance(await self._kv.transact(list(puts)), Committed):
@@ -81,10 +81,11 @@ class RunEnds:
             entry = await self._kv.get(key)
             if entry is not None and entry.value == written:
                 break
-            value = self._after(entry, ends)
-            if value is None or entry is None:
+            after = self._after(entry, ends)
+            if after is None or entry is None:
                 break
-            outcome = await self._kv.transact([Put(key, value, entry.revision)])
+            value = encode(after)
+            outcome = await self._kv.transact([Put(key, value, entry.revision, after.ttl)])
             if isinstance(outcome, Committed):
                 break
             written = None if isinstance(outcome, Refused) else value
@@ -92,7 +93,7 @@ class RunEnds:
             raise StoreUnavailable(f"{key!r} was changed by other processes {ATTEMPTS} times in a row")
         _mark(ends)
 
-    def _after(self, entry: Entry | None, ends: Sequence[Settlement]) -> bytes | None:
+    def _after(self, entry: Entry | None, ends: Sequence[Settlement]) -> Schedule | None:
         """The schedule's record after those ends; ``None`` when there is nothing to write."""
         before = readable_one(Schedule, entry, log)
         if before is None:
@@ -103,7 +104,7 @@ class RunEnds:
             result = each.ending.result
             if result is not None and (not each.repeated or after.has_open(result.job_id)):
                 after = run_ended(after, result.job_id, result.status, now) or after
-        return None if after is before else encode(after)
+        return None if after is before else after
 
 
 def _by_schedule(group: Sequence[Settlement]) -> dict[str, list[Settlement]]:

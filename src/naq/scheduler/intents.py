@@ -41,6 +41,8 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     events: list[Event]
     head: Head
     """Status and due time of the advanced record."""
+    ttl: int | None = None
+    """Seconds for which the store keeps the advanced record; ``None``: it stays."""
     plan: Plan | None = None
     """The plan, when it asks for more than writes: non-fires to record, jobs to end."""
 
@@ -51,7 +53,11 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
 
     def writes(self) -> list[Write]:
         """The writes, each with its condition."""
-        advance = Delete(self.key, self.revision) if self.value is None else Put(self.key, self.value, self.revision)
+        advance = (
+            Delete(self.key, self.revision)
+            if self.value is None
+            else Put(self.key, self.value, self.revision, self.ttl)
+        )
         return [advance, *[Put(key, record, 0) for key, record in self.jobs]]
 
 
@@ -104,6 +110,7 @@ class Planner:
             tuple(job.job_id for _, job in jobs),
             events,
             (advanced.status.value, advanced.next_run_at),
+            advanced.ttl,
             decided if decided.non_fires or decided.cancel_jobs or decided.terminate_jobs else None,
         )
 

@@ -18,6 +18,7 @@ __all__ = ["Complaint", "Crontab", "read_crontab"]
 
 _VARIABLE = re.compile(r"""^\s*(?:"([^"]+)"|'([^']+)'|([A-Za-z_]\w*))\s*=\s*(.*?)\s*$""")
 _MACROS = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
+_STEP_OF_ONE = re.compile(r"(?<![\d*-])(\d+)(/\d+)")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _WRAPPERS = ("sh", "bash", "env", "nice", "ionice", "sudo", "flock", "timeout", "python", "python3", "perl", "exec")
 _PREPARATIONS = ("cd", "test", "[", ".", "source", "export", "umask")
@@ -101,6 +102,12 @@ def _command(state: _State, number: int, line: str) -> None:
         state.complaints.append(Complaint(number, line, parsed))
         return
     expression, user, rest = parsed
+    if step := _STEP_OF_ONE.search(expression):
+        reason = (
+            f"{step[0]} is a step without a range, which cron refuses; for minutes {step[1]}-59{step[2]} may be meant"
+        )
+        state.complaints.append(Complaint(number, line, reason))
+        return
     trigger = Cron(expression, state.tz or "UTC")
     problems = trigger.check("cron")
     if problems:

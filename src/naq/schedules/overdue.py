@@ -67,14 +67,14 @@ class Overdue:
         origin = Origin(self._instance_id, entry.revision, now)
         made = output(schedule, decided, origin)
         value = encode(decided.schedule)
-        outcome = await self._store.transact(_writes(entry, value, made.jobs))
+        outcome = await self._store.transact(_writes(entry, value, decided.schedule.ttl, made.jobs))
         if not isinstance(outcome, Committed):
             found = await self._store.get_many([entry.key, *(key for key, _ in made.jobs)])
             there = found.get(entry.key)
             if there is not None and there.revision == entry.revision:
                 # Enqueued before, under this identity: the schedule advances without these jobs.
                 made = output(schedule, decided, origin, found.keys())
-                outcome = await self._store.transact(_writes(entry, value, made.jobs))
+                outcome = await self._store.transact(_writes(entry, value, decided.schedule.ttl, made.jobs))
             elif there is not None and there.value == value:
                 outcome = Committed((there.revision,))  # it was done, and the answer was lost
         if not isinstance(outcome, Committed):
@@ -111,5 +111,5 @@ class Overdue:
             self.history.record(non_fire.record(after.schedule_id, now) for non_fire in left)
 
 
-def _writes(entry: Entry, value: bytes, jobs: Sequence[tuple[str, QueuedJob]]) -> list[Write]:
-    return [Put(entry.key, value, entry.revision), *(Put(key, encode(job), 0) for key, job in jobs)]
+def _writes(entry: Entry, value: bytes, ttl: int | None, jobs: Sequence[tuple[str, QueuedJob]]) -> list[Write]:
+    return [Put(entry.key, value, entry.revision, ttl), *(Put(key, encode(job), 0) for key, job in jobs)]

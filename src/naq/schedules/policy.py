@@ -10,7 +10,7 @@ import msgspec
 from naq.timing.exclusions import Exclusion
 from naq.timing.instants import Instant
 
-__all__ = ["Coalesce", "IfExists", "Overlap", "Policy"]
+__all__ = ["Coalesce", "First", "IfExists", "Overlap", "Policy"]
 
 
 class Coalesce(StrEnum):
@@ -36,6 +36,15 @@ class Overlap(StrEnum):
     """The running one is asked to stop; the new one is enqueued when it has."""
     TERMINATE_OTHER = "terminate_other"
     """The running one is given up at once, and the new one enqueued."""
+
+
+class First(StrEnum):
+    """When a new schedule fires first."""
+
+    NEXT = "next"
+    """One interval after its creation."""
+    NOW = "now"
+    """At once, and then on the grid that begins there. An edit, or storing it again, does not fire it again."""
 
 
 class IfExists(StrEnum):
@@ -68,5 +77,10 @@ class Policy(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=
     overlap: Overlap = Overlap.ALLOW_ALL
     exclude: tuple[Exclusion, ...] = ()
     """Instants at which it must not fire; each such nominal time is recorded."""
+    keep_finished: timedelta | None = timedelta(days=7)
+    """How long the record of a one-time schedule stays after it has fired, unless a declared set holds it; ``None``: for
+    ever."""
+    first: First = First.NEXT
+    """When a new schedule of a fixed interval or delay fires first."""
     tz: str | None = None
     """The schedule's zone, where the trigger has none of its own: that of wall times in edits. ``None``: UTC."""

@@ -9,8 +9,9 @@ while it need not be: paused, ended, or waiting for a run's end.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -21,7 +22,7 @@ from naq.schedules.counters import Counters
 from naq.schedules.nominal import Nominals
 from naq.schedules.policy import Overlap, Policy
 from naq.timing.instants import Instant
-from naq.timing.triggers import FixedDelay, Trigger
+from naq.timing.triggers import FixedDelay, Once, Trigger
 
 __all__ = ["DEFAULT_POLICY", "Backfill", "OpenRun", "Schedule", "ScheduleStatus"]
 
@@ -150,6 +151,18 @@ class Schedule(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_onl
     def waits_for_end(self) -> bool:
         """Whether its next nominal time is known only when the open run has ended."""
         return isinstance(self.trigger, FixedDelay) and bool(self.open_runs)
+
+    @property
+    def removed_after(self) -> timedelta | None:
+        """How long after its end the store drops the record; ``None``: it stays."""
+        finished = self.status is ScheduleStatus.COMPLETED and isinstance(self.trigger, Once)
+        return self.policy.keep_finished if finished and self.declared_in is None else None
+
+    @property
+    def ttl(self) -> int | None:
+        """Seconds, 1 or more, for which the store is to keep the record; ``None``: it stays."""
+        after = self.removed_after
+        return None if after is None else max(1, math.ceil(after.total_seconds()))
 
     @property
     def decided_until(self) -> datetime | None:

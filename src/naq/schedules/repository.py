@@ -215,7 +215,7 @@ class Schedules:
             after = after.evolve(change_id=change_id, updated_at=self._clock.now(), counted_from=Counters.of(after))
             with asking(f"change schedule {schedule_id!r}"):
                 value = self._encoded(after)
-                outcome = await self._commit([Put(entry.key, value, entry.revision)], fence)
+                outcome = await self._commit([Put(entry.key, value, entry.revision, after.ttl)], fence)
             if isinstance(outcome, Committed):
                 self.on_written(Entry(entry.key, value, outcome.revisions[0]))
                 return self._tell(kind, Changed(before, after, outcome.revisions[0]), actor, reason)
@@ -269,7 +269,10 @@ class Schedules:
             key = job_key(schedule.job.queue, identity)
             with asking(f"trigger schedule {schedule_id!r}"):
                 outcome = await self.store.transact(
-                    [Put(entry.key, encode(decided.schedule), entry.revision), Put(key, encode(job), 0)]
+                    [
+                        Put(entry.key, encode(decided.schedule), entry.revision, decided.schedule.ttl),
+                        Put(key, encode(job), 0),
+                    ]
                 )
                 done = isinstance(outcome, Committed)
                 if not done and not isinstance(outcome, Refused):
@@ -287,7 +290,9 @@ class Schedules:
         if decided.schedule is schedule:
             return True  # it is cancelled: there is nothing to count
         with asking(f"trigger schedule {schedule.schedule_id!r}"):
-            outcome = await self.store.transact([Put(entry.key, encode(decided.schedule), entry.revision)])
+            outcome = await self.store.transact(
+                [Put(entry.key, encode(decided.schedule), entry.revision, decided.schedule.ttl)]
+            )
         if isinstance(outcome, Committed):
             self.overdue.report(decided, actor)
         return isinstance(outcome, Committed)

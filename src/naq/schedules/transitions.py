@@ -21,9 +21,9 @@ from naq.exceptions import InvalidSchedule
 from naq.jobs.job import JobSpec
 from naq.schedules.binding import Bound, bind, rebind, written
 from naq.schedules.nominal import TICK, next_nominal
-from naq.schedules.policy import Policy
+from naq.schedules.policy import First, Policy
 from naq.schedules.record import DEFAULT_POLICY, Schedule, ScheduleStatus
-from naq.timing.triggers import FixedDelay, Once, Trigger
+from naq.timing.triggers import FixedDelay, Interval, Once, Trigger
 
 __all__ = [
     "after_end",
@@ -114,7 +114,8 @@ def after_end(schedule: Schedule, ended_at: datetime) -> datetime | None:
 def new_schedule(
     schedule_id: str, job: JobSpec, trigger: Trigger, policy: Policy, now: datetime, **more: Any
 ) -> Schedule:
-    """A fresh active schedule that was created ``now``; its first nominal time is later than ``now``.
+    """A fresh active schedule that was created ``now``; its first nominal time is later than ``now``, or ``now`` itself
+    with ``first=now``.
 
     A `Once` in the past keeps its instant as the first nominal time: the plan judges it by the catch-up window.
     """
@@ -128,7 +129,10 @@ def new_schedule(
         created_at=now,
         **more,
     )
-    return settled(aimed(schedule, _first_after(schedule, now)), now)
+    first = _first_after(schedule, now)
+    if policy.first is First.NOW and isinstance(trigger, Interval | FixedDelay) and (policy.start_at or now) <= now:
+        first = now
+    return settled(aimed(schedule, first), now)
 
 
 def paused(schedule: Schedule, now: datetime, reason: str | None, actor: str | None) -> Schedule | None:

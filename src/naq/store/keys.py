@@ -38,6 +38,7 @@ __all__ = [
     "check_schedule_id",
     "dead_key",
     "deferred_key",
+    "ended_key",
     "epoch_key",
     "is_dead",
     "is_deferred",
@@ -269,6 +270,11 @@ def starts_key(identity: str, attempt: int) -> str:
 def result_part_key(identity: str, number: int) -> str:
     """One part of a large result (in the bucket of results, where a job's id alone is the key of its result)."""
     return f"{identity}.{number}"
+
+
+def ended_key(identity: str) -> str:
+    """That a job ended, for longer than its result is kept (in the bucket of results)."""
+    return f"ended.{identity}"
 
 
 def lease_key(partition: int | str = 0) -> str:

@@ -228,8 +228,14 @@ def get_zone(name: str) -> Zone:
         raise InvalidSchedule(_unknown(name, "timezone")) from error
 
 
+_NO_ZONES = frozenset({"localtime", "posixrules", "Factory"})
+
+
 def check_zone(name: str, field: str) -> list[Problem]:
     """What is wrong with the zone called ``name`` that the user wrote in ``field``; empty when it can be loaded."""
+    if name in _NO_ZONES:
+        reason = "is not a zone: it means another one on each machine"
+        return [Problem(field, shown(name), reason, "'Europe/Berlin'")]
     try:
         get_zone(name)
     except InvalidSchedule:

@@ -53,7 +53,9 @@ class EndWriter:
         """What follows from the outcome of a job. Never raises: a fault of naq's own is a failure of this job."""
         now = self._clock.now()
         ended_at = None if started_at is None else now
-        facts = Facts(self._worker_id, now, started_at, ended_at, claimed.cancel_reason)
+        lines = None if claimed.attempt is None else claimed.attempt.context.log
+        log_text = None if lines is None else str(lines)
+        facts = Facts(self._worker_id, now, started_at, ended_at, claimed.cancel_reason, log_text)
         try:
             settlement = Settlement(decide(claimed.queued, outcome, facts))
             _log(settlement.ending, outcome)

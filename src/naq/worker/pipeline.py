@@ -11,6 +11,7 @@ from naq.config import Settings
 from naq.jobs.control import Control
 from naq.jobs.functions import Registry
 from naq.jobs.history_stream import HistoryService
+from naq.jobs.run_log import carry_job_ids
 from naq.lifecycle import Tasks
 from naq.queue.limits import Rates, Slots
 from naq.queue.results import ResultService
@@ -150,6 +151,7 @@ class Pipeline:
 
     async def start(self) -> None:
         """Take jobs from now on. Raises `StoreError`."""
+        carry_job_ids()
         await self._heartbeat.start()
         for line in await self._control.serve(self._settings.instance_id, self._questions.answer):
             self._closers.append(line.unsubscribe)

@@ -103,4 +103,5 @@ def _running(queued: QueuedJob, attempt: Attempt) -> StoredResult:
         enqueued_at=queued.enqueued_at,
         started_at=attempt.started_at,
         progress=attempt.context.last_progress,
+        log=None if attempt.context.log is None else str(attempt.context.log),
     )

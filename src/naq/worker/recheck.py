@@ -13,13 +13,12 @@ import logging
 from collections.abc import Sequence
 
 from naq.clock import Clock
-from naq.exceptions import RecordUnreadable, StoreError
+from naq.exceptions import StoreError
 from naq.jobs.control import Control, Question
 from naq.jobs.job import QueuedJob
-from naq.jobs.records import StoredResult, is_over
+from naq.jobs.records import is_over
 from naq.queue.results import ResultService
 from naq.queue.settle import Settling
-from naq.store.codec import decode
 from naq.store.keys import deferred_key, job_key
 from naq.store.port import Store
 from naq.worker.claimed import Claimed, Stage
@@ -54,13 +53,7 @@ class Lookup:
 
     async def ended(self, group: Sequence[Claimed]) -> set[Claimed]:
         """The jobs whose attempt has ended. Their schedules and waiters have the end on return."""
-        found = await self._results.store.get_many([claimed.queued.job_id for claimed in group])
-        results: dict[str, StoredResult] = {}
-        for key, entry in found.items():
-            try:
-                results[key] = decode(StoredResult, key, entry.value or b"")
-            except RecordUnreadable as error:
-                log.warning("%s", error)
+        results = await self._results.ends([claimed.queued.job_id for claimed in group])
         ended = {claimed for claimed in group if is_over(claimed.queued, results.get(claimed.queued.job_id))}
         await self._settling.close_runs([(each.queued, results[each.queued.job_id]) for each in ended])
         for claimed in ended:

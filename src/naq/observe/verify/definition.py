@@ -14,6 +14,7 @@ from datetime import datetime
 from naq.observe.verify.evidence import Change
 from naq.schedules.counters import Counters
 from naq.schedules.nominal import TICK, Nominals, next_nominal
+from naq.schedules.policy import First
 from naq.schedules.record import Schedule, ScheduleStatus
 from naq.timing.triggers import AnyOf, FixedDelay, Once, Trigger
 
@@ -126,6 +127,7 @@ def _before(following: Definition, change: Change) -> Definition:
     record = later.evolve(
         trigger=change.trigger or later.trigger,
         policy=change.policy or later.policy,
+        status=change.status or later.status,
         change_id=era.change_id,
         updated_at=era.began_at,
         counted_from=era.began,
@@ -140,6 +142,8 @@ def _before(following: Definition, change: Change) -> Definition:
 def _beginning(record: Schedule) -> tuple[datetime | None, Counters | None]:
     if record.updated_at is None:
         first = next_nominal(record.trigger, record.policy, record.created_at)
+        if record.policy.first is First.NOW and record.nominals.next_after(record.created_at - TICK) is not None:
+            first = record.nominals.next_after(record.created_at - TICK)
         if first is None and isinstance(record.trigger, Once):
             first = record.nominals.previous(record.created_at + TICK)
         return first, Counters(first)

@@ -51,4 +51,6 @@ def to_dict(schedule: Schedule) -> dict[str, Any]:
         instant = getattr(schedule, name)
         if instant is not None:
             entry[name] = epoch(instant)
+    if schedule.removed_after is not None and schedule.completed_at is not None:
+        entry["removed_at"] = epoch(schedule.completed_at + schedule.removed_after)
     return entry

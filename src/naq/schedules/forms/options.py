@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict
 from zoneinfo import ZoneInfo
 
 from naq.jobs.job import Job
-from naq.schedules.policy import Coalesce, Overlap
+from naq.schedules.policy import Coalesce, First, Overlap
 from naq.timing.exclusions import Exclusion
 
 __all__ = [
@@ -49,6 +49,8 @@ class PolicyOptions(TypedDict, total=False):
     jitter: Duration | None
     overlap: Overlap | OverlapName
     exclude: Excluded | Sequence[Excluded] | None
+    keep_finished: Duration | Literal["unlimited"] | None
+    first: First | Literal["next", "now"]
 
 
 class WallClockOptions(PolicyOptions, total=False):

@@ -12,7 +12,7 @@ from naq.exceptions import InvalidInput, Problem, shown
 from naq.parsing import MISSING, Reader, epoch, seconds
 from naq.schedules.forms.exclusions import read_exclusions
 from naq.schedules.forms.triggers import EXAMPLES
-from naq.schedules.policy import Coalesce, Overlap, Policy
+from naq.schedules.policy import Coalesce, First, Overlap, Policy
 from naq.timing.calendars import Calendar
 from naq.timing.duration import LONGEST
 from naq.timing.exclusions import Exclusion
@@ -43,6 +43,8 @@ def read_policy(
         jitter=_jitter(reader) if reader.has("jitter") else base.jitter,
         overlap=reader.choice("overlap", Overlap) or base.overlap,
         exclude=_exclude(reader, zone, calendars) if reader.has("exclude") else base.exclude,
+        keep_finished=_keep_finished(reader, base) if reader.has("keep_finished") else base.keep_finished,
+        first=reader.choice("first", First) or base.first,
         tz=base.tz,
     )
 
@@ -93,6 +95,16 @@ def _catch_up(reader: Reader, base: Policy) -> timedelta | None:
         return timedelta(0)
     window = Reader({"catch_up": value}, reader.path, reader.problems, EXAMPLES).duration("catch_up", positive=False)
     return base.catch_up if window is None else window
+
+
+def _keep_finished(reader: Reader, base: Policy) -> timedelta | None:
+    value = reader.take("keep_finished")
+    if value is None or value == UNLIMITED:
+        return None
+    kept = Reader({"keep_finished": value}, reader.path, reader.problems, EXAMPLES).duration(
+        "keep_finished", positive=False
+    )
+    return base.keep_finished if kept is None else kept
 
 
 def _jitter(reader: Reader) -> timedelta | None:

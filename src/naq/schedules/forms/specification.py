@@ -33,10 +33,10 @@ from naq.schedules.forms.triggers import (
     trigger_form,
 )
 from naq.schedules.nominal import Nominals
-from naq.schedules.policy import Policy
+from naq.schedules.policy import First, Policy
 from naq.schedules.record import Schedule
 from naq.timing.calendars import Calendar
-from naq.timing.triggers import AnyOf, CalendarInterval, Cron, FixedDelay, Once, RRule, Trigger
+from naq.timing.triggers import AnyOf, CalendarInterval, Cron, FixedDelay, Interval, Once, RRule, Trigger
 
 __all__ = [
     "POLICY_KEYS",
@@ -167,8 +167,16 @@ def _read_mapping(
     policy = read_policy(reader, zone, Policy(), calendars)
     if zone not in (None, "UTC") and (trigger is None or zone_of(trigger, policy) is None):
         policy = msgspec.structs.replace(policy, tz=zone)
+    if policy.first is First.NOW and trigger is not None and not _can_begin_now(trigger):
+        reason = "goes with interval and delay only"
+        problems.append(Problem(reader.field("first"), shown("now"), reason, "(leave it out)"))
     reader.finish((*TRIGGER_KEYS, *POLICY_KEYS))
     return trigger, policy
+
+
+def _can_begin_now(trigger: Trigger) -> bool:
+    """Whether its grid may begin with a fire: stored schedules show their anchor, so one that is there is let pass."""
+    return isinstance(trigger, Interval | FixedDelay)
 
 
 def never_fires(trigger: Trigger, policy: Policy, now: datetime, path: str = "schedule") -> list[Problem]:

@@ -40,6 +40,7 @@ __all__ = [
 
 TRIGGER_TYPES = get_args(Trigger)
 
+ZONE_BESIDE: Final = "names a zone inside of the expression; the zone stands beside it, as timezone"
 SHORTEST: Final = timedelta(milliseconds=1)
 
 EXAMPLES: Mapping[str, str] = {
@@ -73,6 +74,8 @@ EXAMPLES: Mapping[str, str] = {
     "jitter": "'30s'",
     "overlap": "'skip'",
     "exclude": "['2030-12-24..2031-01-01', 'holidays:DE-BY']",
+    "keep_finished": "'7d'",
+    "first": "'now'",
     "schedule": "{'type': 'interval', 'interval': 3600}",
     "next_run_at": "'2030-01-31T09:00:00+00:00'",
     "job": "{'queue': 'mail'}",
@@ -123,6 +126,9 @@ def _cron(reader: Reader) -> Cron | None:
     day_or = reader.boolean("day_or")
     expression = reader.text("cron", required=True)
     if expression is None:
+        return None
+    if _names_a_zone(expression):
+        reader.complain("cron", expression, ZONE_BESIDE)
         return None
     return checked(reader, "cron", Cron(expression, zone, day_or is not False, gap, overlap))
 
@@ -294,7 +300,7 @@ def read_text(text: str, path: str, problems: list[Problem], zone: str | None = 
         return read_recurrence_text(words, path, problems, zone)
     if match := re.fullmatch(r"every\s+(.+)", words, re.IGNORECASE):
         return _read_every(match[1], path, problems, zone)
-    if words.startswith("@") or len(words.split()) in (5, 6):
+    if words.startswith("@") or _names_a_zone(words) or len(words.split()) in (5, 6):
         return _cron_text(words, path, problems, zone)
     at = instant_of(words, zone)
     if at is None:
@@ -304,7 +310,14 @@ def read_text(text: str, path: str, problems: list[Problem], zone: str | None = 
     return Once(at)
 
 
+def _names_a_zone(expression: str) -> bool:
+    return re.match(r"(CRON_)?TZ=", expression, re.IGNORECASE) is not None
+
+
 def _cron_text(text: str, path: str, problems: list[Problem], zone: str | None) -> Cron | None:
+    if _names_a_zone(text):
+        problems.append(Problem(path, shown(text), ZONE_BESIDE, "{'cron': '0 9 * * *', 'timezone': 'Europe/Berlin'}"))
+        return None
     trigger = Cron(text, zone or "UTC")
     problems.extend(found := trigger.check(path))
     return None if found else trigger

@@ -23,6 +23,7 @@ from naq.jobs.context import JobContext
 from naq.jobs.job import QueuedJob
 from naq.jobs.outcome import Raised, Returned, Unrunnable
 from naq.jobs.records import DeadReason
+from naq.jobs.run_log import keep_traceback
 from naq.worker.execution.frames import Answer, Logged, Order, Said
 from naq.worker.execution.memory import resident_bytes
 
@@ -167,6 +168,8 @@ def _log_again(logged: Logged) -> None:
     record = logger.makeRecord(logged.name, logged.level, "(child)", 0, "%s", (logged.message,), None)
     record.created = logged.created
     record.exc_text = logged.traceback
+    if logged.traceback is not None:
+        keep_traceback(logged.traceback)
     logger.handle(record)
 
 
