@@ -217,7 +217,9 @@ async def test_a_transaction_is_all_or_nothing(services: ServiceManager) -> None
     assert first is not None
     outcome = await store.transaction().check("a", first).create("b", b"2").put("c", {"n": 1}).commit()
     assert isinstance(outcome, Committed)
-    assert outcome.revisions == (0, first + 3, first + 2), "in the order of `naq.store.ordering`: b is created, c is put"
+    assert outcome.revisions == (0, first + 3, first + 2), (
+        "in the order of `naq.store.ordering`: b is created, c is put"
+    )
     assert await store.get_json("c") == {"n": 1}
     refused = await store.transaction().check("a", first + 1).put("c", b"x").create("d", b"y").commit()
     assert isinstance(refused, Refused)
