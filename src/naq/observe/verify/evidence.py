@@ -21,6 +21,7 @@ from naq.parsing import instant_of
 from naq.schedules.counters import ERA_ENDED, EraEnded
 from naq.schedules.planning.decision import NonFireReason
 from naq.schedules.policy import Policy
+from naq.schedules.record import ScheduleStatus
 from naq.store.keys import job_id
 from naq.timing.triggers import Trigger
 
@@ -56,6 +57,8 @@ class Change:
     """The trigger of that era; ``None``: it was not changed."""
     policy: Policy | None
     """Its policy, likewise."""
+    status: ScheduleStatus | None = None
+    """Its status, likewise."""
 
 
 @dataclass(slots=True)
@@ -207,11 +210,12 @@ def _change(event: Event) -> Change | None:
     """The change that an event tells of; ``None`` when it is told by a naq that did not say enough, or newer than this."""
     try:
         era = _read(event.details[ERA_ENDED], EraEnded)
-        trigger, policy = event.details.get("trigger"), event.details.get("policy")
+        trigger, policy, status = (event.details.get(name) for name in ("trigger", "policy", "status"))
         return Change(
             era,
             None if trigger is None else _read(trigger["from"], Trigger),
             None if policy is None else _read(policy["from"], Policy),
+            None if status is None else _read(status["from"], ScheduleStatus),
         )
     except (msgspec.ValidationError, LookupError, TypeError):
         return None

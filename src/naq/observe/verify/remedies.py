@@ -9,6 +9,8 @@ from naq.store.keys import job_id
 
 __all__ = [
     "Remedy",
+    "aim_again",
+    "grid_moved",
     "look_at",
     "look_into",
     "lost",
@@ -24,6 +26,14 @@ Remedy = Callable[[str, datetime, datetime], str]
 
 nobody_leads = "start a scheduler: naq scheduler, or naq run MODULE:APP"
 undecided = "naq doctor; naq events --type store_trouble --since 1d --no-follow"
+
+
+grid_moved = "nothing; storing an unchanged definition again does not move the grid any more"
+
+
+def aim_again(schedule_id: str) -> str:
+    """For a schedule that a wrong clock aimed."""
+    return f"set the clocks right (NTP), then: naq schedule aim {schedule_id}"
 
 
 def lost(schedule_id: str, first: datetime, last: datetime) -> str:

@@ -22,6 +22,10 @@ class Kind(StrEnum):
     """It is due, and nobody has decided about it."""
     QUARANTINED = "quarantined"
     """Its record cannot be read or planned: it does not fire, and cannot be judged."""
+    DROPPED = "dropped"
+    """It was due when the schedule was changed, and neither the old definition nor the new one decided about it."""
+    AHEAD = "ahead"
+    """It will not fire: a scheduler whose clock was ahead decided about it before it came."""
     UNPROVEN = "unproven"
     """No trace of it is left, and nothing proves that it was lost. No alarm."""
 
