@@ -48,7 +48,6 @@ class Unsuitable:
 
 def unsuitable(config: Mapping[str, Any]) -> list[Unsuitable]:
     """What is wrong with the configuration of an existing stream, as the server reports it."""
-    limited = [name for name in ("max_bytes", "max_msgs") if int(config.get(name, -1)) > 0]
     rules = (
         (not config.get("allow_atomic"), "atomic publish is off", "--allow-batch"),
         (not config.get("allow_direct"), "direct get is off", "--allow-direct"),
@@ -64,9 +63,14 @@ def unsuitable(config: Mapping[str, Any]) -> list[Unsuitable]:
             "--max-age=0",
         ),
         (
-            bool(limited) and config.get("discard") != "new",
-            f"it drops old records when it is full ({', '.join(limited)} with discard old): schedules and jobs would vanish",
+            int(config.get("max_bytes", -1)) > 0 and config.get("discard") != "new",
+            "it drops old records when it is full (max_bytes with discard old): schedules and jobs would vanish",
             "--discard=new",
+        ),
+        (
+            int(config.get("max_msgs", -1)) > 0,
+            "it limits the number of its records (max_msgs): a full one refuses every transaction, also one that removes records",
+            "--max-msgs=-1",
         ),
         (
             config.get("retention", "limits") != "limits",
