@@ -224,6 +224,12 @@ def _schedule_changes() -> tuple[LazyCommand, ...]:
         LazyCommand("delete", "schedule_changes:delete", delete, ("naq schedule delete daily-report",)),
         LazyCommand("rm", "schedule_changes:delete", delete, ("naq schedule delete daily-report",), hidden=True),
         LazyCommand(
+            "aim",
+            "schedule_changes:aim",
+            "Compute the next run from now: for a schedule that is silent because a scheduler's clock was ahead.",
+            ("naq schedule aim daily-report",),
+        ),
+        LazyCommand(
             "skip",
             "schedule_changes:skip",
             "Do not fire the next nominal times.",
