@@ -25,6 +25,7 @@
     └── JobError                about one job
         ├── JobExists           the id is taken by a job that is still queued
         ├── JobFailed           a result was asked for, and the job ended in failure
+        ├── JobUnknown          a result was asked for, and nothing is known of the job
         ├── JobTimeout          a result did not come, or a job ran longer than its timeout
         ├── JobCancelled        the job was cancelled
         └── UnknownFunction     a function reference that this process neither registered nor allows
@@ -56,6 +57,7 @@ __all__ = [
     "JobExists",
     "JobFailed",
     "JobTimeout",
+    "JobUnknown",
     "NaqError",
     "Problem",
     "RecordUnreadable",
@@ -252,6 +254,13 @@ class JobFailed(JobError):
         super().__init__(job_id, f"failed with {error_type}: {error}")
         self.error_type = error_type
         self.error = error
+
+
+class JobUnknown(JobError):
+    """A result was waited for, and there is no such job: the id is wrong, or the result is no longer kept."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(job_id, "is unknown: the id is wrong, or its result is no longer kept (see result_ttl)")
 
 
 class JobTimeout(JobError):

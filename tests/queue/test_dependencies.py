@@ -49,7 +49,7 @@ def test_verdict(when: str, first: JobStatus | None, second: JobStatus | None, v
     spec = JobSpec(func="m:f", depends_on=("a", "b"), depends_when=when)
     queued = QueuedJob(job_id="c", spec=spec, enqueued_at=NOW)
     results = {name: result(name, status) for name, status in (("a", first), ("b", second)) if status is not None}
-    assert judge(queued, results)[0] is verdict
+    assert judge(queued, results).verdict is verdict
 
 
 async def test_a_job_runs_after_those_it_depends_on(

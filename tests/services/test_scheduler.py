@@ -23,7 +23,7 @@ from naq.store.port import Entry
 HOURLY = {"type": "interval", "interval": 3600}
 
 
-def report(region: str, full: bool = False) -> str:
+def report(region: str = "eu", full: bool = False) -> str:
     return region
 
 
@@ -323,7 +323,7 @@ async def test_bad_input_is_one_clear_error_and_nothing_is_written(
     with pytest.raises(InvalidInput) as caught:
         await scheduler.schedule_job(job, schedule, schedule_id=schedule_id)
     assert message in str(caught.value)
-    assert "for example" in str(caught.value)
+    assert all(problem.example or problem.advice for problem in caught.value.problems)
     assert isinstance(caught.value, InvalidJob | InvalidSchedule | InvalidInput)
     assert await store.last_revision("schedule.>") == 0
 

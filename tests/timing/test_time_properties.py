@@ -137,7 +137,10 @@ Span = tuple[datetime, datetime]
 
 
 def by_hand(expression: str, name: str, gap: DstGap, overlap: DstOverlap, span: Span) -> list[datetime]:
-    """Every instant in ``span``, from each wall minute and what zoneinfo says of it; nothing of naq is used."""
+    """Every instant in ``span``, from each wall minute and what zoneinfo says of it.
+
+    Of naq only the zone database is used, which may be newer than the system's.
+    """
     zone, sim = get_zone(name).info, CronSim(expression, datetime(2026, 1, 1))  # noqa: DTZ001
     is_fixed = not any(field.startswith("*") for field in expression.split()[:2])
     margin = timedelta(hours=25 if name == "Pacific/Apia" else 3)

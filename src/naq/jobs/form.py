@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from naq.durations import read_duration
 from naq.exceptions import InvalidInput, InvalidJob, Problem, shown
 from naq.jobs.job import Job, JobSpec
 from naq.jobs.signature import check_arguments, refuse_generator
@@ -172,14 +173,14 @@ def _backoff(reader: Reader) -> Backoff | None:
         return _backoff_from(Reader(value, reader.field("backoff"), reader.problems, EXAMPLES))
     if isinstance(value, str) and value.lower() in set(BackoffKind):
         return Backoff(kind=BackoffKind(value.lower()))
-    try:
-        delay = parse_duration(value, reader.field("backoff"), positive=False)
-    except InvalidInput:
+    if read_duration(value) is None:
         kinds = ", ".join(BackoffKind)
         reader.complain("backoff", value, f"must be seconds, a duration like '30s', a Backoff, or one of {kinds}")
         return None
-    if delay > LONGEST:
-        reader.complain("backoff", value, "must be at most 100 years")
+    try:
+        delay = parse_duration(value, reader.field("backoff"), positive=False)
+    except InvalidInput as error:
+        reader.problems.extend(error.problems)
         return None
     return Backoff(kind=BackoffKind.FIXED, delay=delay, longest=max(delay, timedelta(hours=1)))
 

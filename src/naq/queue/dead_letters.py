@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,17 +14,20 @@ from naq.config import Settings
 from naq.events import Event, EventType
 from naq.jobs.events import job_event
 from naq.jobs.job import QueuedJob
-from naq.jobs.records import DeadJob, DeadReason
+from naq.jobs.records import DeadJob, DeadReason, StoredResult, is_over
 from naq.queue.results import StoredResults
+from naq.queue.settle import Settling
 from naq.store.codec import encode
-from naq.store.keys import ALL_DEAD, check_job_id, dead_key, job_key, name_in
+from naq.store.keys import ALL_DEAD, attempt_patterns, check_job_id, dead_key, job_key, name_in
 from naq.store.port import Committed, Delete, Entry, EventSink, Put, Store, Write
-from naq.store.records import read_all
+from naq.store.records import read_all, readable
 
 __all__ = ["DeadLetters", "DeadQuery"]
 
 AT_ONCE = 400
 """Deletions in one transaction."""
+
+log = logging.getLogger("naq.dead_letters")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +59,19 @@ ALL = DeadQuery()
 class DeadLetters:
     """The records under ``dead.>``."""
 
-    def __init__(self, settings: Settings, kv: Store, results: StoredResults, events: EventSink, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        kv: Store,
+        results: StoredResults,
+        settling: Settling,
+        events: EventSink,
+        clock: Clock,
+    ) -> None:
         self._instance_id = settings.instance_id
         self._kv = kv
         self._results = results
+        self._settling = settling
         self._events = events
         self._clock = clock
 
@@ -77,26 +90,53 @@ class DeadLetters:
         async for entries in self._kv.scan(ALL_DEAD):
             yield [(entry, dead) for entry, dead in _dead(entries) if query.fits(dead)]
 
-    async def requeue(self, entry: Entry, dead: DeadJob) -> bool:
+    async def requeue(self, entry: Entry, dead: DeadJob, together: Collection[str] = ()) -> bool:
         """Queue a dead job as its next attempt, with all its retries.
 
-        ``False`` when the dead letter was changed or removed in the meantime, or holds only a part of the job.
+        It waits again for those of its dependencies that were requeued before it: that have not ended, or are in
+        ``together``. Others no longer matter.
+
+        ``False`` when the dead letter was changed or removed in the meantime, holds only a part of the job, or is older
+        than another job with the same id, whose result must not be replaced.
         """
         if dead.shortened or (dead.job is None and not dead.raw):
             return False
-        again = self._again(dead)
-        if again is None:
-            put = Put(dead.key, (dead.raw or "").encode())
-        else:
-            put = Put(job_key(again.spec.queue, again.job_id, again.attempt), encode(again))
-        result = await self._results.store.get(dead.job_id)
-        writes: list[Write] = [Delete(entry.key, entry.revision), put]
+        result = await self._results.get(dead.job_id)
+        if dead.job is not None and await self._is_outlived(dead.job, result):
+            return False
+        again = await self._again(dead, together)
+        writes: list[Write] = [Delete(entry.key, entry.revision), *self._writes(dead, again)]
         if not isinstance(await self._kv.transact(writes), Committed):
             return False
         if result is not None:
-            await self._results.store.transact([Delete(dead.job_id, result.revision)])
+            await self._results.forget(dead.job_id)
         self._events.emit([self._requeued(dead, again)])
+        if again is not None and again.spec.depends_on:
+            await self._settling.end_unmet(await self._settling.dependencies.check(again))
         return True
+
+    def _writes(self, dead: DeadJob, again: QueuedJob | None) -> list[Write]:
+        if again is None:
+            return [Put(dead.key, (dead.raw or "").encode())]
+        if again.spec.depends_on:
+            return self._settling.dependencies.writes(again, None)
+        return [Put(job_key(again.spec.queue, again.job_id, again.attempt), encode(again))]
+
+    async def _not_ended(self, job_ids: Sequence[str]) -> set[str]:
+        """Those of these jobs that wait, are queued or run."""
+        if not job_ids:
+            return set()
+        results = await self._results.get_many(job_ids)
+        patterns = [pattern for job_id in job_ids for pattern in attempt_patterns(job_id)]
+        attempts = readable(QueuedJob, (await self._kv.get_many(patterns)).values(), log)
+        return {job.job_id for _, job in attempts if not is_over(job, results.get(job.job_id))}
+
+    async def _is_outlived(self, job: QueuedJob, result: StoredResult | None) -> bool:
+        """Whether a newer job with the same id waits, runs or has ended."""
+        if result is not None and result.enqueued_at is not None and result.enqueued_at > job.enqueued_at:
+            return True
+        found = await self._kv.get_many(attempt_patterns(job.job_id))
+        return any(other.enqueued_at > job.enqueued_at for _, other in readable(QueuedJob, found.values(), log))
 
     def _requeued(self, dead: DeadJob, again: QueuedJob | None) -> Event:
         reason, now = "a dead letter was requeued", self._clock.now()
@@ -110,12 +150,14 @@ class DeadLetters:
             reason=reason,
         )
 
-    def _again(self, dead: DeadJob) -> QueuedJob | None:
+    async def _again(self, dead: DeadJob, together: Collection[str]) -> QueuedJob | None:
         """The next attempt; ``None`` when the last one could not be read."""
         if dead.job is None:
             return None
         job = dead.job
-        spec = msgspec.structs.replace(job.spec, retries=job.spec.retries + job.attempt, depends_on=())
+        live = await self._not_ended(job.spec.depends_on)
+        waits_for = tuple(job_id for job_id in job.spec.depends_on if job_id in live or job_id in together)
+        spec = msgspec.structs.replace(job.spec, retries=job.spec.retries + job.attempt, depends_on=waits_for)
         return job.evolve(
             spec=spec,
             attempt=job.attempt + 1,

@@ -2,8 +2,9 @@
 
 A job with ``depends_on`` is stored as deferred without a time. In the same transaction a note
 ``waiting.<other job>.<this job>`` is written for each job that it waits for. Whoever writes the end of a job reads the notes
-under its id, and releases the jobs that wait for nothing else, each in one transaction that is conditional on the deferred
-record: only one of two concurrent releases succeeds.
+under its id. A job that waits for nothing else is released; one that waits for more remembers that this dependency is met (it is
+taken out of the record), because the result may expire before the others end. Both are transactions that are conditional on the
+deferred record, so concurrent ends do not undo each other.
 
 No race leaves a job waiting. The notes are written before the results are read, and a result is written before the notes
 are read, so whichever comes second sees the other. On a cluster a read may be answered by a replica that lags, so every
@@ -15,23 +16,27 @@ A job whose dependency ended in another way than ``depends_when`` asks for can n
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
 import msgspec
 
 from naq.clock import Clock
-from naq.exceptions import RecordUnreadable
+from naq.exceptions import RecordUnreadable, StoreUnavailable
 from naq.jobs.job import JobStatus, QueuedJob
 from naq.jobs.records import StoredResult, WaitingFor
 from naq.queue.results import StoredResults
 from naq.store.codec import decode, encode
 from naq.store.keys import ALL_WAITING, deferred_key, job_key, waiting_key
-from naq.store.port import Committed, Delete, Entry, Put, Refused, Store, Write
+from naq.store.port import Committed, Delete, Entry, Put, Store, Write
 from naq.store.records import readable
 
-__all__ = ["Dependencies", "Verdict", "judge"]
+__all__ = ["Dependencies", "Judgement", "Verdict", "judge"]
+
+ATTEMPTS = 20
+"""How often the write of a waiting job is tried again after another process changed it."""
 
 FITTING = {
     "succeeded": frozenset({JobStatus.COMPLETED}),
@@ -51,17 +56,31 @@ class Verdict(Enum):
     """A dependency ended in another way than was asked for."""
 
 
-def judge(queued: QueuedJob, results: dict[str, StoredResult]) -> tuple[Verdict, str]:
-    """Whether a job may run, given the results of its dependencies; if not, which one is the reason."""
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Whether a job may run, as far as its dependencies are concerned."""
+
+    verdict: Verdict
+    reason: str = ""
+    """If it may not: the dependency that it waits for, or how one ended otherwise."""
+    met: tuple[str, ...] = ()
+    """The dependencies that ended as was asked for."""
+
+
+def judge(queued: QueuedJob, results: Mapping[str, StoredResult]) -> Judgement:
+    """Whether a job may run, given the results of its dependencies."""
     fitting = FITTING[queued.spec.depends_when]
+    met: list[str] = []
     waits_for = ""
     for other in queued.spec.depends_on:
         result = results.get(other)
         if result is None or not result.status.ended:
             waits_for = waits_for or other
         elif result.status not in fitting:
-            return Verdict.NEVER, f"{other} ended as {result.status}, not {queued.spec.depends_when}"
-    return (Verdict.WAITING, waits_for) if waits_for else (Verdict.READY, "")
+            return Judgement(Verdict.NEVER, f"{other} ended as {result.status}, not {queued.spec.depends_when}")
+        else:
+            met.append(other)
+    return Judgement(Verdict.WAITING if waits_for else Verdict.READY, waits_for, tuple(met))
 
 
 class Dependencies:
@@ -81,19 +100,20 @@ class Dependencies:
         writes += [Put(waiting_key(other, queued.job_id), note) for other in dict.fromkeys(queued.spec.depends_on)]
         return writes
 
-    async def verdict(self, queued: QueuedJob) -> tuple[Verdict, str]:
-        """Whether a job may run now, and why not."""
-        return judge(queued, await self._results.get_many(list(queued.spec.depends_on)))
+    async def judge(self, queued: QueuedJob, known: Mapping[str, StoredResult] | None = None) -> Judgement:
+        """Whether a job may run now, and why not; ``known``: results that need not be read, and may have expired since."""
+        results = await self._results.get_many(list(queued.spec.depends_on))
+        return judge(queued, results if known is None else {**results, **known})
 
-    async def ended(self, job_ids: Sequence[str]) -> list[tuple[QueuedJob, str]]:
-        """Release the jobs that waited for these, which have ended.
+    async def ended(self, results: Sequence[StoredResult]) -> list[tuple[QueuedJob, str]]:
+        """Release the jobs that waited for the jobs with these results.
 
         Returns the jobs that can never run now, each with the reason; the caller ends them.
         """
         if await self._kv.last_revision(ALL_WAITING) == 0:
             return []
-        notes = await self._kv.get_many([waiting_key(job_id, "*") for job_id in job_ids])
-        return await self._check_notes(notes.values())
+        notes = await self._kv.get_many([waiting_key(result.job_id, "*") for result in results])
+        return await self._check_notes(notes.values(), {result.job_id: result for result in results})
 
     async def sweep(self) -> list[tuple[QueuedJob, str]]:
         """Check every job that waits; returns as `ended`."""
@@ -119,7 +139,9 @@ class Dependencies:
         """Remove the notes of a job that no longer waits."""
         await self._kv.transact(_no_notes(queued))
 
-    async def _check_notes(self, notes: Iterable[Entry]) -> list[tuple[QueuedJob, str]]:
+    async def _check_notes(
+        self, notes: Iterable[Entry], known: Mapping[str, StoredResult] | None = None
+    ) -> list[tuple[QueuedJob, str]]:
         """Check the job of each note once; returns as `ended`."""
         never = []
         seen: set[str] = set()
@@ -128,7 +150,7 @@ class Dependencies:
                 continue
             seen.add(note.job_id)
             try:
-                unmet = await self._check_note(entry, note)
+                unmet = await self._check_note(entry, note, known)
             except RecordUnreadable as error:
                 log.warning("%s", error)
                 continue
@@ -136,21 +158,29 @@ class Dependencies:
                 never.append(unmet)
         return never
 
-    async def _check_note(self, entry: Entry, note: WaitingFor) -> tuple[QueuedJob, str] | None:
-        waiting = await self._kv.get(deferred_key(note.job_id, note.attempt))
-        if waiting is None or waiting.value is None:
-            await self._kv.transact([Delete(entry.key, entry.revision)])
-            return None
-        queued = decode(QueuedJob, waiting.key, waiting.value)
-        verdict, reason = await self.verdict(queued)
-        if verdict is Verdict.NEVER:
-            return queued, reason
-        if verdict is Verdict.WAITING:
-            return None
-        outcome = await self._kv.transact(self._released(queued, waiting.revision, note.due_at))
-        if isinstance(outcome, Refused):
-            log.debug("job %s was released by another process", note.job_id)
-        return None
+    async def _check_note(
+        self, entry: Entry, note: WaitingFor, known: Mapping[str, StoredResult] | None
+    ) -> tuple[QueuedJob, str] | None:
+        """Release the job of a note, or remember what is met. Tried again while other processes change the record."""
+        for _ in range(ATTEMPTS):
+            waiting = await self._kv.get(deferred_key(note.job_id, note.attempt))
+            if waiting is None or waiting.value is None:
+                await self._kv.transact([Delete(entry.key, entry.revision)])
+                return None
+            queued = decode(QueuedJob, waiting.key, waiting.value)
+            judgement = await self.judge(queued, known)
+            if judgement.verdict is Verdict.NEVER:
+                return queued, judgement.reason
+            if judgement.verdict is Verdict.READY:
+                writes = self._released(queued, waiting.revision, note.due_at)
+            elif judgement.met:
+                writes = _remembered(queued, waiting.revision, judgement.met)
+            else:
+                return None
+            if isinstance(await self._kv.transact(writes), Committed):
+                return None
+            log.debug("job %s was changed by another process, and is checked again", note.job_id)
+        raise StoreUnavailable(f"job {note.job_id!r} was changed by other processes {ATTEMPTS} times in a row")
 
     def _released(self, queued: QueuedJob, revision: int, due_at: datetime | None) -> list[Write]:
         now = self._clock.now()
@@ -165,6 +195,14 @@ class Dependencies:
         # Not "must not exist": an attempt that was acknowledged when it turned out to have to wait may still be there.
         target = job_key(queued.spec.queue, queued.job_id, queued.attempt)
         return [Delete(key, revision), Put(target, encode(free)), *_no_notes(queued)]
+
+
+def _remembered(queued: QueuedJob, revision: int, met: Collection[str]) -> list[Write]:
+    """The waiting job without the dependencies that are met: their results may expire before the last one ends."""
+    left = tuple(other for other in queued.spec.depends_on if other not in met)
+    spec = msgspec.structs.replace(queued.spec, depends_on=left)
+    put = Put(deferred_key(queued.job_id, queued.attempt), encode(queued.evolve(spec=spec)), revision)
+    return [put, *(Delete(waiting_key(other, queued.job_id)) for other in met)]
 
 
 def _no_notes(queued: QueuedJob) -> list[Write]:

@@ -16,8 +16,8 @@ from naq.jobs.size import check_size
 from naq.queue.follow_ups import queue_put
 from naq.queue.results import StoredResults
 from naq.queue.settle import Settling
-from naq.store.keys import attempt_patterns, is_deferred
-from naq.store.port import Committed, Entry, EventSink, Put, Refused, Store
+from naq.store.keys import attempt_patterns, dead_key, is_deferred
+from naq.store.port import Committed, Delete, Entry, EventSink, Put, Refused, Store
 from naq.store.records import readable_one
 
 __all__ = ["Enqueuer", "NewJob"]
@@ -122,6 +122,13 @@ class Enqueuer:
             await self._settling.remove(entry)
         if result is not None:
             await self._results.forget(job_id)
+            await self._forget_dead(job_id)
+
+    async def _forget_dead(self, job_id: str) -> None:
+        """Remove the dead letter of the earlier job: requeued later it would replace the new one."""
+        dead = await self._kv.get(dead_key(job_id))
+        if dead is not None:
+            await self._kv.transact([Delete(dead.key, dead.revision)])
 
     def _emit(self, part: Sequence[QueuedJob]) -> None:
         self._events.emit(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -14,7 +15,15 @@ import msgspec
 
 from naq.clock import Clock
 from naq.config import Settings
-from naq.exceptions import InvalidInput, InvalidJob, JobCancelled, JobFailed
+from naq.exceptions import (
+    InvalidInput,
+    InvalidJob,
+    JobCancelled,
+    JobFailed,
+    JobUnknown,
+    RecordUnreadable,
+    StoreError,
+)
 from naq.jobs.control import Control, Question
 from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import Job, JobSpec, JobStatus
@@ -37,6 +46,11 @@ from naq.store.nats.event_stream import EventService
 from naq.timing.duration import LONGEST, parse_duration
 
 __all__ = ["JobService"]
+
+LOOK_AFTER = 2.0
+"""Seconds after which it is looked whether a job that is waited for exists."""
+LOOKS = 3
+"""So many looks must find nothing: on a cluster one may be answered by a replica that lags."""
 
 When = datetime | str | float
 """An aware datetime, ISO text or epoch seconds; a naive one is UTC."""
@@ -69,7 +83,7 @@ class JobService(BaseService):
         self._settling = Settling(settings, kv_service, self.results, self.history, event_service, self.clock)
         self._enqueuer = Enqueuer(settings, kv_service, self.results, self._settling, event_service, self.clock)
         self._finder = Finder(kv_service, self.results)
-        self.dead_letters = DeadLetters(settings, kv_service, self.results, event_service, self.clock)
+        self.dead_letters = DeadLetters(settings, kv_service, self.results, self._settling, event_service, self.clock)
         self.queues = Queues(settings, connection_service, kv_service, self.results, self._settling, self._control)
 
     async def _do_initialize(self) -> None:
@@ -205,13 +219,32 @@ class JobService(BaseService):
     async def result(self, job_id: str, *, timeout: float | None = None) -> Any:
         """What the job's function returned, as JSON values, as soon as it has returned; without polling.
 
-        Raises `JobFailed`, `JobCancelled`, or `JobTimeout` when it has not ended after ``timeout`` seconds.
+        Raises `JobFailed`, `JobCancelled`, or as `wait`.
         """
-        return value_of(await self.results.wait(job_id, timeout))
+        return value_of(await self.wait(job_id, timeout=timeout))
 
     async def wait(self, job_id: str, *, timeout: float | None = None) -> StoredResult:
-        """As `result`, but returns how the job ended, even if it failed. Raises only `JobTimeout`."""
-        return await self.results.wait(job_id, timeout)
+        """As `result`, but returns how the job ended, even if it failed.
+
+        Raises `JobTimeout` when it has not ended after ``timeout`` seconds (``None``: no limit), and `JobUnknown` when
+        after some seconds nothing is known of it: it may be enqueued just now, but not much later.
+        """
+        ended = asyncio.ensure_future(self.results.wait(job_id, timeout))
+        try:
+            for _ in range(LOOKS):
+                await asyncio.wait([ended], timeout=LOOK_AFTER)
+                if ended.done() or await self._is_known(job_id):
+                    return await ended
+            raise JobUnknown(job_id)
+        finally:
+            ended.cancel()
+
+    async def _is_known(self, job_id: str) -> bool:
+        """Whether there is such a job, as far as the store can be asked."""
+        try:
+            return await self._finder.get(job_id) is not None
+        except (StoreError, RecordUnreadable):
+            return True
 
     async def list_workers(self) -> list[WorkerInfo]:
         """The workers that are alive."""
@@ -259,12 +292,13 @@ class JobService(BaseService):
         schedule_id: str | None = None,
     ) -> int:
         """Queue all dead jobs again that match; returns how many."""
-        count = 0
+        requeued: set[str] = set()
         query = DeadQuery(reason=reason, queue=queue, func=func, schedule_id=schedule_id)
         async for page in self.dead_letters.find(query):
             for entry, dead in page:
-                count += await self.dead_letters.requeue(entry, dead)
-        return count
+                if await self.dead_letters.requeue(entry, dead, requeued):
+                    requeued.add(dead.job_id)
+        return len(requeued)
 
     async def list_dead(
         self,

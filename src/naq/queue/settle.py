@@ -68,7 +68,7 @@ class Settling:
             await self._results.write([result for _, result in ended], lifetimes)
         await self._run_ends.write(unsettled)
         if ended:
-            await self.end_unmet(await self.dependencies.ended([result.job_id for _, result in ended]))
+            await self.end_unmet(await self.dependencies.ended([result for _, result in ended]))
         for each in unsettled:
             each.settled = True
         self._history.record(ending.history for ending in endings if ending.history is not None)

@@ -99,10 +99,10 @@ class Admission:
         if queued.tracked and await self._is_superseded(claimed):
             return Refuse(Dropped("cancelled"))
         if queued.spec.depends_on and queued.attempt == 1:
-            verdict, reason = await self._dependencies.verdict(queued)
-            if verdict is Verdict.NEVER:
-                return Refuse(Unrunnable(DeadReason.DEPENDENCY, "DependencyNotMet", reason))
-            if verdict is Verdict.WAITING:
+            judgement = await self._dependencies.judge(queued)
+            if judgement.verdict is Verdict.NEVER:
+                return Refuse(Unrunnable(DeadReason.DEPENDENCY, "DependencyNotMet", judgement.reason))
+            if judgement.verdict is Verdict.WAITING:
                 return await self._set_aside(claimed)
         if slot is not None or queued.spec.max_concurrent is None:
             return await self._counted(claimed, slot) if again else Admitted(claimed, slot, 1)
