@@ -1,4 +1,4 @@
-"""``python -m benchmarks [--only planning,times,burst,steady,jobs,idle] [--idle 100000 1000000]`` prints a table of figures."""
+"""``python -m benchmarks [--only start,planning,burst,...] [--idle 100000 1000000]`` prints a table of figures."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from benchmarks.fires import burst, steady
 from benchmarks.idle import idle
 from benchmarks.jobs import jobs
 from benchmarks.planning import planning
+from benchmarks.start import start
 from benchmarks.times import times
 from benchmarks.world import Row
 
@@ -20,7 +21,7 @@ from benchmarks.world import Row
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "--only", default="planning,times,burst,steady,jobs,idle", help="which to run, separated by commas"
+        "--only", default="start,planning,times,burst,steady,jobs,idle", help="which to run, separated by commas"
     )
     parser.add_argument("--burst", type=int, nargs="+", default=[10_000, 100_000], help="schedules due at one instant")
     parser.add_argument("--steady", type=int, default=1_000, help="schedules that fire once a second")
@@ -34,6 +35,8 @@ def main() -> None:
     arguments = parser.parse_args()
     chosen = arguments.only.split(",")
     rows: list[Row] = []
+    if "start" in chosen:
+        rows += start()
     if "planning" in chosen:
         rows += planning()
     if "times" in chosen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -29,6 +30,9 @@ def test_rate_is_shared_evenly_and_never_exceeded() -> None:
         def monotonic(self) -> float:
             return self.at
 
+        def now(self) -> datetime:
+            return datetime.fromtimestamp(1e9 + self.at, UTC)
+
     clock = Still()
     rates = Rates(clock, "me", ["q"])  # type: ignore[arg-type]
     rates.limits["q"] = QueueLimits(rate=10)
@@ -42,9 +46,9 @@ def test_rate_is_shared_evenly_and_never_exceeded() -> None:
             started += 1
     assert 99 <= started <= 102
     rates._seen["other"] = (clock.at, ("q",))
-    assert rates._workers("q", clock.at) == 2
+    assert rates._workers("q") == ["me", "other"]
     clock.at += 100
-    assert rates._workers("q", clock.at) == 1
+    assert rates._workers("q") == ["me"]
 
 
 async def test_ids_are_taken_once_and_free_again_after_the_end(jobs: JobService, start_worker: StartWorker) -> None:

@@ -32,7 +32,12 @@ REFUSED = [
     ("0 0 * * JAN", "'JAN' in the field day of week is no number or a name such as SUN"),
     ("30-10 * * * *", "runs backwards; write it as two ranges, 30-59,0-10"),
     ("0 22-2 * * *", "runs backwards; write it as two ranges, 22-23,0-2"),
-    ("0 0 * * FRI-MON", "runs backwards"),
+    ("0 0 * * FRI-MON", "runs backwards; write it as two ranges, 5-7,0-1"),
+    ("0 0 * * 7-3", "runs backwards; write it as a range, 0-3"),
+    ("0 22-4/3 * * *", "runs backwards; write it as the numbers 22,1,4"),
+    ("0 0 * * FRI-MON/2", "runs backwards; write it as the numbers 5,0"),
+    ("50-10/7 * * * *", "runs backwards; write it as the numbers 50,57,4"),
+    ("0 0 1 NOV-FEB/2 *", "runs backwards; write it as the numbers 11,1"),
     ("*/0 * * * *", "has a step that is no number above zero"),
     ("*/x * * * *", "has a step that is no number above zero"),
     ("1/ * * * *", "has a step that is no number above zero"),
@@ -72,6 +77,28 @@ def test_refused_with_field_value_reason_and_a_valid_example(expression: str, re
     assert problem.value.strip("'\"")[:3].strip() == expression.strip()[:3].strip()
     example = problem.example.strip("'")
     assert Cron(example).check("cron") == []
+
+
+@pytest.mark.parametrize(("index", "low", "high"), [(0, 0, 59), (1, 0, 23), (2, 1, 31), (3, 1, 12), (4, 0, 6)])
+def test_the_hint_for_a_range_that_runs_backwards_means_what_the_range_says(index: int, low: int, high: int) -> None:
+    for first in range(low, high + 1):
+        for last in range(low + (index == 4), first):
+            for step in (1, 2, 3, 7, 100):
+                term = f"{first}-{last}" + (f"/{step}" if step > 1 else "")
+                wheel = [*range(first, high + 1), *range(low, last + 1)]
+                expected = set(wheel[::step])
+                with pytest.raises(InvalidSchedule) as raised:
+                    parse_cron(_with(index, term))
+                hint = raised.value.problems[0].reason.split()[-1]
+                fields = parse_cron(_with(index, hint))
+                found = (fields.minutes, fields.hours, fields.days, fields.months, fields.weekdays)[index]
+                assert set(found) == expected, f"{term}: {hint}"
+
+
+def _with(index: int, term: str) -> str:
+    parts = ["*"] * 5
+    parts[index] = term
+    return " ".join(parts)
 
 
 def test_both_the_expression_and_the_zone_are_told_at_once() -> None:

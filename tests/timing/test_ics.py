@@ -139,3 +139,109 @@ def test_a_rule_that_cannot_be_read_is_a_complaint() -> None:
 def test_what_is_no_calendar_is_refused() -> None:
     with pytest.raises(InvalidSchedule, match="is no iCalendar text"):
         read_ics("<html>")
+
+
+HOURS = "DTSTART;TZID=Europe/Berlin:20261025T000000\nDURATION:PT30M\nRRULE:FREQ=HOURLY;COUNT=6\nUID:1"
+
+
+def begun(calendar: Calendar) -> list[str]:
+    """The hours in UTC, from 22:00 on 24 October 2026, that are covered; the clocks of Berlin go back at 01:00."""
+    first = utc("2026-10-24T22:15")
+    hours = (first + timedelta(hours=hour) for hour in range(7))
+    return [f"{hour:%H}" for hour in hours if calendar.covers(hour, "UTC")]
+
+
+@pytest.mark.parametrize(
+    ("off", "left"),
+    [
+        ("EXDATE:20261025T000000Z", "22 23 01 02 03"),
+        ("EXDATE:20261025T010000Z", "22 23 00 02 03"),
+        ("EXDATE;TZID=Africa/Lagos:20261025T020000", "22 23 00 02 03"),
+        ("EXDATE;TZID=Europe/Berlin:20261025T020000", "22 23 01 02 03"),
+    ],
+)
+def test_an_exdate_in_utc_calls_off_the_pass_of_an_overlap_that_it_names(off: str, left: str) -> None:
+    assert begun(read(f"{HOURS}\n{off}")) == left.split()
+
+
+def test_a_recurrence_id_in_utc_moves_the_pass_of_an_overlap_that_it_names() -> None:
+    assert begun(read(HOURS, "UID:1\nRECURRENCE-ID:20261025T010000Z\nDTSTART:20261025T040000Z\nDURATION:PT30M")) == (
+        ["22", "23", "00", "02", "03", "04"]
+    )
+
+
+def test_a_change_of_all_that_follows_begins_at_the_pass_of_an_overlap_that_it_names() -> None:
+    change = "UID:1\nSTATUS:CANCELLED\nRECURRENCE-ID;RANGE=THISANDFUTURE:20261025T010000Z\nDTSTART:20261025T010000Z"
+    assert begun(read(HOURS, change)) == ["22", "23", "00"]
+
+
+def test_an_exdate_of_the_other_pass_calls_off_no_time_of_a_daily_event() -> None:
+    daily = "DTSTART;TZID=Europe/Berlin:20261020T023000\nDURATION:PT10M\nRRULE:FREQ=DAILY\nEXDATE:20261025T"
+    for text, is_left in (("003000Z", False), ("013000Z", True)):
+        assert read(daily + text).covers(utc("2026-10-25T00:35"), "UTC") == is_left
+
+
+@pytest.mark.parametrize("at", ["2026-10-25T00:30", "2026-10-25T01:30"])
+def test_an_rdate_in_utc_is_the_instant_it_says_in_an_overlap(at: str) -> None:
+    event = "DTSTART;TZID=Europe/Berlin:20261020T090000\nDURATION:PT10M"
+    written = f"{utc(at):%Y%m%dT%H%M%SZ}"
+    added = TimeRange(utc(at), utc(at) + timedelta(minutes=10))
+    assert added in read(f"{event}\nRDATE:{written}").times
+    assert added in read(f"{event}\nRDATE;VALUE=PERIOD:{written}/PT10M").times
+    assert added not in read(f"{event}\nRDATE:{written}\nEXDATE:{written}").times
+    other = utc("2026-10-25T02:00") - timedelta(minutes=30) if at.endswith("00:30") else utc("2026-10-25T00:30")
+    assert added in read(f"{event}\nRDATE:{written}\nEXDATE:{other:%Y%m%dT%H%M%SZ}").times
+
+
+def version(day: int, *lines: str) -> str:
+    return "\n".join(["UID:1", f"DTSTART;VALUE=DATE:202612{day:02}", *lines])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("older", "newer", "left"),
+    [
+        (version(1, "SEQUENCE:2"), version(2, "SEQUENCE:10"), [2]),
+        (version(1), version(2, "SEQUENCE:1"), [2]),
+        (version(1, "DTSTAMP:20260102T000000Z"), version(2, "DTSTAMP:20260101T000000Z", "SEQUENCE:1"), [2]),
+        (version(1, "DTSTAMP:20260101T000000Z"), version(2, "DTSTAMP:20260101T000001Z"), [2]),
+        (version(1, "SEQUENCE:1"), version(1, "SEQUENCE:2", "STATUS:CANCELLED"), []),
+        (version(1, "SEQUENCE:1", "STATUS:CANCELLED"), version(1, "SEQUENCE:2"), [1]),
+        (version(1, "RRULE:FREQ=DAILY;COUNT=3"), version(5, "SEQUENCE:1"), [5]),
+        (version(1), version(2), [1, 2]),
+        (version(1, "SEQUENCE:1"), version(2, "SEQUENCE:0").replace("UID:1", "UID:2"), [1, 2]),
+    ],
+)
+def test_of_the_versions_of_an_event_the_newest_counts(
+    older: str, newer: str, left: list[int], *, turned: bool
+) -> None:
+    calendar = read(*((newer, older) if turned else (older, newer)))
+    days = (date(2026, 12, day) for day in range(1, 9))
+    assert [day.day for day in days if calendar.covers(utc(f"{day}T12:00"), BERLIN)] == left
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("older", "newer", "left"),
+    [
+        (version(6, "SEQUENCE:1"), version(7, "SEQUENCE:2"), [1, 3, 7]),
+        (version(6, "SEQUENCE:1"), version(6, "SEQUENCE:2", "STATUS:CANCELLED"), [1, 3]),
+        (version(6, "SEQUENCE:1", "STATUS:CANCELLED"), version(6, "SEQUENCE:2"), [1, 3, 6]),
+    ],
+)
+def test_of_the_versions_of_an_occurrence_the_newest_counts(
+    older: str, newer: str, left: list[int], *, turned: bool
+) -> None:
+    which = "RECURRENCE-ID;VALUE=DATE:20261202"
+    both = [f"{older}\n{which}", f"{newer}\n{which}"]
+    calendar = read(version(1, "RRULE:FREQ=DAILY;COUNT=3"), *(both[::-1] if turned else both))
+    days = (date(2026, 12, day) for day in range(1, 9))
+    assert [day.day for day in days if calendar.covers(utc(f"{day}T12:00"), BERLIN)] == left
+
+
+def test_a_cancelled_series_takes_what_stands_in_for_its_occurrences_with_it() -> None:
+    moved = version(6, "RECURRENCE-ID;VALUE=DATE:20261202", "SEQUENCE:1")
+    series = version(1, "RRULE:FREQ=DAILY;COUNT=3")
+    assert read(series, moved, version(1, "SEQUENCE:2", "STATUS:CANCELLED")) == Calendar("calendar")
+    again = moved.replace("SEQUENCE:1", "SEQUENCE:3")
+    assert read(series, again, version(1, "SEQUENCE:2", "STATUS:CANCELLED")).dates == (date(2026, 12, 6),)

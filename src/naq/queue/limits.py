@@ -1,11 +1,12 @@
 """Limits across all workers: how many jobs of one function run at once, and how many jobs of one queue start per second.
 
 At once: a function with ``max_concurrent = 3`` has three slots. A slot is a key that a worker creates before it runs a job
-and deletes afterwards; when the worker vanishes, the key expires. A job that gets no slot is handed back, and is delivered
-again a moment later.
+and deletes afterwards; when the worker vanishes, the key expires.
 
-Per second: each live worker of a queue takes an equal share of the rate, without asking the others. A new worker starts
-jobs of such a queue only after all others had the time to notice it, so the rate is never exceeded.
+Per second: with a rate of 2 time is cut into halves of a second, the same ones for all workers, and the live workers of the queue
+have them in turn, in the order of their names: one start in each half second, by one worker, without asking anyone. What is not
+used is not saved. A new worker starts jobs of such a queue only after all others had the time to notice it. Clocks of two
+machines that differ shift their turns against each other, which changes when jobs start, but not how many.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ __all__ = ["Rates", "Slots", "slots_taken"]
 
 SETTLE_IN = 2.0
 """Seconds that a new worker waits before it takes its share of a rate."""
-BURST = 0.1
-"""Seconds of a rate that may be saved up."""
+LATE = 0.1
+"""Seconds after its beginning within which a turn can be used, if it is shorter than that."""
 
 MOST_LISTED = 1000
 """Slots of a function up to which all of them are tried."""
@@ -88,8 +89,8 @@ class Rates:
         self._worker_id = worker_id
         self._seen: dict[str, tuple[float, tuple[str, ...]]] = {}
         """Other workers: when each was seen last (monotonic), and its queues."""
-        self._tokens: dict[str, float] = {}
-        self._filled_at: dict[str, float] = {}
+        self._used: dict[str, int] = {}
+        """The number of the last turn that this worker used, by queue."""
         self._from = clock.monotonic() + SETTLE_IN
 
     def apply(self, entry: Entry) -> None:
@@ -113,29 +114,32 @@ class Rates:
         rate = self.limits[queue].rate
         if rate is None:
             return 0.0
-        now = self._clock.monotonic()
-        if now < self._from:
-            return self._from - now
-        share = rate / self._workers(queue, now)
-        before = self._filled_at.get(queue, now)
-        tokens = self._tokens.get(queue, 1.0) + (now - before) * share
-        self._tokens[queue] = min(tokens, max(1.0, share * BURST))
-        self._filled_at[queue] = now
-        missing = 1.0 - self._tokens[queue]
-        return 0.0 if missing <= 1e-9 else missing / share
+        settling = self._from - self._clock.monotonic()
+        if settling > 0:
+            return settling
+        return max(0.0, self._turn(queue, rate) / rate - self._clock.now().timestamp())
 
     def soon(self, queue: str) -> int | None:
         """How many jobs of the queue this worker may start within the next second; ``None``: any number."""
         rate = self.limits[queue].rate
         if rate is None:
             return None
-        if self.wait(queue) > SOON:
-            return 0
-        return int(self._tokens.get(queue, 1.0) + SOON * rate / self._workers(queue, self._clock.monotonic()) + 1e-9)
+        left = SOON - self.wait(queue)
+        return 0 if left < 0 else 1 + int(left * rate / len(self._workers(queue)))
+
+    def _turn(self, queue: str, rate: float) -> int:
+        """The number of the next turn that this worker may use; its time may have come already."""
+        now, workers = self._clock.now().timestamp(), self._workers(queue)
+        latest = int(now * rate)
+        oldest = int((now - max(LATE, 1 / rate)) * rate) + 1
+        if self._used.get(queue, 0) > latest + len(workers):
+            self._used[queue] = latest  # the clock was set back
+        first = max(oldest, self._used.get(queue, 0) + 1)
+        return first + (workers.index(self._worker_id) - first) % len(workers)
 
     def is_shared(self, queue: str) -> bool:
         """Whether another worker serves the queue."""
-        return self._workers(queue, self._clock.monotonic()) > 1
+        return len(self._workers(queue)) > 1
 
     def is_limited(self, queue: str) -> bool:
         """Whether all workers together may hold only so many jobs of the queue."""
@@ -143,11 +147,14 @@ class Rates:
 
     def take(self, queue: str) -> None:
         """A job of the queue starts."""
-        if self.limits[queue].rate is not None:
-            self._tokens[queue] = self._tokens.get(queue, 1.0) - 1.0
+        rate = self.limits[queue].rate
+        if rate is not None:
+            self._used[queue] = self._turn(queue, rate)
 
-    def _workers(self, queue: str, now: float) -> int:
+    def _workers(self, queue: str) -> list[str]:
+        """The live workers of a queue in their order, this one among them."""
+        now = self._clock.monotonic()
         for name, (seen_at, _) in tuple(self._seen.items()):
             if now - seen_at > PRESENCE_TTL + 5:
                 del self._seen[name]
-        return 1 + sum(1 for _, queues in self._seen.values() if queue in queues)
+        return sorted([self._worker_id, *(name for name, (_, queues) in self._seen.items() if queue in queues)])

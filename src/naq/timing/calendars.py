@@ -61,9 +61,9 @@ class EventRule(msgspec.Struct, frozen=True, omit_defaults=True):
     """The event's own zone; ``None``: that in which the calendar is asked."""
     plus: timedelta = timedelta(0)
     since: datetime | None = None
-    """The first wall time of the rule that counts, when the rule was changed from it on."""
+    """The first time of the rule that counts, when the rule was changed from it on; a naive one is a wall time."""
     before: datetime | None = None
-    """The first wall time of the rule that counts no more, when the rule was changed from it on."""
+    """The first time of the rule that counts no more, when the rule was changed from it on; like ``since``."""
     moved: timedelta = timedelta(0)
     """How much later (or earlier) than the rule says it begins, on the wall clock."""
 
@@ -110,8 +110,8 @@ class EventRule(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def _bounds(self, zone: str) -> tuple[datetime, datetime]:
         """The instants from which and up to which (not included) times of the rule count."""
-        first = EPOCH.replace(year=1600) if self.since is None else resolve(self.since, zone)[0]
-        return first, EPOCH.replace(year=9000) if self.before is None else resolve(self.before, zone)[0]
+        first = EPOCH.replace(year=1600) if self.since is None else _instant(self.since, zone)
+        return first, EPOCH.replace(year=9000) if self.before is None else _instant(self.before, zone)
 
     def _unmoved(self, instant: datetime, zone: str) -> datetime:
         """The instant at which the rule itself would have begun what begins at ``instant``."""
@@ -174,6 +174,11 @@ class Calendar(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def __str__(self) -> str:
         return f"calendar {self.name}"
+
+
+def _instant(at: datetime, zone: str) -> datetime:
+    """A time as an instant; a naive one on the clock of ``zone``."""
+    return resolve(at, zone)[0] if at.tzinfo is None else at
 
 
 def _wall(instant: datetime, zone: str) -> datetime:

@@ -169,12 +169,23 @@ def _term(expression: str, field: _Field, term: str) -> range:
     if field is WEEKDAY and last == 0 < first:
         last = 7
     if last < first:
-        reason = f"runs backwards; write it as two ranges, {first}-{field.high},{field.low}-{last}"
-        raise _bad(expression, field, term, reason)
+        raise _bad(expression, field, term, f"runs backwards; write it as {_forwards(field, first, last, step)}")
     if slash and first == last:
         # "5/10" means 5-59/10; so does, as in cronsim, the odd "5-5/10".
         last = field.high
     return range(first, last + 1, step)
+
+
+def _forwards(field: _Field, first: int, last: int, step: int) -> str:
+    """What a range that runs backwards means, in words that `parse_cron` reads: over the end of the field and on."""
+    size = 7 if field is WEEKDAY else field.high - field.low + 1
+    ahead = (last - first) % size
+    if step == 1:
+        if first == field.low + size:
+            return f"a range, {field.low}-{last}"
+        return f"two ranges, {first}-{field.high},{field.low}-{last}"
+    values = [field.low + (first - field.low + more) % size for more in range(0, ahead + 1, step)]
+    return f"the numbers {','.join(map(str, values))}"
 
 
 class _Days:

@@ -1,9 +1,10 @@
 """Reading a calendar from an iCalendar (.ics) file: what a `Calendar` needs of RFC 5545, and no more.
 
 Events become days (DTSTART as a date), spans of time (as a time), or rules (RRULE). Called-off and moved occurrences
-(EXDATE, RECURRENCE-ID, also for all that follow) are honoured, cancelled events are left out, alarms and everything else
-is passed over. Our own reader instead of a library, since a library's object model would be most of the work: the file
-is a list of events with seven properties that matter, and RRULE is read by `naq.timing.rrule` anyway.
+(EXDATE, RECURRENCE-ID, also for all that follow) are honoured, cancelled events are left out, of several versions of an
+event the newest counts (SEQUENCE, DTSTAMP), alarms and everything else is passed over. Our own reader instead of a
+library, since a library's object model would be most of the work: the file is a list of events with a dozen properties
+that matter, and RRULE is read by `naq.timing.rrule` anyway.
 """
 
 from __future__ import annotations
@@ -45,6 +46,12 @@ class _Event:
         return self.text("STATUS").upper() == "CANCELLED"
 
     @property
+    def version(self) -> tuple[int, str]:
+        """What grows with each version of an event (RFC 5545, 3.8.7.4, RFC 5546, 2.1.5); DTSTAMP is always in UTC."""
+        sequence = self.text("SEQUENCE")
+        return int(sequence) if re.fullmatch("[0-9]{1,9}", sequence) else 0, self.text("DTSTAMP")
+
+    @property
     def changes_rest(self) -> bool:
         """Whether it stands in for an occurrence and all that follow."""
         line = self.properties.get("RECURRENCE-ID")
@@ -57,9 +64,9 @@ class _Length(NamedTuple):
     days: timedelta
     plus: timedelta
 
-    def end(self, start: datetime, tz: str) -> datetime:
-        """When what starts at the wall time ``start`` ends."""
-        return resolve(start + self.days, tz)[0] + self.plus
+    def end(self, begin: datetime, wall: datetime, tz: str) -> datetime:
+        """When what starts at the instant ``begin``, which is the wall time ``wall``, ends."""
+        return (resolve(wall + self.days, tz)[0] if self.days else begin) + self.plus
 
 
 class _Piece(NamedTuple):
@@ -84,7 +91,7 @@ def read_ics(text: str, *, name: str | None = None, tz: str = "UTC", field: str 
     own_name = next((line.value for line in lines if line.name == "X-WR-CALNAME"), None)
     reader = _Reader(tz, FileZones(lines))
     problems: list[Problem] = []
-    events = list(_events(lines))
+    events = reader.newest(list(_events(lines)))
     instead = _instead(events)
     for event in events:
         if event.is_cancelled or event.changes_rest:
@@ -165,10 +172,48 @@ class _Reader:
         for rule in event.rules:
             self._add_rule(rule, start, off, pieces)
         if not event.rules:
-            self._add_once(start, pieces, off, None)
+            self._add_once(start, pieces, off, None, zone)
         for line in event.added:
             for when, length in self._added(line, start):
-                self._add_once(_in_zone(when, start, zone), pieces, off, length)
+                self._add_once(_as_like(when, start, zone), pieces, off, length, zone)
+
+    def newest(self, events: Sequence[_Event]) -> list[_Event]:
+        """Of the versions of an event, or of an occurrence of it, the newest; where nothing says which that is, all.
+
+        What stands in for occurrences goes with an event that a version no older than it cancels.
+        """
+        versions: dict[tuple[str, object], tuple[int, str]] = {}
+        for event in events:
+            key = event.text("UID"), self._occurrence(event)
+            versions[key] = max(versions.get(key, event.version), event.version)
+        found = [
+            event
+            for event in events
+            if not event.text("UID") or event.version == versions[event.text("UID"), self._occurrence(event)]
+        ]
+        cancelled = {
+            event.text("UID"): event.version
+            for event in found
+            if event.is_cancelled and event.text("UID") and "RECURRENCE-ID" not in event.properties
+        }
+        return [
+            event
+            for event in found
+            if "RECURRENCE-ID" not in event.properties
+            or (uid := event.text("UID")) not in cancelled
+            or event.version > cancelled[uid]
+        ]
+
+    def _occurrence(self, event: _Event) -> object:
+        """Which occurrence an event stands in for; ``None`` for none."""
+        line = event.properties.get("RECURRENCE-ID")
+        if line is None:
+            return None
+        try:
+            when = self._when(line)
+        except ValueError:
+            return line.value
+        return when.is_day, when.instant(self._tz), event.changes_rest
 
     def _start(self, event: _Event) -> When:
         if "DTSTART" not in event.properties:
@@ -178,9 +223,9 @@ class _Reader:
     def _pieces(self, start: When, length: _Length, instead: Sequence[_Event]) -> list[_Piece]:
         """The series cut where an event stands in for an occurrence and all that follow."""
         zone = start.tz or self._tz
-        changes = [(_in_zone(self._when(each.properties["RECURRENCE-ID"]), start, zone), each) for each in instead]
+        changes = [(_as_like(self._when(each.properties["RECURRENCE-ID"]), start, zone), each) for each in instead]
         changes = sorted(
-            ((when, each) for when, each in changes if each.changes_rest), key=lambda change: change[0].wall
+            ((when, each) for when, each in changes if each.changes_rest), key=lambda change: change[0].instant(zone)
         )
         pieces = [_Piece(None, changes[0][0] if changes else None, _NO_TIME, length, is_left_out=False)]
         for index, (when, event) in enumerate(changes):
@@ -191,23 +236,23 @@ class _Reader:
             if event.rules:
                 raise ValueError("RANGE=THISANDFUTURE beside an RRULE of its own says two things about what follows")
             begin = self._start(event)
-            moved = _in_zone(begin, start, zone).wall - when.wall
+            moved = _as_like(begin, start, zone).on_wall(zone) - when.on_wall(zone)
             pieces.append(_Piece(when, before, moved, self._length(event, begin), is_left_out=False))
         return pieces
 
     def _add_rule(self, rule: str, start: When, off: Sequence[When], pieces: Sequence[_Piece]) -> None:
         zone = start.tz or self._tz
         text = _rule_of_days(rule) if start.is_day else rule
-        walls = [wall for when in off for wall in self._walls_off(when, text, start)]
+        without = [each for when in off for each in self._off_rule(when, text, start)]
         for piece in pieces:
             if any(piece.length) and not piece.is_left_out:
-                since, before = (None if when is None else when.wall for when in (piece.since, piece.before))
+                since, before = (when and _stored(when, zone) for when in (piece.since, piece.before))
                 self._rules.append(
                     EventRule(
                         text,
                         start.wall,
                         piece.length.days,
-                        tuple(dict.fromkeys(walls)),
+                        tuple(dict.fromkeys(without)),
                         None if start.is_day else zone,
                         piece.length.plus,
                         since,
@@ -216,24 +261,29 @@ class _Reader:
                     )
                 )
 
-    def _walls_off(self, when: When, rule: str, start: When) -> list[datetime]:
-        """The wall times of a rule that an EXDATE calls off: those of the whole day, when it names no time."""
+    def _off_rule(self, when: When, rule: str, start: When) -> list[datetime]:
+        """The times of a rule that an EXDATE calls off: those of the whole day, when it names no time."""
         zone = start.tz or self._tz
         if not when.is_day or start.is_day:
-            return [_in_zone(when, start, zone).wall]
-        return [each.on_wall(zone) for each in times_on_day(rule, start.wall, zone, when.wall)]
+            return [_stored(_as_like(when, start, zone), zone)]
+        return [_stored(each, zone) for each in times_on_day(rule, start.wall, zone, when.wall)]
 
-    def _add_once(self, start: When, pieces: Sequence[_Piece], off: Sequence[When], own: _Length | None) -> None:
-        """Take in one occurrence, unless it is called off; ``own`` is its length when it has one."""
-        zone = start.tz or self._tz
+    def _add_once(
+        self, start: When, pieces: Sequence[_Piece], off: Sequence[When], own: _Length | None, zone: str
+    ) -> None:
+        """Take in one occurrence of a series in ``zone``, unless it is called off; ``own`` is its length when it has one."""
+        begin, wall = start.instant(zone), start.on_wall(zone)
         for when in off:
-            same = _in_zone(when, start, zone).wall
-            if same == start.wall or (when.is_day and same.date() == start.wall.date()):
+            same_day = when.is_day and when.wall.date() == wall.date()
+            if same_day or _as_like(when, start, zone).instant(zone) == begin:
                 return
-        piece = next(each for each in reversed(pieces) if each.since is None or each.since.wall <= start.wall)
+        piece = next(each for each in reversed(pieces) if each.since is None or each.since.instant(zone) <= begin)
         if piece.is_left_out:
             return
-        wall, length = start.wall + piece.moved, own or piece.length
+        length = own or piece.length
+        if piece.moved:
+            wall += piece.moved
+            begin = resolve(wall, zone)[0]
         if start.is_day:
             last = (wall + max(length.days, _ONE_DAY) - _ONE_DAY).date()
             if last == wall.date():
@@ -241,7 +291,7 @@ class _Reader:
             else:
                 self._ranges.append(DayRange(wall.date(), last))
         elif any(length):
-            self._times.append(TimeRange(resolve(wall, zone)[0], length.end(wall, zone)))
+            self._times.append(TimeRange(begin, length.end(begin, wall, zone)))
 
     def _added(self, line: ContentLine, start: When) -> Iterator[tuple[When, _Length | None]]:
         """The times of an RDATE; a period has a length of its own."""
@@ -271,7 +321,7 @@ class _Reader:
     def _until(self, start: When, end: When) -> _Length:
         """The length up to an end: days for a day, else exactly the time between (RFC 5545, 3.8.5.3)."""
         if start.is_day:
-            length = _Length(_in_zone(end, start, self._tz).wall - start.wall, _NO_TIME)
+            length = _Length(_as_like(end, start, self._tz).wall - start.wall, _NO_TIME)
         else:
             length = _Length(_NO_TIME, end.instant(start.tz or self._tz) - start.instant(self._tz))
         if min(length) < _NO_TIME:
@@ -282,11 +332,21 @@ class _Reader:
         return read_when(line, self._zones.zone_of)
 
 
-def _in_zone(when: When, like: When, tz: str) -> When:
-    """A time as one of the kind of ``like``: a day when that is one, else a wall time of ``tz``."""
+def _as_like(when: When, like: When, tz: str) -> When:
+    """A time as one of the kind of ``like``: a day when that is one, else a wall time of ``tz``, or the instant it is.
+
+    An instant is kept as one, since a wall time does not say which pass of an overlap it is in.
+    """
     if like.is_day:
         return When(when.wall.replace(hour=0, minute=0, second=0), is_day=True, tz=None)
-    return When(when.on_wall(tz), is_day=False, tz=tz)
+    if when.is_day or when.tz is None or when.tz == tz:
+        return When(when.wall, is_day=False, tz=tz)
+    return When(when.instant(tz).replace(tzinfo=None), is_day=False, tz="UTC")
+
+
+def _stored(when: When, zone: str) -> datetime:
+    """A time as a rule in ``zone`` keeps it: naive on its clock, else aware UTC."""
+    return when.wall if when.tz in (None, zone) else when.instant(zone)
 
 
 def _rule_of_days(text: str) -> str:

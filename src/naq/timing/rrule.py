@@ -196,7 +196,7 @@ def _made(trigger: RRule, start: datetime) -> RuleClock:
         inner = WallClock(get_zone("UTC"), rule, trigger.dst_gap, trigger.dst_overlap, elapsed=True)
     else:
         rule = _by_days(parts, _wall(start, zone))
-        rule = Without(rule, [_wall(at, zone) for at in trigger.without]) if off else rule
+        rule = Without(rule, _walls_off(trigger, zone)) if off else rule
         inner = WallClock(zone, rule, trigger.dst_gap, trigger.dst_overlap, elapsed=False)
     marks = WallClock(zone, rule, trigger.dst_gap, trigger.dst_overlap, elapsed=parts.is_elapsed)
     first = EPOCH.replace(year=FIRST_YEAR - 1) if start.tzinfo is None else start.astimezone(UTC).replace(microsecond=0)
@@ -222,6 +222,17 @@ def _by_days(parts: RuleParts, start: int) -> WallRule:
         return rule if last is None else Ended(rule, last)
     until = parts.until
     return rule if until is None or until.is_utc else Ended(rule, _number(_within(until.wall)))
+
+
+def _walls_off(trigger: RRule, zone: Zone) -> list[int]:
+    """The wall times that are called off; an instant in the pass of an overlap that the rule leaves out calls off none."""
+    return [
+        _wall(at, zone)
+        for at in trigger.without
+        if at.tzinfo is None
+        or _instant(at, zone)
+        in resolve(at.astimezone(zone.info).replace(tzinfo=None, microsecond=0), zone.name, overlap=trigger.dst_overlap)
+    ]
 
 
 def _elapsed(text: str, parts: RuleParts, zone: Zone, start: datetime) -> WallRule:
