@@ -23,7 +23,7 @@ from naq.schedules.stored import Unreadable
 from naq.schedules.transitions import decided_ahead
 from naq.store.keys import Namespace
 from naq.store.nats.bucket import KVStoreService
-from naq.store.nats.bucket_config import mending_command, unsuitable
+from naq.store.nats.bucket_config import mending_command, mirrors_of, unsuitable
 from naq.store.nats.connection import TEARS_BATCHES, ConnectionService
 from naq.store.nats.event_stream import EventService
 from naq.timing.zones import tzdata_version
@@ -131,7 +131,7 @@ async def _store(store: KVStoreService, connection: ConnectionService, settings:
     for each in wrong:
         remedy = mending_command(store.names, [each]) or "back the bucket up and create it again"
         yield Finding(Level.ERROR, "bucket", each.reason, remedy)
-    for mirror in await connection.stream_service.mirrors_of(store.names.stream):
+    for mirror in await mirrors_of(connection, store.names.stream):
         text = f"the stream {mirror} mirrors it: the server lets a mirror answer reads of the bucket, and it may lack records"
         remedy = f"remove it (nats stream rm {mirror}), and copy with sources instead of a mirror"
         yield Finding(Level.ERROR, "bucket", text, remedy)

@@ -1,4 +1,4 @@
-"""Schedules in the store: created, read and changed by compare-and-set, from any process, whoever leads.
+"""Schedules in the store: created, read and changed by compare-and-set, from any process, no matter who leads.
 
 A change is a function from the record as it is to the record as it shall be. A lost race is tried again from what is
 there now; an answer that was lost is learned by reading, never guessed. What was acknowledged holds: after `change` has
@@ -149,7 +149,7 @@ class Schedules:
         await asyncio.gather(*(create(part) for part in parts))
 
     async def _create_part(self, part: Sequence[Schedule], actor: str | None) -> None:
-        """One transaction; its change's id in every record tells, when the answer was lost, whose they are."""
+        """One transaction; the change's id in every record shows whose they are when the answer was lost."""
         change_id = new_change_id()
         part = [schedule.evolve(change_id=change_id) for schedule in part]
         writes = [Put(schedule_key(schedule.schedule_id), self._encoded(schedule), 0) for schedule in part]

@@ -150,7 +150,7 @@ class VerifyService(BaseService):
         return info
 
     async def _batches(self, names: Sequence[str], question: Question, tally: Tally) -> AsyncIterator[list[Schedule]]:
-        """The schedules in batches; those that cannot be read, or are not there, are told on the way."""
+        """The schedules in batches; those that cannot be read, or are not there, are reported on the way."""
         batch: list[Schedule] = []
         size = 0
         for start in range(0, len(names), READ_AT_ONCE):
@@ -202,7 +202,7 @@ class VerifyService(BaseService):
                     gathered.event(event)
 
     async def _read_jobs(self, gathered: Gathered) -> None:
-        """What is queued, deferred or dead; a record that cannot be read is no trace of anything."""
+        """What is queued, deferred or dead; a record that cannot be read is not a trace of anything."""
         for pattern in ("job.>", "deferred.>", "dead.>"):
             async for entries in self._kv.scan(pattern):
                 for entry in entries:
