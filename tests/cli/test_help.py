@@ -124,13 +124,13 @@ def loaded_by(
 
 
 def test_the_version_loads_no_more_than_it_needs() -> None:
-    assert loaded_by("--version") == {"naq", "naq.cli", "naq.exceptions"}
+    assert loaded_by("--version") == {"naq", "naq.cli", "naq.durations", "naq.exceptions"}
 
 
 def test_help_loads_no_services_and_no_client() -> None:
     loaded = loaded_by("--help", roots=("naq", "nats", "msgspec", "asyncio"))
     assert loaded == {
-        *("naq", "naq.cli", "naq.cli.context", "naq.cli.lazy", "naq.cli.root", "naq.exceptions"),
+        *("naq", "naq.cli", "naq.cli.context", "naq.cli.lazy", "naq.cli.root", "naq.durations", "naq.exceptions"),
     }
 
 
