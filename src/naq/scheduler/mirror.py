@@ -22,14 +22,14 @@ from naq.exceptions import RecordUnreadable, StoreError
 from naq.scheduler.due_queue import DueQueue
 from naq.schedules.record import ScheduleStatus
 from naq.store.codec import decode
-from naq.store.keys import schedule_key
+from naq.store.keys import ALL_DEFERRED, ALL_SCHEDULES, schedule_key
 from naq.store.outage import Trouble
 from naq.store.port import Entry, EventSink, Store
 from naq.timing.instants import Instant
 
 __all__ = ["PATTERNS", "Due", "Head", "Mirror"]
 
-PATTERNS = ("schedule.>", "deferred.>")
+PATTERNS = (ALL_SCHEDULES, ALL_DEFERRED)
 """What is mirrored; each has a watch and a position of its own."""
 SECOND_LOOK = 0.5
 """Seconds that a watch has to bring what the store says it holds, before it is taken for dead."""

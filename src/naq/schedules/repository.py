@@ -39,7 +39,7 @@ from naq.schedules.stored import (
     unknown,
 )
 from naq.store.codec import encode, plain
-from naq.store.keys import job_key, manual_job_id, schedule_key
+from naq.store.keys import ALL_SCHEDULES, job_key, manual_job_id, schedule_key
 from naq.store.port import Check, Committed, Delete, Entry, EventSink, Outcome, Put, Refused, Store, Unknown, Write
 
 __all__ = ["Change", "Changed", "Schedules", "Unreadable"]
@@ -89,7 +89,7 @@ class Schedules:
     async def pages(self) -> AsyncIterator[list[Schedule | Unreadable]]:
         """All schedules, in pages; records that cannot be read are among them as `Unreadable`."""
         with asking("list the schedules"):
-            async for entries in self.store.scan("schedule.>"):
+            async for entries in self.store.scan(ALL_SCHEDULES):
                 yield [schedule_or_reason(entry) for entry in entries if entry.value is not None]
 
     async def create(

@@ -17,7 +17,7 @@ from naq.exceptions import ConfigError, StoreUnavailable, StoreUnsuitable, Trans
 from naq.lifecycle import ServiceManager
 from naq.observe.doctor import Level, check_up
 from naq.store.nats.bucket import KVStoreService
-from naq.store.nats.bucket_config import bucket_config
+from naq.store.nats.bucket_config import bucket_config, mirrors_of
 from naq.store.nats.client import RawClient
 from naq.store.nats.connection import ConnectionService, ConnectionState
 from naq.store.nats.event_stream import EventService
@@ -156,7 +156,7 @@ async def test_a_mirror_of_the_bucket_is_named_by_doctor(config: dict[str, Any])
         made = await streams.ensure(
             {"name": f"{store.names.stream}_copy", "mirror": {"name": store.names.stream}, "storage": "memory"}
         )
-        assert await streams.mirrors_of(store.names.stream) == [made["config"]["name"]]
+        assert await mirrors_of(store.connection, store.names.stream) == [made["config"]["name"]]
         found = [each for each in await check_up(load_settings(config)) if "mirrors it" in each.found]
         assert [each.level for each in found] == [Level.ERROR]
         await streams.delete(made["config"]["name"])

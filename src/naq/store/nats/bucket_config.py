@@ -9,9 +9,10 @@ from typing import Any
 
 from naq.exceptions import StoreUnsuitable
 from naq.store.keys import Namespace
+from naq.store.nats.connection import ConnectionService
 from naq.store.nats.incarnation import first_revision
 
-__all__ = ["Unsuitable", "bucket_config", "mending_command", "require_suitable", "unsuitable"]
+__all__ = ["Unsuitable", "bucket_config", "mending_command", "mirrors_of", "require_suitable", "unsuitable"]
 
 
 def bucket_config(names: Namespace, replicas: int, now: datetime) -> dict[str, Any]:
@@ -100,3 +101,16 @@ def require_suitable(names: Namespace, config: Mapping[str, Any]) -> None:
     raise StoreUnsuitable(
         f"the bucket {names.name!r} exists but cannot hold a naq store: {reasons}. {remedy} choose another namespace"
     )
+
+
+async def mirrors_of(connection: ConnectionService, stream: str) -> list[str]:
+    """The names of streams that mirror this one. Raises `StoreError` when they cannot be listed."""
+    found: list[str] = []
+    offset = 0
+    while True:
+        page = await connection.api("STREAM.LIST", {"offset": offset})
+        configs = [each["config"] for each in page.get("streams") or []]
+        offset += len(configs)
+        found += [config["name"] for config in configs if (config.get("mirror") or {}).get("name") == stream]
+        if not configs or offset >= int(page.get("total", 0)):
+            return found

@@ -357,20 +357,6 @@ class StreamService(BaseService):
             if not page or len(found) >= int(info.get("total", 0)):
                 return found
 
-    async def mirrors_of(self, name: str) -> list[str]:
-        """The names of streams that mirror this one."""
-        found: list[str] = []
-        offset = 0
-        while True:
-            page = await self.connection.api("STREAM.LIST", {"offset": offset})
-            streams = page.get("streams") or []
-            offset += len(streams)
-            found += [
-                each["config"]["name"] for each in streams if (each["config"].get("mirror") or {}).get("name") == name
-            ]
-            if not streams or offset >= int(page.get("total", 0)):
-                return found
-
     async def update(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Change a stream's configuration to ``config``, which is whole; its information then."""
         return await self.connection.api(f"STREAM.UPDATE.{config['name']}", config)
