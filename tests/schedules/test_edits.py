@@ -162,6 +162,13 @@ def test_paused_edited_and_resumed_with_catch_up_records_what_the_edit_took(sche
     assert reasons(scheduler) == [("paused", 1)]
 
 
+def test_excluded_times_that_passed_before_an_edit_are_recorded(scheduler: ManualScheduler) -> None:
+    scheduler.schedule("shop:greet", every("1h", exclude=["* 1-5 * * *"]), schedule_id="x")
+    scheduler.advance("3h30m")
+    scheduler.update("x", interval="2h")
+    assert reasons(scheduler) == [("excluded", 3)]
+
+
 def test_what_was_due_when_a_schedule_is_cancelled_is_recorded(scheduler: ManualScheduler) -> None:
     scheduler.schedule("shop:greet", cron("0 9 * * *"), schedule_id="x")
     down(scheduler)

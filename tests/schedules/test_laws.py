@@ -144,7 +144,8 @@ def check_nothing_due_is_dropped(
                 break
         else:
             raise AssertionError("deciding first did not end")
-        kept = due if schedule.next_nominal_at is not None and schedule.next_nominal_at <= now else 0
+        first_held = schedule.excluded_from or schedule.next_nominal_at
+        kept = due if first_held is not None and first_held <= now else 0
         decided = books.total - before
         left = kept + len(schedule.buffered)
         unlimited = held.policy.max_runs is None

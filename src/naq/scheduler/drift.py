@@ -55,6 +55,11 @@ class Drift:
         self._poke = asyncio.Event()
 
     @property
+    def compares(self) -> bool:
+        """Whether there is a server to compare with."""
+        return self._ask is not None
+
+    @property
     def seconds(self) -> float:
         """How far ahead of the server's clock this machine's is now; negative: behind. 0.0 until it is measured."""
         if self._server_at_zero is None:

@@ -84,7 +84,8 @@ class Partition:
         self._tasks.start("naq fire loop", self.loop.run)
         self._tasks.start("naq lease watch", self.elector.follow)
         self._tasks.start("naq elector", self.elector.run)
-        self._tasks.start("naq clock", self.drift.run)
+        if self.drift.compares:
+            self._tasks.start("naq clock", self.drift.run)
 
     async def stop(self) -> None:
         """Hand the lease back, so that another instance leads at once, and end. Idempotent."""

@@ -63,7 +63,7 @@ def left_undecided(before: Schedule, after: Schedule, now: datetime) -> tuple[No
     elif after.status is ScheduleStatus.CANCELLED:
         reason = NonFireReason.ENDED
     else:
-        return ()
+        return _excluded_before(before, after, now)
     dropped = [instant for instant in before.buffered if instant not in after.buffered]
     count, excluded, first, last = _passed(before, after, now)
     found = []
@@ -73,6 +73,16 @@ def left_undecided(before: Schedule, after: Schedule, now: datetime) -> tuple[No
     if excluded:
         found.append(NonFire(NonFireReason.EXCLUDED, excluded, first, last))
     return tuple(found)
+
+
+def _excluded_before(before: Schedule, after: Schedule, now: datetime) -> tuple[NonFire, ...]:
+    """Of an active schedule that is aimed elsewhere: the excluded nominal times that passed and are not recorded yet."""
+    first, following = before.excluded_from, after.excluded_from or after.next_nominal_at
+    if first is None or first > now or following == first:
+        return ()
+    nominals = before.nominals
+    last = max(first, nominals.previous(min(now + TICK, before.next_nominal_at or now + TICK)) or first)
+    return (NonFire(NonFireReason.EXCLUDED, nominals.count(first, last), first, last),)
 
 
 def _passed(before: Schedule, after: Schedule, now: datetime) -> tuple[int, int, datetime, datetime]:
