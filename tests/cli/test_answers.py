@@ -118,8 +118,13 @@ def stamp(instant: datetime) -> str:
 
 def test_nobody_leads(naq: Command) -> None:
     add(naq, "x", "--every", "1h")
-    assert why(naq("schedule", "show", "x"))[:2] == ["no scheduler leads: nothing fires", "start a scheduler (naq scheduler)"]
-    assert naq("schedule", "ls").out.endswith("\nno scheduler leads: nothing fires. Start a scheduler (naq scheduler)\n")
+    assert why(naq("schedule", "show", "x"))[:2] == [
+        "no scheduler leads: nothing fires",
+        "start a scheduler (naq scheduler)",
+    ]
+    assert naq("schedule", "ls").out.endswith(
+        "\nno scheduler leads: nothing fires. Start a scheduler (naq scheduler)\n"
+    )
     assert naq("schedule", "show", "x", "--json").json["why"][0] == {
         "found": "no scheduler leads: nothing fires",
         "remedy": "start a scheduler (naq scheduler)",
