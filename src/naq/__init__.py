@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from naq.timing.calendars import holiday_calendar
     from naq.timing.exclusions import count_excluded, excluded_by
     from naq.timing.ics import read_ics
+    from naq.timing.rrule_text import read_recurrence
     from naq.timing.triggers import (
         AnyOf,
         CalendarInterval,
@@ -164,6 +165,7 @@ __all__ = [
     "parse_schedule",
     "read_exclusions",
     "read_ics",
+    "read_recurrence",
     "resource",
     "rrule",
 ]
@@ -210,6 +212,7 @@ _NAMES_OF = {
     "naq.timing.calendars": ("holiday_calendar",),
     "naq.timing.exclusions": ("count_excluded", "excluded_by"),
     "naq.timing.ics": ("read_ics",),
+    "naq.timing.rrule_text": ("read_recurrence",),
     "naq.timing.triggers": (
         *("AnyOf", "CalendarInterval", "Cron", "FixedDelay", "Interval", "Once", "RRule", "Trigger"),
         *("dst_gaps", "dst_mark"),

@@ -49,6 +49,7 @@ def _check(test: Callable[[Any], bool], reason: str) -> Callable[[Any], str | No
 
 
 _positive = _check(lambda value: value > 0, "must be more than 0")
+_lifetime = _check(lambda value: 0 < value <= 36_525 * 86_400, "must be more than 0 and at most 100 years")
 _positive_or_none = _check(lambda value: value is None or value > 0, "must be more than 0")
 _not_negative = _check(lambda value: value >= 0, "must not be negative")
 _name = _check(lambda value: NAME.fullmatch(value) is not None, "must be 1 to 64 letters, digits, '-' or '_'")
@@ -163,10 +164,10 @@ class Settings:
     )
     allow_pickle: bool = setting(False, "accept pickled arguments (runs code of whoever can write jobs)", False)
 
-    job_ttl: float = setting(86400.0, "seconds a job's result is kept", 86400.0, _positive)
+    job_ttl: float = setting(86400.0, "seconds a job's result is kept", 86400.0, _lifetime)
     history_length: int = setting(100, "runs kept in each schedule's history", 100, _positive)
-    history_age: float = setting(30 * 86400.0, "seconds a run is kept in the history", 2592000.0, _positive)
-    events_age: float = setting(7 * 86400.0, "seconds an event is kept", 604800.0, _positive)
+    history_age: float = setting(30 * 86400.0, "seconds a run is kept in the history", 2592000.0, _lifetime)
+    events_age: float = setting(7 * 86400.0, "seconds an event is kept", 604800.0, _lifetime)
     log_level: str = setting(
         "INFO",
         "lowest level that is logged",

@@ -34,7 +34,7 @@ def test_all_that_was_promised_is_there() -> None:
         "server run, server status, server stop",
         "schedule add, schedule ls, schedule show, schedule pause, schedule resume, schedule cancel, schedule trigger",
         "schedule delete, schedule update, schedule preview, schedule history, schedule explain",
-        "schedule skip, schedule backfill, alert ls, verify",
+        "schedule skip, schedule aim, schedule backfill, alert ls, verify",
         "job add, job ls, job show, job requeue, job cancel, job dead, job purge, queue purge, queue show, queue limit",
     }
     wanted = {name for line in promised for name in line.split(", ")}
@@ -124,13 +124,13 @@ def loaded_by(
 
 
 def test_the_version_loads_no_more_than_it_needs() -> None:
-    assert loaded_by("--version") == {"naq", "naq.cli", "naq.exceptions"}
+    assert loaded_by("--version") == {"naq", "naq.cli", "naq.durations", "naq.exceptions"}
 
 
 def test_help_loads_no_services_and_no_client() -> None:
     loaded = loaded_by("--help", roots=("naq", "nats", "msgspec", "asyncio"))
     assert loaded == {
-        *("naq", "naq.cli", "naq.cli.context", "naq.cli.lazy", "naq.cli.root", "naq.exceptions"),
+        *("naq", "naq.cli", "naq.cli.context", "naq.cli.lazy", "naq.cli.root", "naq.durations", "naq.exceptions"),
     }
 
 

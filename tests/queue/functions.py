@@ -16,3 +16,7 @@ async def report_file_name(context: JobContext, name: str) -> None:
     context.progress(1, 2, os.fsdecode(b"report-\xff.csv"))
     event(started, name).set()
     await event(released, name).wait()
+
+
+async def about(job: str, func: str) -> str:
+    return job + func

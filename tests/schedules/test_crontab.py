@@ -65,7 +65,7 @@ def test_what_cannot_be_taken_over_is_reported_with_its_reason() -> None:
     _, complaints = read()
     starts = [
         ("line 5: MAILTO=ops@example.org:", "no mail is sent"),
-        ("line 11: @reboot", "is no time"),
+        ("line 11: @reboot", "does not name a time"),
         ("line 13: 61 * * * *", "0-59"),
         ("line 14: 0 0 30 2 *", "can never fire"),
         ("line 15: @fortnightly", "is not known"),

@@ -8,10 +8,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+import naq.schedules.forms.options as typed
 import naq.schedules.forms.specification as forms
 from naq.exceptions import InvalidSchedule
 from naq.jobs.job import JobSpec
 from naq.schedules.forms.specification import Spec, parse_changed, parse_policy, parse_schedule, schedule_form
+from naq.schedules.forms.triggers import TRIGGER_KEYS
 from naq.schedules.policy import Coalesce, Overlap, Policy
 from naq.schedules.transitions import new_schedule
 from naq.timing.exclusions import ExcludedCron, ExcludedDates, ExcludedDays, ExcludedTime
@@ -195,9 +197,9 @@ WRONG: list[tuple[Any, list[str], str]] = [
     ({"type": "cron", "cron": "* * * * *", "dst_gap": "jump"}, ["schedule.dst_gap"], "shift, skip"),
     ({"type": "cron", "cron": "* * * * *", "interval": 5}, ["schedule.interval"], "does not go with"),
     ({"type": "calendar", "every": 2}, ["schedule.unit"], "days, weeks, months, years"),
-    ({"type": "calendar", "every": "2 moons"}, ["schedule.every"], "is no number of days"),
-    ({"type": "calendar", "every": "2 days", "at": "9 o'clock"}, ["schedule.at"], "is no time of day"),
-    ({"type": "calendar", "every": "2 days", "start": "monday"}, ["schedule.start"], "is no date"),
+    ({"type": "calendar", "every": "2 moons"}, ["schedule.every"], "must be a number of days"),
+    ({"type": "calendar", "every": "2 days", "at": "9 o'clock"}, ["schedule.at"], "must be a time of day"),
+    ({"type": "calendar", "every": "2 days", "start": "monday"}, ["schedule.start"], "must be a date"),
     ({"type": "calendar", "every": "2 months", "day": 32}, ["schedule.day"], "1 to 31"),
     ({"type": "rrule", "rrule": "FREQ=NEVER"}, ["schedule.rrule"], "is no recurrence rule"),
     ({"type": "several", "of": []}, ["schedule.of"], "must be a list"),
@@ -206,7 +208,7 @@ WRONG: list[tuple[Any, list[str], str]] = [
         ["schedule.of[0].cron", "schedule.of[1].interval"],
         "",
     ),
-    ([{"cron": "x"}, 5], ["schedule[0].cron", "schedule[1]"], "is no schedule"),
+    ([{"cron": "x"}, 5], ["schedule[0].cron", "schedule[1]"], "must be a schedule"),
     ([{"delay": "5m"}], ["schedule[0]"], "cannot be one of several"),
     ([{"cron": "* * * * *", "jitter": 5}], ["schedule[0].jitter"], "there is no such key"),
     ({"interval": 60, "max_runs": 0}, ["schedule.max_runs"], "1 or more"),
@@ -222,10 +224,10 @@ WRONG: list[tuple[Any, list[str], str]] = [
     ({"interval": 60, "start_at": NEXT_YEAR, "end_at": NOW}, ["schedule.end_at"], "before start_at"),
     ({"interval": 60, "end_at": NOW - HOUR}, ["schedule.end_at"], "no instant of the schedule is left"),
     ({"cron": "0 9 24 12 *", "exclude": "* * 24 12 *"}, ["schedule.exclude"], "leave no instant"),
-    ({"interval": 60, "exclude": "never"}, ["schedule.exclude[0]"], "is no date"),
+    ({"interval": 60, "exclude": "never"}, ["schedule.exclude[0]"], "must be a date"),
     ({"interval": 60, "exclude": "calendar:works"}, ["schedule.exclude[0]"], "not known here"),
-    (7, ["schedule"], "is no schedule"),
-    ("sometimes", ["schedule"], "is no schedule"),
+    (7, ["schedule"], "must be a schedule"),
+    ("sometimes", ["schedule"], "must be a schedule"),
     ("every now", ["schedule"], "is no duration"),
     ("61 * * * *", ["schedule"], "0-59"),
     (Interval(timedelta(0)), ["schedule"], "more than zero"),
@@ -315,3 +317,9 @@ def test_some_keys_of_a_schedule_are_changed(before: Any, changes: dict[str, Any
     trigger, policy = parse_schedule(before, NOW)
     schedule = new_schedule("s", JobSpec(func="m:f"), trigger, policy, NOW)
     assert parse_changed(schedule, changes) == parse_schedule(after, NOW)
+
+
+def test_every_key_that_is_read_has_a_type_for_checkers() -> None:
+    kinds = (typed.OnceForm, typed.IntervalForm, typed.DelayForm, typed.CronForm, typed.CalendarForm, typed.RuleForm)
+    known = {key for kind in (*kinds, typed.SeveralForm) for key in kind.__annotations__}
+    assert set(TRIGGER_KEYS) - known == set()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
@@ -31,8 +32,10 @@ from naq.timing.zones import get_zone
 
 _QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 FAST = settings(max_examples=100, deadline=None, print_blob=True, database=None, suppress_health_check=_QUIET)
-MANY = settings(FAST, max_examples=400)
-"""For the tests marked ``slow``; like the fast one, a failure prints what to add to run it again."""
+PARTS = 10
+"""So many tests share the ten thousand cases of a property, so that none comes near the time limit on a busy machine."""
+MANY = settings(FAST, max_examples=400 // PARTS)
+"""One part; for the tests marked ``slow``; like the fast one, a failure prints what to add to run it again."""
 CASES = 25
 """Cases in one example of `MANY`: hypothesis is three times as fast with 400 times 25 cases as with 10,000 times one."""
 
@@ -45,15 +48,17 @@ def quickly(*strategies: st.SearchStrategy[Any]) -> Callable[[Body], Body]:
 
 
 def thoroughly(*strategies: st.SearchStrategy[Any]) -> Callable[[Body], Body]:
-    """The property on ten thousand cases."""
+    """The property on ten thousand cases, in parts that are tests of their own."""
 
     def decorate(body: Body) -> Body:
-        def each(cases: list[tuple[Any, ...]]) -> None:
+        def each(part: int, cases: list[tuple[Any, ...]]) -> None:
             for case in cases:
-                note(f"case: {case}")
+                note(f"part {part}, case: {case}")
                 body(*case)
 
-        return MANY(given(st.lists(st.tuples(*strategies), min_size=CASES, max_size=CASES))(each))
+        cases = st.lists(st.tuples(*strategies), min_size=CASES, max_size=CASES)
+        decorated: Body = pytest.mark.parametrize("part", range(PARTS))(MANY(given(cases=cases)(each)))
+        return decorated
 
     return decorate
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import pytest
 from croniter import CroniterBadCronError, croniter
@@ -15,6 +14,7 @@ from cronsim import CronSim, CronSimError
 from hypothesis import strategies as st
 
 from naq.timing.triggers import Cron
+from naq.timing.zones import get_zone
 from tests.timing.strategies import moments, quickly, thoroughly
 
 slow = pytest.mark.slow
@@ -63,7 +63,7 @@ test_agrees_with_croniter_10000 = slow(thoroughly(_shared, moments, st.booleans(
 
 def ours(expression: str, at: datetime, zone: str = "UTC", count: int = 1) -> list[str]:
     found: list[str] = []
-    local = ZoneInfo(zone)
+    local = get_zone(zone).info
     moment: datetime | None = at
     for _ in range(count):
         assert moment is not None
@@ -74,7 +74,7 @@ def ours(expression: str, at: datetime, zone: str = "UTC", count: int = 1) -> li
 
 
 def from_cronsim(expression: str, at: datetime, zone: str = "UTC", count: int = 1) -> list[str]:
-    found = itertools.islice(CronSim(expression, at.astimezone(ZoneInfo(zone))), count)
+    found = itertools.islice(CronSim(expression, at.astimezone(get_zone(zone).info)), count)
     return [moment.isoformat(timespec="minutes") for moment in found]
 
 

@@ -173,11 +173,11 @@ def test_reads_what_users_write(written: object, read: tuple[Exclusion, ...]) ->
 
 
 REFUSED = [
-    ("someday", "is no date, range"),
-    ("2026-02-30", "is no date, range"),
-    (5, "is no exclusion"),
+    ("someday", "must be a date, range"),
+    ("2026-02-30", "must be a date, range"),
+    (5, "must be an exclusion"),
     ("2026-12-24..2026-12-01", "ends before it begins"),
-    ("2026-12-24..noon", "is no range of two dates or two times"),
+    ("2026-12-24..noon", "must be a range of two dates or two times"),
     ("2026-12-24T10:00..2026-12-24T09:00", "ends before it begins"),
     ("2026-12-24T10:00:00.5..2026-12-24T11:00", "must be told to the second"),
     ("99 * * * *", "is not in 0-59"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -15,6 +14,7 @@ from naq.schedules.policy import Policy
 from naq.timing.rrule_parts import parse_rule
 from naq.timing.rrule_text import read_recurrence
 from naq.timing.triggers import DstOverlap, RRule, Trigger
+from naq.timing.zones import get_zone
 
 BERLIN = "Europe/Berlin"
 
@@ -32,7 +32,7 @@ def local(trigger: Trigger, count: int, after: str = "2000-01-01", zone: str = "
     found: list[str] = []
     at: datetime | None = utc(after)
     while at is not None and len(found) < count and (at := trigger.next_after(at)) is not None:
-        shown = at.astimezone(ZoneInfo(zone))
+        shown = at.astimezone(get_zone(zone).info)
         found.append(f"{shown:%Y-%m-%d %H:%M:%S}" if shown.second else f"{shown:%Y-%m-%d %H:%M}")
     return found
 

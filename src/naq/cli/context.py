@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
-import logging
 import sys
-import tomllib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -56,6 +53,8 @@ class Options:
 
     def source(self, key: str) -> str:
         """Where the value of a setting comes from. A value in the environment that equals the default counts as default."""
+        import tomllib
+
         from naq.config import load_settings
 
         if key in self.given:
@@ -81,6 +80,8 @@ def options_of(context: typer.Context) -> Options:
 
 def actor() -> str:
     """Who asks, for the audit events."""
+    import getpass
+
     try:
         return f"cli:{getpass.getuser()}"
     except (KeyError, OSError):
@@ -95,6 +96,8 @@ def absent(name: str, why: str) -> typer.Exit:
 
 def start_logging(level: str) -> None:
     """Log to standard error, one readable line each, unless the application has set up logging. Raises `InvalidInput`."""
+    import logging
+
     if level.upper() not in LEVELS:
         raise InvalidInput.of("log_level", level, f"must be one of {', '.join(LEVELS)}", "INFO")
     from naq.jobs.run_log import carry_job_ids

@@ -131,7 +131,12 @@ def _server() -> tuple[LazyCommand, ...]:
 
 def _change() -> tuple[Any, ...]:
     return (
-        group("schedule", "Create, look at and change schedules.", (*_schedules(), *_schedule_changes()), CHANGE),
+        group(
+            "schedule",
+            "Create, look at and change schedules.",
+            (*_schedules(), *_schedule_times(), *_schedule_changes(), *_schedule_runs()),
+            CHANGE,
+        ),
         group("job", "Enqueue jobs, look at them, cancel and requeue them.", _jobs(), CHANGE),
         group("queue", "Look at queues, limit and empty them.", _queues(), CHANGE),
         LazyCommand(
@@ -152,8 +157,6 @@ def _change() -> tuple[Any, ...]:
 
 
 def _schedules() -> tuple[LazyCommand, ...]:
-    preview = ("naq schedule preview daily-report -n 5",)
-    previews = "The next nominal times in local time and UTC, with the reason for those that will not fire."
     return (
         LazyCommand(
             "add",
@@ -177,6 +180,13 @@ def _schedules() -> tuple[LazyCommand, ...]:
             "One schedule: when next, what happened the last 10 times, and why not.",
             ("naq schedule show daily-report", "naq schedule show daily-report --json"),
         ),
+    )
+
+
+def _schedule_times() -> tuple[LazyCommand, ...]:
+    preview = ("naq schedule preview daily-report -n 5",)
+    previews = "The next nominal times in local time and UTC, with the reason for those that will not fire."
+    return (
         LazyCommand("preview", "preview:preview", previews, preview),
         LazyCommand("next", "preview:preview", previews, preview, hidden=True),
         LazyCommand(
@@ -223,6 +233,17 @@ def _schedule_changes() -> tuple[LazyCommand, ...]:
         ),
         LazyCommand("delete", "schedule_changes:delete", delete, ("naq schedule delete daily-report",)),
         LazyCommand("rm", "schedule_changes:delete", delete, ("naq schedule delete daily-report",), hidden=True),
+    )
+
+
+def _schedule_runs() -> tuple[LazyCommand, ...]:
+    return (
+        LazyCommand(
+            "aim",
+            "schedule_changes:aim",
+            "Compute the next run from now: for a schedule that is silent because a scheduler's clock was ahead.",
+            ("naq schedule aim daily-report",),
+        ),
         LazyCommand(
             "skip",
             "schedule_changes:skip",
@@ -325,6 +346,12 @@ def _look() -> tuple[Any, ...]:
             LOOK,
         ),
         LazyCommand("workers", "jobs:workers", "List the workers that are alive.", ("naq workers --json",), LOOK),
+        *_look_closer(),
+    )
+
+
+def _look_closer() -> tuple[LazyCommand, ...]:
+    return (
         LazyCommand(
             "events",
             "doctor:events",

@@ -21,9 +21,9 @@ from naq.schedules.record import Schedule, ScheduleStatus
 from naq.schedules.repository import Schedules
 from naq.schedules.stored import Unreadable
 from naq.schedules.transitions import decided_ahead
-from naq.store.keys import Namespace
+from naq.store.keys import ALL_DEAD, ALL_JOBS, Namespace, queue_in
 from naq.store.nats.bucket import KVStoreService
-from naq.store.nats.bucket_config import mending_command, unsuitable
+from naq.store.nats.bucket_config import mending_command, mirrors_of, unsuitable
 from naq.store.nats.connection import TEARS_BATCHES, ConnectionService
 from naq.store.nats.event_stream import EventService
 from naq.timing.zones import tzdata_version
@@ -131,6 +131,10 @@ async def _store(store: KVStoreService, connection: ConnectionService, settings:
     for each in wrong:
         remedy = mending_command(store.names, [each]) or "back the bucket up and create it again"
         yield Finding(Level.ERROR, "bucket", each.reason, remedy)
+    for mirror in await mirrors_of(connection, store.names.stream):
+        text = f"the stream {mirror} mirrors it: the server lets a mirror answer reads of the bucket, and it may lack records"
+        remedy = f"remove it (nats stream rm {mirror}), and copy with sources instead of a mirror"
+        yield Finding(Level.ERROR, "bucket", text, remedy)
     replicas = int(config.get("num_replicas", 1))
     if cluster.get("name") and replicas < 3:
         remedy = f"nats stream edit {store.names.stream} --replicas=3, or set replicas = 3 before the bucket is made"
@@ -197,7 +201,7 @@ async def _jobs(jobs: JobService, store: KVStoreService) -> AsyncIterator[Findin
         if worker.blocked_for:
             text = f"a job has been blocking the event loop of {worker.worker_id} for {worker.blocked_for:.0f} s"
             yield Finding(Level.WARNING, "worker", text, "see where: naq events --type worker_blocked --since 1h")
-    queued = {key.split(".")[1] for key in await store.names_of("job.>")}
+    queued = {queue_in(key) for key in await store.names_of(ALL_JOBS)}
     for queue in sorted(queued):
         info = await jobs.queue_info(queue)
         if info.limits.paused and info.waiting:
@@ -205,7 +209,7 @@ async def _jobs(jobs: JobService, store: KVStoreService) -> AsyncIterator[Findin
         elif info.waiting and not info.workers:
             found = f"{counted(info.waiting, 'job')} in {queue!r}, and no worker serves it"
             yield Finding(Level.WARNING, "queue", found, start_worker(queue))
-    dead = await store.names_of("dead.>")
+    dead = await store.names_of(ALL_DEAD)
     for letter in await jobs.list_dead(reason=DeadReason.UNWRITABLE, limit=20) if dead else []:
         text = f"the end of job {letter.job_id} could not be written: {letter.error}"
         yield Finding(Level.ERROR, "end of a job", text, f"see what the store refused: naq job show {letter.job_id}")

@@ -7,7 +7,7 @@ from typing import Any
 from naq.config import Settings
 from naq.exceptions import StoreRejected
 from naq.jobs.records import QueueLimits
-from naq.store.keys import Namespace
+from naq.store.keys import Namespace, jobs_of
 from naq.store.nats.connection import ConnectionService
 
 __all__ = ["consumer_config", "ensure_consumer", "find_consumer"]
@@ -33,7 +33,7 @@ def consumer_config(names: Namespace, settings: Settings, queue: str, limits: Qu
         "ack_policy": "explicit",
         "ack_wait": int(settings.ack_wait * 1e9),
         "max_deliver": -1,
-        "filter_subject": names.subject(f"job.{queue}.>"),
+        "filter_subject": names.subject(jobs_of(queue)),
         "replay_policy": "instant",
         "max_ack_pending": limits.max_concurrent or UNLIMITED,
         "max_waiting": REQUESTS_WAITING,

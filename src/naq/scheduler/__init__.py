@@ -9,7 +9,7 @@ An instance is in one of three states::
 
     standing by  --(lease free, resigned, expired, or its holder gone)-->  leading
     leading  --(renewal failed until the trust ran out, or another took the lease)-->  standing by
-    leading  --(asked to hand over, or stopped)-->  resigned: the lease names a successor or nobody
+    leading  --(asked to hand over, or stopped)-->  resigned: the lease is free, and may name a successor
 
 Safety does not rest on the election. Each transaction is fenced by the leader's *epoch*, a key that every new leader
 rewrites, and is conditional on the revision of each record; the ids of jobs are derived from schedule and nominal

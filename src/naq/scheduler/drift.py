@@ -2,7 +2,7 @@
 
 A scheduler that fires by a clock that is ahead decides nominal times before they have come, and its schedules are then
 silent for as long as the clock was ahead. So each instance measures its offset to the server's clock every few seconds.
-Between two measurements the monotonic clock tells how the server's clock went on, so that a wall clock that jumps is
+Between two measurements the monotonic clock says how far the server's clock went on, so a wall clock that jumps is
 noticed at the very next fire, without asking anybody.
 """
 
@@ -68,7 +68,7 @@ class Drift:
         return self.limit > 0 and abs(self.seconds) - self._uncertain > self.limit
 
     async def measure(self) -> None:
-        """Ask the server. A server that does not answer, or does not tell its time, leaves things as they are."""
+        """Ask the server. Without an answer, or without the time in it, things stay as they are."""
         if self._ask is None:
             return
         began = self._clock.monotonic()
@@ -130,6 +130,6 @@ class Drift:
 
 
 def server_time(info: Mapping[str, object] | None) -> datetime | None:
-    """The server's time in its information on a stream; ``None`` when it does not tell it."""
+    """The server's time in its information on a stream; ``None`` when it has none."""
     stamp = None if info is None else info.get("ts")
     return datetime.fromisoformat(stamp) if isinstance(stamp, str) else None

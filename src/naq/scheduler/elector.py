@@ -1,7 +1,7 @@
 """The elector: carries out what `naq.scheduler.lease` decides. One of many instances leads; the others stand by, loaded.
 
 Leadership is a term that is trusted for a while. The elector renews it, steps down when it cannot, notices that a leader
-is gone (NATS says "nobody listens" as soon as its process is), hands over to a higher priority, and resigns when asked,
+is gone (NATS answers "no responders" as soon as its process is), hands over to a higher priority, and resigns when asked,
 so that a deploy costs milliseconds. It can be wrong about who leads without harm: see `naq.scheduler.lease`.
 """
 
@@ -73,7 +73,7 @@ class Elector:
 
     @property
     def leader(self) -> Lease | None:
-        """The lease of whoever leads, as far as I have seen."""
+        """The lease of the leader, as far as this instance has seen."""
         lease = self.seen.lease
         return lease if lease is not None and lease.held else None
 
@@ -134,7 +134,7 @@ class Elector:
         self._poke.set()
 
     async def resign(self) -> None:
-        """Give the lease up, if I hold it, and do not try for it again. Whoever follows leads at once."""
+        """Give the lease up, if I hold it, and do not try for it again. Another instance leads at once."""
         async with self._turn:
             self._resigned = True
             if self.term is not None:
@@ -263,7 +263,7 @@ class Elector:
         self.seen = LeaseSeen(renewed, revision, started)
         self.term = replace(term, revision=revision, renewed=started)
         if lapsed:
-            self.on_change()  # whoever stopped acting meanwhile may act again
+            self.on_change()  # what stopped meanwhile may go on
 
     async def _give_up_lease(self, successor: str | None) -> None:
         term = self.term

@@ -1,7 +1,7 @@
-"""Who leads, as everybody outside of the election wants to know it: not whose name is in the lease, but who is there.
+"""Who leads, for everything outside of the election: not the name in the lease, but whether its holder is there.
 
-A leader that was killed leaves its name in the lease. As long as no other scheduler runs nobody takes it, and its last
-heartbeat only gets older. So its holder is asked: NATS knows at once when nobody listens there any more.
+A leader that was killed leaves its name in the lease. While no other scheduler runs it stays there, and its last
+heartbeat only gets older. So its holder is asked: NATS answers at once when it is gone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ async def read_lease(store: Store, partition: int | str = 0) -> Lease | None:
 
 
 async def find_leader(store: KVStoreService, connection: ConnectionService, now: datetime) -> Lease | None:
-    """The lease of whoever leads; ``None`` when nobody holds it, its holder is gone, or has been silent beyond its ttl.
+    """The lease of the leader; ``None`` when it is free, its holder is gone, or has been silent beyond its ttl.
 
     Raises `RecordUnreadable` for a lease that is rubbish, `StoreError` when the store cannot be asked.
     """

@@ -43,7 +43,7 @@ class Lease(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     @property
     def held(self) -> bool:
-        """Whether somebody holds it."""
+        """Whether an instance holds it."""
         return self.term != ""
 
 
@@ -58,7 +58,7 @@ class LeaseSeen:
     revision: int
     since: float
     suspect: bool = False
-    """Whether its holder was asked, and NATS said that nobody is there."""
+    """Whether its holder was asked, and NATS answered that it is gone."""
 
 
 @dataclass(frozen=True, slots=True)

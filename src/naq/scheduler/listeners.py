@@ -1,4 +1,4 @@
-"""Who is told what the scheduler did: events, the schedules' history, and the workers whose jobs are to stop."""
+"""Where the scheduler reports what it did: events, the schedules' history, and the workers whose jobs are to stop."""
 
 from __future__ import annotations
 

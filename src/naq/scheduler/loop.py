@@ -26,7 +26,7 @@ CROWD = 64
 """Due keys for which one more lane is worth opening while others are in flight."""
 
 READY_BEFORE = timedelta(milliseconds=20)
-"""How long before a due instant the store is told to expect its transaction."""
+"""How long before a due instant the store is asked to expect its transaction."""
 OVERDUE = 0.25
 """Seconds for which a small transaction in flight keeps the next one waiting: the server works on one at a time, so a second
 one would only wait there. Whose answer takes longer may be lost, and holds up its own schedules alone."""

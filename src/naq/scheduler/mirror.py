@@ -3,7 +3,7 @@
 The bytes of a record are kept, not the record: a million schedules fit (`naq.scheduler.due_queue`), and a record is decoded
 when it is due. The mirror is a cache and may be behind. Nothing depends on its being right: a fire planned from an old
 record is refused by the store. It does depend on being *woken*: so besides the watch there is a periodic look at the
-store's last revision, which brings in whatever a silently dead watch missed, and has the watch made anew.
+store's last revision, which reads what a dead watch missed, and restarts the watch.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from naq.exceptions import RecordUnreadable, StoreError
 from naq.scheduler.due_queue import DueQueue
 from naq.schedules.record import ScheduleStatus
 from naq.store.codec import decode
-from naq.store.keys import schedule_key
+from naq.store.keys import ALL_DEFERRED, ALL_SCHEDULES, schedule_key
 from naq.store.outage import Trouble
 from naq.store.port import Entry, EventSink, Store
 from naq.timing.instants import Instant
 
 __all__ = ["PATTERNS", "Due", "Head", "Mirror"]
 
-PATTERNS = ("schedule.>", "deferred.>")
+PATTERNS = (ALL_SCHEDULES, ALL_DEFERRED)
 """What is mirrored; each has a watch and a position of its own."""
 SECOND_LOOK = 0.5
 """Seconds that a watch has to bring what the store says it holds, before it is taken for dead."""
@@ -135,7 +135,7 @@ class Mirror:
                 self.changed.set()
 
     async def follow(self, pattern: str) -> None:
-        """Apply every change under one of `PATTERNS`, for ever. A watch that `resync` finds dead is made anew."""
+        """Apply every change under one of `PATTERNS`, for ever. A watch that `resync` finds dead is restarted."""
         while True:
             reader = self._readers[pattern] = asyncio.create_task(self._read(pattern), name=f"naq watch {pattern}")
             try:
@@ -151,7 +151,7 @@ class Mirror:
             self._take(pattern, entries)
 
     async def resync(self, interval: float) -> None:
-        """Every ``interval`` seconds bring in what the watches missed, and have those made anew that missed it; for ever."""
+        """Every ``interval`` seconds read what the watches missed, and restart those that missed it; for ever."""
         while True:
             await self._clock.sleep(interval)
             for pattern in PATTERNS:
@@ -170,7 +170,7 @@ class Mirror:
                     self._trouble.met(error)
 
     def forget(self) -> None:
-        """The store is another one: nothing that is held says anything any more, and all is to be loaded anew."""
+        """The store was replaced: nothing that is held is valid any more, and everything is to be loaded again."""
         self._gone.clear()
         self._seen_to = dict.fromkeys(PATTERNS, 0)
         self.quarantined.clear()
@@ -186,7 +186,7 @@ class Mirror:
         """Apply what a watch or a scan brought, in its order, and remember how far that was.
 
         Each pattern has its own position, and it moves only by what was delivered: replicas that answer may be behind, and
-        what one of them says of the store's end is no proof that another has shown everything up to there.
+        the end that one of them reports does not prove that another has shown everything up to there.
         """
         for entry in entries:
             self.apply(entry)

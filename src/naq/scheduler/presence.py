@@ -1,6 +1,6 @@
 """How a leader shows that it is there: it answers requests on a subject that belongs to its term alone.
 
-When its process dies its connection closes, and NATS answers the next question itself: nobody listens. That is known
+When its process dies its connection closes, and NATS answers the next question itself: no responders. That is known
 in a millisecond, long before the lease runs out.
 """
 
@@ -20,7 +20,7 @@ from naq.store.port import Answer
 __all__ = ["NatsPresence"]
 
 PATIENCE = 0.2
-"""Seconds a leader has to answer; after that it is silent, and only its lease tells."""
+"""Seconds a leader has to answer; after that it counts as silent, and only its lease counts."""
 
 
 class _Question(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -79,6 +79,6 @@ class NatsPresence:
 
 
 def _settled(answer: asyncio.Task[None]) -> None:
-    """A question that could not be answered, the connection being down, is asked again by whoever asked."""
+    """A question that could not be answered, the connection being down, is asked again by the follower."""
     if not answer.cancelled():
         answer.exception()

@@ -23,7 +23,7 @@ class Bound(NamedTuple):
 
     trigger: Trigger
     filled: tuple[int, ...] | None
-    """Positions of the parts whose start naq filled in (a trigger that is no union is part 0); ``None``: no part can be
+    """Positions of the parts whose start naq filled in (a single trigger is part 0); ``None``: no part can be
     filled in."""
 
 

@@ -21,7 +21,7 @@ ERA_ENDED = "era_ended"
 
 
 class Counting(Protocol):
-    """What a schedule's record tells of its counters."""
+    """What is read from a schedule's record."""
 
     @property
     def runs(self) -> int: ...
@@ -61,7 +61,7 @@ class Counters(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class EraEnded(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The era that a change ended, as the event of the change tells it: with it, what fired before can still be judged."""
+    """The era that a change ended, in the event of the change: with it `naq verify` can still judge what fired before."""
 
     followed_by: str | None
     """The change's ``change_id``."""

@@ -88,7 +88,7 @@ def _variable(state: _State, number: int, text: str, name: str, value: str) -> N
         if value.isdecimal():
             state.delay = int(value)
         else:
-            state.complaints.append(Complaint(number, text, "RANDOM_DELAY is no number of minutes"))
+            state.complaints.append(Complaint(number, text, "RANDOM_DELAY must be a number of minutes"))
     elif name in ("MAILTO", "MAILFROM", "CONTENT_TYPE", "CONTENT_TRANSFER_ENCODING"):
         reason = "no mail is sent: the output is the job's result, and alerts are told about failures"
         state.complaints.append(Complaint(number, text, reason))
@@ -147,7 +147,7 @@ def _split(line: str, with_user: bool) -> tuple[str, str | None, str] | str:
         return f"has no {fields} time fields and {missing}" if fields > 1 else f"has not {missing} behind {words[0]}"
     expression = " ".join(words[:fields])
     if fields == 1 and expression.lower() == "@reboot":
-        return "@reboot is no time; start it with the worker, or enqueue it when the machine boots"
+        return "@reboot does not name a time; start it with the worker, or enqueue it when the machine boots"
     if fields == 1 and expression.lower() not in _MACROS:
         return f"{expression} is not known; known are {', '.join(_MACROS)}"
     return expression.lower() if fields == 1 else expression, words[fields] if with_user else None, words[-1]

@@ -144,7 +144,7 @@ def define(
 
 
 def digest(definitions: Iterable[Definition]) -> str:
-    """What tells one set of definitions from another, whatever their order."""
+    """A digest by which sets of definitions are compared; their order does not matter."""
     return digest_of(
         (each.schedule_id, _flat(each.job, each.trigger, each.policy, each.labels, each.note)) for each in definitions
     )

@@ -152,11 +152,11 @@ def _seconds(schedule: Schedule, now: datetime) -> set[datetime]:
 
 def _herds(seconds: Mapping[datetime, list[str]], herd: int) -> Iterable[Finding]:
     crowded = sorted((at for at in seconds if len(seconds[at]) >= herd), key=lambda at: (-len(seconds[at]), at))
-    told: list[set[str]] = []
+    shown: list[set[str]] = []
     for at in crowded:
         names = set(seconds[at])
-        if any(names <= before for before in told) or len(told) >= HERDS_TOLD:
+        if any(names <= before for before in shown) or len(shown) >= HERDS_TOLD:
             continue
-        told.append(names)
+        shown.append(names)
         text = f"{len(names)} schedules are due in the second {at.isoformat()}; give them jitter"
         yield Finding(FindingKind.HERD, tuple(sorted(names)), text, at)

@@ -1,6 +1,6 @@
-"""What became of each time of a schedule: its history told by nominal time, not by attempt. Pure.
+"""What became of each time of a schedule: its history by nominal time, not by attempt. Pure.
 
-The history has a record for each attempt. Whoever asks what happened the last ten times means ten times: three attempts of
+The history has a record for each attempt. "The last ten times" are ten nominal times: three attempts of
 one job are one of them, and what it came to is what the last of its records says.
 """
 
@@ -56,5 +56,5 @@ def occurrences(records: Iterable[HistoryRecord], limit: int) -> tuple[Occurrenc
             jobs[record.job_id].append(record)
         else:
             found.append(jobs.setdefault(record.job_id, [record]))
-    told = [Occurrence(tuple(reversed(group))) for group in found]
-    return tuple(sorted(told, key=lambda each: (each.when, each.last.at), reverse=True)[:limit])
+    found_ones = [Occurrence(tuple(reversed(group))) for group in found]
+    return tuple(sorted(found_ones, key=lambda each: (each.when, each.last.at), reverse=True)[:limit])

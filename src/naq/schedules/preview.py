@@ -67,7 +67,7 @@ def _first(schedule: Schedule, now: datetime) -> datetime | None:
         excluded_from = schedule.excluded_from
         if excluded_from is None or held is None:
             return held
-        # Of the excluded stretch before the next fire, what has passed is no time to come.
+        # Of the excluded stretch before the next fire, what has passed is left out.
         coming = excluded_from if excluded_from > now else schedule.nominals.next_after(now)
         return held if coming is None else min(coming, held)
     if schedule.status is ScheduleStatus.PAUSED:

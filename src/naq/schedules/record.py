@@ -36,11 +36,11 @@ class ScheduleStatus(StrEnum):
     ACTIVE = "active"
     """It fires when it is due."""
     PAUSED = "paused"
-    """It does not fire until somebody resumes it."""
+    """It does not fire until it is resumed."""
     COMPLETED = "completed"
     """It ran out: its one time passed, ``max_runs`` was reached, or ``end_at`` passed."""
     CANCELLED = "cancelled"
-    """Somebody ended it for good."""
+    """It was ended for good."""
 
 
 class OpenRun(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -117,9 +117,9 @@ class Schedule(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_onl
     """The first of the excluded nominal times right before ``next_nominal_at``; they are recorded when it is due."""
     backfills: tuple[Backfill, ...] = ()
     change_id: str | None = None
-    """Random name of the last change that a person made: tells whether an unanswered change was done."""
+    """Random id of the last change by a user: it shows whether a change whose answer was lost was made."""
     counted_from: Counters | None = None
-    """Where the counters stood after it; ``None``: nobody changed it since it was created."""
+    """Where the counters stood after it; ``None``: it was not changed since it was created."""
 
     def evolve(self, **changes: Any) -> Schedule:
         """The same record with some fields changed."""

@@ -1,4 +1,4 @@
-"""Schedules in the store: created, read and changed by compare-and-set, from any process, whoever leads.
+"""Schedules in the store: created, read and changed by compare-and-set, from any process, no matter who leads.
 
 A change is a function from the record as it is to the record as it shall be. A lost race is tried again from what is
 there now; an answer that was lost is learned by reading, never guessed. What was acknowledged holds: after `change` has
@@ -39,7 +39,7 @@ from naq.schedules.stored import (
     unknown,
 )
 from naq.store.codec import encode, plain
-from naq.store.keys import job_key, manual_job_id, schedule_key
+from naq.store.keys import ALL_SCHEDULES, job_key, manual_job_id, schedule_key
 from naq.store.port import Check, Committed, Delete, Entry, EventSink, Outcome, Put, Refused, Store, Unknown, Write
 
 __all__ = ["Change", "Changed", "Schedules", "Unreadable"]
@@ -89,7 +89,7 @@ class Schedules:
     async def pages(self) -> AsyncIterator[list[Schedule | Unreadable]]:
         """All schedules, in pages; records that cannot be read are among them as `Unreadable`."""
         with asking("list the schedules"):
-            async for entries in self.store.scan("schedule.>"):
+            async for entries in self.store.scan(ALL_SCHEDULES):
                 yield [schedule_or_reason(entry) for entry in entries if entry.value is not None]
 
     async def create(
@@ -149,7 +149,7 @@ class Schedules:
         await asyncio.gather(*(create(part) for part in parts))
 
     async def _create_part(self, part: Sequence[Schedule], actor: str | None) -> None:
-        """One transaction; its change's id in every record tells, when the answer was lost, whose they are."""
+        """One transaction; the change's id in every record shows whose they are when the answer was lost."""
         change_id = new_change_id()
         part = [schedule.evolve(change_id=change_id) for schedule in part]
         writes = [Put(schedule_key(schedule.schedule_id), self._encoded(schedule), 0) for schedule in part]

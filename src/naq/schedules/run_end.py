@@ -1,6 +1,6 @@
 """How a run ends as its schedule's record has it. Pure.
 
-`run_ended`: what the end of a run does to the record; it frees the slot that the overlap policy counts. The workers tell
+`run_ended`: what the end of a run does to the record; it frees the slot that the overlap policy counts. Workers report
 the ends of tracked runs (`naq.schedules.planning.plan.Fire.tracked`), and failures, which are counted for every schedule.
 
 `superseded`: whether the record says that a run is to end, because a newer one takes its place.
@@ -29,8 +29,8 @@ def run_ended(schedule: Schedule, job_id: str, outcome: JobStatus, now: datetime
     """The schedule after one of its runs ended ``now``; ``None`` when its record need not change.
 
     The run is no longer open. A nominal time that waited for it makes the schedule due at once; a fixed delay begins.
-    A failure counts as an error, a run that missed its start deadline as missed. Telling an end twice is harmless for
-    a run that succeeded; a failure that is told twice is counted twice.
+    A failure counts as an error, a run that missed its start deadline as missed. Reporting an end twice is harmless for
+    a run that succeeded; a failure that is reported twice is counted twice.
     """
     open_runs = tuple(run for run in schedule.open_runs if run.job_id != job_id)
     was_open = len(open_runs) < len(schedule.open_runs)

@@ -332,7 +332,7 @@ class ScheduleService(ScheduleActs, BaseService):
         *,
         clock: Clock | None = None,
     ) -> None:
-        """Without ``history_service`` what does not fire is told by events, and not in the history."""
+        """Without ``history_service`` what does not fire is reported by events only."""
         BaseService.__init__(self, config)
         clock = clock or SystemClock()
         schedules = Schedules(kv_service, clock, event_service, self.settings.instance_id)

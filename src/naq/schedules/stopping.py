@@ -1,4 +1,4 @@
-"""Having workers stop jobs that an overlap policy wants ended: said to all workers, waited for by nobody."""
+"""Asking workers to stop jobs that an overlap policy ends: sent to all workers, without waiting for an answer."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def schedule_or_reason(entry: Entry) -> Schedule | Unreadable:
 
 
 def new_change_id() -> str:
-    """Short, for a million records hold one each; it only tells one change of a schedule from the next."""
+    """Short, because a million records hold one each; it only has to differ from the id of the change before."""
     return secrets.token_urlsafe(4)
 
 

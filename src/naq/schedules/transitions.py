@@ -84,7 +84,7 @@ def settled(schedule: Schedule, now: datetime) -> Schedule:
 
 
 def _first_after(schedule: Schedule, now: datetime) -> datetime | None:
-    """The nominal time a schedule begins with when it is aimed anew ``now``: none that was decided already.
+    """The first nominal time of a schedule that is aimed ``now``, behind all that were decided already.
 
     A `Once` in the past keeps its instant: `naq.schedules.planning.plan` judges it by the catch-up window.
     """
@@ -194,7 +194,7 @@ CLOCK_SLACK = timedelta(seconds=5)
 
 def decided_ahead(schedule: Schedule, now: datetime) -> datetime | None:
     """The first nominal time to come that an active schedule will not fire, because a process whose clock was ahead
-    decided about it before it came; ``None``: there is none, as far as the record tells."""
+    decided about it before it came; ``None``: there is none, as far as the record shows."""
     held = schedule.next_nominal_at
     if schedule.status is not ScheduleStatus.ACTIVE or held is None:
         return None
@@ -225,7 +225,7 @@ EDITABLE = frozenset({"job", "trigger", "policy", "next_run_at", "labels", "note
 def updated(schedule: Schedule, now: datetime, **changes: Any) -> Schedule | None:
     """The schedule with some fields changed in place; ``None`` when it is cancelled.
 
-    The next run is computed anew, from ``now``, only if the trigger, its window or its exclusions changed.
+    The next run is computed from ``now`` only if the trigger, its window or its exclusions changed.
     ``next_run_at`` sets the next nominal time by hand, once. A completed schedule that gets something to do again
     becomes active. Fields: ``job, trigger, policy, next_run_at, labels, note, declared_in``; others are a `TypeError`.
     """

@@ -25,6 +25,7 @@ __all__ = [
     "ALL_JOBS",
     "ALL_QUEUES",
     "ALL_SCHEDULES",
+    "ALL_SLOTS",
     "ALL_WAITING",
     "ALL_WORKERS",
     "FENCE",
@@ -83,6 +84,7 @@ ALL_SCHEDULES: Final = "schedule.>"
 ALL_QUEUES: Final = "queue.>"
 ALL_WORKERS: Final = "worker.>"
 ALL_WAITING: Final = "waiting.>"
+ALL_SLOTS: Final = "slot.>"
 
 _ID = re.compile(r"[A-Za-z0-9_=-]{1,128}")
 _JOB_ID = re.compile(r"[A-Za-z0-9_=-]{1,128}(/[A-Za-z0-9_=-]{1,64}){0,2}")

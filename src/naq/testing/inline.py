@@ -27,7 +27,7 @@ from naq.jobs.target import Target
 from naq.queue.results import StoredResults
 from naq.queue.settle import Settlement, Settling
 from naq.store.codec import decode
-from naq.store.keys import schedule_key
+from naq.store.keys import jobs_of, schedule_key
 from naq.testing.store import MemoryStore
 from naq.worker.execution.run import Attempt, Runner, RunOptions
 from naq.worker.superseded import why_superseded
@@ -69,7 +69,7 @@ class InlineWorker:
     async def run(self, queue: str) -> list[Ran]:
         """Run the jobs that are in a queue now, the oldest first; a retry that is due later is left for later."""
         done = []
-        for entry in self._store.entries(f"job.{queue}.>"):
+        for entry in self._store.entries(jobs_of(queue)):
             if entry.value is not None:
                 done.append(await self._attempt(decode(QueuedJob, entry.key, entry.value)))
                 self._store.purge(entry.key)

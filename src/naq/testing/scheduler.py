@@ -35,6 +35,7 @@ from naq.schedules.policy import IfExists
 from naq.schedules.repository import Schedules
 from naq.schedules.service import ScheduleActs
 from naq.store.codec import decode
+from naq.store.keys import ALL_JOBS
 from naq.store.port import Entry
 from naq.testing.clock import START, ManualClock, ManualLoop
 from naq.testing.inline import InlineWorker, Ran
@@ -157,7 +158,7 @@ class ManualScheduler:
     @property
     def queued(self) -> list[QueuedJob]:
         """The jobs in the queues now, the oldest first."""
-        return [job for entry in self.store.entries("job.>") if (job := _job(entry)) is not None]
+        return [job for entry in self.store.entries(ALL_JOBS) if (job := _job(entry)) is not None]
 
     def stub(self, reference: str, func: Callable[..., Any]) -> None:
         """Make jobs that name ``reference`` (``module:function``) call ``func`` instead; the module need not exist."""

@@ -1,4 +1,4 @@
-"""Time as arithmetic: triggers, zones, exclusions, durations, backoff, the due-queue. No clock: time is an argument.
+"""Time as arithmetic: triggers, zones, exclusions, durations, backoff. No clock: time is an argument.
 
 Order: `backoff`, `cron_fields`, `duration`, `instants`, `rrule_parts`, `windows_zones`, `zones`, `cron_search`, `cron_words`,
 `rrule_times`, `wall`, `cron`, `day_bits`, `ics_lines`, `periods`, `rrule_days`, `rrule_words`, `calendar_interval`,

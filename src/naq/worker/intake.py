@@ -12,7 +12,7 @@ from naq.jobs.records import QueueLimits
 from naq.lifecycle import Tasks
 from naq.queue.consumers import ensure_consumer
 from naq.store.codec import decode
-from naq.store.keys import Namespace, queue_key
+from naq.store.keys import Namespace, jobs_of, queue_key
 from naq.store.nats.connection import ConnectionService, ConnectionState
 from naq.store.port import Store
 from naq.worker.demand import Demand
@@ -111,7 +111,7 @@ class Intake:
         if entry is not None and entry.value is not None:
             limits = decode(QueueLimits, entry.key, entry.value)
         await ensure_consumer(self._connection, self._names, self._settings, pull.queue, limits)
-        self._reception.asks_anew(pull.queue, await self._store.last_revision(f"job.{pull.queue}.>"))
+        self._reception.asks_anew(pull.queue, await self._store.last_revision(jobs_of(pull.queue)))
         await pull.restart()
 
     async def _watch(self) -> None:

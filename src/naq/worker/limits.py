@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from naq.queue.limits import Rates
+from naq.store.keys import ALL_QUEUES, ALL_SLOTS, ALL_WORKERS
 from naq.store.port import Store
 from naq.worker.flow import JobFlow
 from naq.worker.function_slots import FunctionSlots
@@ -10,7 +11,7 @@ from naq.worker.intake import Intake
 
 __all__ = ["LimitsFollower"]
 
-PATTERNS = ("queue.>", "worker.>", "slot.>")
+PATTERNS = (ALL_QUEUES, ALL_WORKERS, ALL_SLOTS)
 
 
 class LimitsFollower:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from naq.clock import Clock
 from naq.exceptions import StoreError
 from naq.queue.consumers import find_consumer
-from naq.store.keys import Namespace
+from naq.store.keys import Namespace, jobs_of
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.protocol import header_field, status_code
 
@@ -74,12 +74,12 @@ class Trimmer:
         first = await self._first(queue)
         if first is not None and first <= floor:
             self.trimmed += await self._connection.stream_service.purge(
-                self._names.stream, self._names.subject(f"job.{queue}.>"), floor + 1
+                self._names.stream, self._names.subject(jobs_of(queue)), floor + 1
             )
         return int(info["num_ack_pending"]) == 0 and int(info["num_pending"]) == 0
 
     async def _first(self, queue: str) -> int | None:
         """The sequence of the queue's first message; ``None`` when it is empty."""
-        request = json.dumps({"seq": 1, "next_by_subj": self._names.subject(f"job.{queue}.>")}).encode()
+        request = json.dumps({"seq": 1, "next_by_subj": self._names.subject(jobs_of(queue))}).encode()
         headers, _ = await self._connection.ask(f"$JS.API.DIRECT.GET.{self._names.stream}", request)
         return None if status_code(headers) == 404 else int(header_field(headers, b"Nats-Sequence") or 0)

@@ -23,7 +23,7 @@ HANG = 90.0
 Run = Callable[..., AbstractAsyncContextManager[ServiceManager]]
 
 
-class Told:
+class Received:
     """A sink that keeps what it was told, and lets a test wait for it."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from naq.schedules.service import ScheduleService
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.event_stream import EventService
 from tests.observe.alerts import functions
-from tests.observe.alerts.conftest import HANG, Run, Told
+from tests.observe.alerts.conftest import HANG, Received, Run
 
 
 def application(config: dict[str, Any], **more: Any) -> Naq:
@@ -24,7 +24,7 @@ def application(config: dict[str, Any], **more: Any) -> Naq:
 
 
 async def test_a_schedule_that_fails_in_a_row_and_succeeds_again(config: dict[str, Any], run: Run) -> None:
-    app, told = application(config), Told()
+    app, told = application(config), Received()
     app.schedule(every("100ms", overlap="skip"), id="nightly")(functions.export)
     app.schedule(every("100ms"), id="other")(functions.fine)
     app.alert(FailedTimes(3, schedule="n*"), to=told, name="exports")
@@ -50,7 +50,7 @@ async def test_a_schedule_that_fails_in_a_row_and_succeeds_again(config: dict[st
 
 
 async def test_jobs_of_no_schedule_count_for_their_function(config: dict[str, Any], run: Run) -> None:
-    app, told = application(config), Told()
+    app, told = application(config), Received()
     app.alert(FailedTimes(2, func=functions.export), to=told, name="exports")
     async with run(app):
         for _ in range(2):
@@ -60,7 +60,7 @@ async def test_jobs_of_no_schedule_count_for_their_function(config: dict[str, An
 
 
 async def test_a_run_that_takes_too_long(config: dict[str, Any], run: Run) -> None:
-    app, told = application(config), Told()
+    app, told = application(config), Received()
     app.alert(RunningLongerThan("400ms"), to=told, name="long", repeat="300ms")
     async with run(app):
         await app.enqueue(functions.fine)
@@ -78,7 +78,7 @@ async def test_a_run_that_takes_too_long(config: dict[str, Any], run: Run) -> No
 
 
 async def test_a_missed_window(config: dict[str, Any], run: Run) -> None:
-    app, told = application(config), Told()
+    app, told = application(config), Received()
     app.alert(Missed(), to=told, name="missed")
     async with ServiceManager(config) as services:
         schedules = await services.get_service(ScheduleService)
@@ -94,7 +94,7 @@ async def test_a_missed_window(config: dict[str, Any], run: Run) -> None:
 
 async def test_a_dead_mans_switch(config: dict[str, Any], run: Run) -> None:
     """One that never ran, one that stops succeeding, one that is paused, one that runs."""
-    app, told = application(config), Told()
+    app, told = application(config), Received()
     app.schedule(every("1d"), id="never-ran")(functions.fine)
     app.schedule(every("1d"), id="paused")(functions.fine)
     app.schedule(every("100ms"), id="runs")(functions.fine)
@@ -120,13 +120,13 @@ async def test_a_dead_mans_switch(config: dict[str, Any], run: Run) -> None:
 
 async def test_a_switch_that_goes_off_while_nobody_watches(config: dict[str, Any], run: Run) -> None:
     """After a restart the history tells of the last success, and the store of what fired before."""
-    first, told = application(config), Told()
+    first, told = application(config), Received()
     first.schedule(every("1d"), id="daily")(functions.fine)
     first.alert(NotRunSince("1s"), to=told, name="silence")
     async with run(first):
         await first.trigger_schedule("daily")
         await told.until("fired", "daily")
-    second, again = application(config), Told()
+    second, again = application(config), Received()
     second.schedule(every("1d"), id="daily")(functions.fine)
     second.alert(NotRunSince("1s"), to=again, name="silence")
     async with run(second):
@@ -137,13 +137,13 @@ async def test_a_switch_that_goes_off_while_nobody_watches(config: dict[str, Any
 
 
 async def test_a_rule_that_changed_and_one_that_is_gone(config: dict[str, Any], run: Run) -> None:
-    first, told = application(config), Told()
+    first, told = application(config), Received()
     first.schedule(every("100ms"), id="nightly")(functions.export)
     first.alert(FailedTimes(1), to=told, name="stays")
     first.alert(FailedTimes(2), to=told, name="goes")
     async with run(first):
         await told.until("fired", "nightly", 2)
-    second, again = application(config), Told()
+    second, again = application(config), Received()
     second.alert(FailedTimes(5), to=again, name="stays")
     async with run(second) as services:
         resolved = await again.until("resolved", "nightly")
@@ -152,14 +152,14 @@ async def test_a_rule_that_changed_and_one_that_is_gone(config: dict[str, Any], 
         store = await services.get_service(KVStoreService)
         facts = [entry.key async for page in store.scan("watch.shop.*") for entry in page if entry.value is not None]
     assert resolved.reason == "the alert's rule was changed"
-    assert alerts["goes"].alert.reason == "the alert is not declared any more"
+    assert alerts["goes"].alert.reason == "the alert is no longer declared"
     assert {event.details["alert"] for event in events} == {"stays", "goes"}
     assert facts in ([], ["watch.shop.stays"])
 
 
 async def test_an_end_whose_event_was_lost_is_found_in_the_records(config: dict[str, Any], run: Run) -> None:
     """Two jobs are said to have started and never to have ended; of one the result tells that it has."""
-    app, told = application(config), Told()
+    app, told = application(config), Received()
     app.job(functions.fine)
     app.alert(RunningLongerThan("300ms"), to=told, name="long")
     async with run(app) as services:

@@ -12,7 +12,7 @@ from naq.lifecycle import ServiceManager
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.event_stream import EventService
 from tests.observe.alerts import functions
-from tests.observe.alerts.conftest import HANG, Run, Told
+from tests.observe.alerts.conftest import HANG, Received, Run
 from tests.observe.alerts.test_alerts import application
 
 IDLE = 1.5
@@ -30,7 +30,7 @@ async def make_anew(services: ServiceManager, config: dict[str, Any]) -> None:
 async def test_an_idle_watcher_asks_for_no_events(
     config: dict[str, Any], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app, told = application(config), Told()
+    app, told = application(config), Received()
     app.alert(FailedTimes(1, func=functions.export), to=told, name="exports")
     asked: list[str] = []
     async with run(app) as services:
@@ -51,7 +51,7 @@ async def test_an_idle_watcher_asks_for_no_events(
 
 
 async def test_alerts_go_on_when_the_stream_was_made_anew(config: dict[str, Any], run: Run) -> None:
-    app, told = application(config), Told()
+    app, told = application(config), Received()
     app.alert(FailedTimes(1, func=functions.export), to=told, name="exports")
     async with run(app) as services:
         await make_anew(services, config)

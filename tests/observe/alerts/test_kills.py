@@ -71,7 +71,7 @@ async def test_nothing_is_lost_and_nothing_is_made_up(
                 last = sequence
                 for event in group:
                     board.hear(event)
-            wanted = [alert.id for alert in board.take().told]
+            wanted = [alert.id for alert in board.take().alerts]
             told = [json.loads(body)["alert"]["id"] for _, body in hook.posts]
             assert last > 0
     finally:

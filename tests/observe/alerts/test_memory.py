@@ -54,14 +54,14 @@ async def test_a_successor_goes_on(store: MemoryStore) -> None:
     assert position == Position(sequence=20, skip=3, sent={"0": 12})
     successor.hear(failed(2))
     changes = await memory.commit(fence, successor, Position(sequence=21), all_facts=False)
-    assert [str(alert.kind) for alert in changes.told] == ["fired"]
+    assert [str(alert.kind) for alert in changes.alerts] == ["fired"]
     (record,) = await stored_alerts(store)
     assert record.untold == (record.alert,)
     third, _ = await Memory(store, "shop", 99).load(RULES, NOW)
     third.hear(failed(3))
-    third.told(("exports", "nightly"), record.alert.id)
+    third.notified(("exports", "nightly"), record.alert.id)
     changes = await memory.commit(fence, third, Position(sequence=22), all_facts=False)
-    assert changes.told == []
+    assert changes.alerts == []
     assert [record.untold for record in await stored_alerts(store)] == [()]
 
 
@@ -88,7 +88,7 @@ async def test_what_is_not_declared_any_more_is_over_and_forgotten(store: Memory
     successor, _ = await shop.load({}, NOW)
     await shop.clean({})
     changes = await shop.commit(fence, successor, Position(sequence=2), all_facts=True)
-    assert [alert.reason for alert in changes.told] == ["the alert is not declared any more"]
+    assert [alert.reason for alert in changes.alerts] == ["the alert is no longer declared"]
     left = [entry.key async for page in store.scan("watch.>") for entry in page if entry.value is not None]
     assert left == ["watch.shop"]
     other, _ = await Memory(store, "other", 5).load(RULES, NOW)
@@ -120,7 +120,7 @@ async def test_more_than_fit_into_one_transaction(store: MemoryStore) -> None:
     assert len(await stored_alerts(store)) == 1100
     board.see_schedules("silence", [], NOW + timedelta(hours=2))
     changes = await shop.commit(fence, board, Position(sequence=3), all_facts=True)
-    assert len(changes.told) == 1100
+    assert len(changes.alerts) == 1100
     assert not any(record.firing for record in await stored_alerts(store))
 
 

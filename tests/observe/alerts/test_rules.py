@@ -49,7 +49,7 @@ def course(rule: Rule, *events: Event, repeat: timedelta | None = None) -> list[
     board = Board("shop", {"alert": WatchedRule(rule, repeat)})
     for each in events:
         board.hear(each)
-    return [f"{alert.kind} {(alert.at - START).total_seconds():g}" for alert in board.take().told]
+    return [f"{alert.kind} {(alert.at - START).total_seconds():g}" for alert in board.take().alerts]
 
 
 THREE = FailedTimes(3)
@@ -118,7 +118,7 @@ def test_a_long_run() -> None:
     board.hear(started(120, attempt=2))
     board.hear(event(EventType.JOB_COMPLETED, 130, "job", attempt=1))
     assert board.next_look() == at(180)
-    told = board.take().told
+    told = board.take().alerts
     assert [(str(alert.kind), alert.since, alert.at) for alert in told] == [
         ("fired", at(60), at(70)),
         ("repeated", at(60), at(100)),
@@ -140,11 +140,11 @@ def test_a_switch() -> None:
     assert board.look(at(7600)) == [key]
     board.settle(key, board.standing(key), at(7600))
     board.see_schedules("silence", [], at(7700))
-    assert [str(alert) for alert in board.take().told] == [
+    assert [str(alert) for alert in board.take().alerts] == [
         "silence fired for nightly: no run has succeeded since 2026-11-24T09:00:00Z, for more than 1h",
         "silence resolved for nightly: job nightly/4000 completed",
         "silence fired for nightly: no run has succeeded since 2026-11-24T10:06:40Z, for more than 1h",
-        "silence resolved for nightly: the schedule is not active any more",
+        "silence resolved for nightly: the schedule is no longer active",
     ]
 
 
@@ -158,8 +158,11 @@ def test_a_switch() -> None:
         (lambda: RunningLongerThan(float("nan")), "seconds = nan: is no duration"),
         (lambda: NotRunSince(-5), "seconds = -5: must be more than zero"),
         (lambda: NotRunSince("soon"), "seconds = 'soon': is no duration"),
-        (lambda: Missed(schedule=""), "schedule = '': is no pattern of names; for example schedule = 'nightly-\\*'"),
-        (lambda: Missed(queue=3), "queue = 3: is no pattern"),  # type: ignore[arg-type]
+        (
+            lambda: Missed(schedule=""),
+            "schedule = '': must be a pattern of names; for example schedule = 'nightly-\\*'",
+        ),
+        (lambda: Missed(queue=3), "queue = 3: must be a pattern of names"),  # type: ignore[arg-type]
         (lambda: Missed(func=lambda: None), "func = .*is a lambda"),
     ],
 )
@@ -221,7 +224,7 @@ def test_alerts_fire_and_resolve_in_turn(course: list[Step]) -> None:
     board = Board("shop", RULES)
     feed(board, course)
     told: defaultdict[Key, list[Alert]] = defaultdict(list)
-    for alert in board.take().told:
+    for alert in board.take().alerts:
         told[alert.name, alert.subject].append(alert)
     for key, alerts in told.items():
         firing = False
@@ -245,13 +248,13 @@ def test_a_successor_says_the_rest_of_it(course: list[Step], data: st.DataObject
     cut = data.draw(st.integers(0, len(course)))
     first = Board("shop", RULES)
     clock = feed(first, course[:cut])
-    told = first.take().told
+    told = first.take().alerts
     standings: dict[str, list[Standing]] = {name: first.standings(name) for name in RULES}
     records: dict[Key, AlertRecord] = dict(first.records)
     second = Board("shop", RULES, records, standings)
     feed(second, course[cut:], cut, clock)
-    mine = [*told, *second.take().told]
-    wanted = whole.take().told
+    mine = [*told, *second.take().alerts]
+    wanted = whole.take().alerts
 
     def by_event(alerts: Sequence[Alert]) -> list[Alert]:
         return [alert for alert in alerts if alert.kind is not AlertKind.REPEATED]

@@ -20,12 +20,12 @@ from naq.exceptions import InvalidInput, SinkError
 from naq.observe.alerts import sinks
 from naq.observe.alerts.alert import AlertKind
 from naq.observe.alerts.delivery import Delivery
-from naq.observe.alerts.sinks import FunctionSink, Told, as_sink
+from naq.observe.alerts.sinks import FunctionSink, Notice, as_sink
 from naq.observe.alerts.webhook import signature
 from naq.timing.backoff import Backoff
 from tests.observe.alerts import functions
 from tests.observe.alerts.conftest import HANG, Hook, Run
-from tests.observe.alerts.conftest import Told as ToldAlerts
+from tests.observe.alerts.conftest import Received as ReceivedAlerts
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 QUICK = Backoff(delay=timedelta(milliseconds=1))
@@ -47,14 +47,14 @@ class Recorder:
 
     def __init__(self, failures: int = 0, again: bool = True, tries: int = 5) -> None:
         self.tries = tries
-        self.told: list[Told] = []
+        self.told: list[Notice] = []
         self.calls = 0
         self.gate = asyncio.Event()
         self.gate.set()
         self._failures = failures
         self._again = again
 
-    async def deliver(self, told: Told) -> None:
+    async def deliver(self, told: Notice) -> None:
         self.calls += 1
         await self.gate.wait()
         if self.calls <= self._failures:
@@ -65,7 +65,7 @@ class Recorder:
         pass
 
 
-async def delivered(delivery: Delivery, *told: Told) -> None:
+async def delivered(delivery: Delivery, *told: Notice) -> None:
     """Hand things over and wait until all are through."""
     done = asyncio.Semaphore(0)
     delivery.start()
@@ -90,7 +90,7 @@ async def test_it_is_given_up_logged_and_counted(again: bool, calls: int, caplog
     delivery = Delivery(sink, SystemClock(), waits=QUICK)
     await delivered(delivery, ALERT)
     assert (sink.calls, delivery.delivered, delivery.dropped) == (calls, 0, 1)
-    assert f"was not told {ALERT.id}: not now" in caplog.text
+    assert f"did not receive {ALERT.id}, given up: not now" in caplog.text
 
 
 async def test_too_many_that_wait_are_given_up_the_oldest_first(caplog: pytest.LogCaptureFixture) -> None:
@@ -100,7 +100,7 @@ async def test_too_many_that_wait_are_given_up_the_oldest_first(caplog: pytest.L
     await delivered(delivery, *events)
     assert sink.told == events[2:]
     assert delivery.dropped == 2
-    assert "the oldest of 3 things that wait is given up" in caplog.text
+    assert "the oldest of its 3 queued notifications is dropped" in caplog.text
 
 
 async def test_a_stop_leaves_what_is_not_told() -> None:
@@ -116,7 +116,7 @@ async def test_a_stop_leaves_what_is_not_told() -> None:
 
 
 async def test_functions_of_all_kinds() -> None:
-    told: list[Told] = []
+    told: list[Notice] = []
 
     async def slowly(alert: Alert) -> None:
         told.append(alert)
@@ -124,7 +124,7 @@ async def test_functions_of_all_kinds() -> None:
     def fails(alert: Alert) -> None:
         raise ValueError("no line")
 
-    for func in (slowly, told.append, lambda alert: slowly(alert), ToldAlerts().__call__):
+    for func in (slowly, told.append, lambda alert: slowly(alert), ReceivedAlerts().__call__):
         await FunctionSink(func).deliver(ALERT)
     assert told == [ALERT] * 3
     with pytest.raises(SinkError, match="ValueError: no line"):
@@ -203,8 +203,8 @@ async def test_what_is_logged_has_no_secret(hook: Hook, caplog: pytest.LogCaptur
     sink = Webhook(hook.url, secret="s3cr3t", tries=2)
     hook.statuses += [503, 500]
     await delivered(Delivery(sink, SystemClock(), waits=QUICK), ALERT)
-    assert "answers 503" in caplog.text
-    assert "was not told" in caplog.text
+    assert "responded with 503" in caplog.text
+    assert "did not receive" in caplog.text
     assert "T0P-SECRET" not in caplog.text
     assert "s3cr3t" not in caplog.text
     assert logging.getLogger("httpx").filters == []
@@ -218,12 +218,12 @@ def test_a_webhook_shows_no_secret() -> None:
 @pytest.mark.parametrize(
     ("url", "complaint"),
     [
-        ("hooks.example.org/T0P-SECRET", "'hooks.example.org/\\*\\*\\*': does not begin with http"),
-        ("ftp://example.org", "does not begin with http"),
-        ("https:///path", "names no host"),
-        ("http://example.org:port/", "is no URL"),
-        ("http://example.org/a b", "has a blank"),
-        (7, "is no text"),
+        ("hooks.example.org/T0P-SECRET", "'hooks.example.org/\\*\\*\\*': must begin with http"),
+        ("ftp://example.org", "must begin with http"),
+        ("https:///path", "must contain a host"),
+        ("http://example.org:port/", "must be a URL"),
+        ("http://example.org/a b", "must not contain spaces"),
+        (7, "must be text"),
     ],
 )
 def test_a_bad_url_is_refused(url: Any, complaint: str) -> None:
@@ -247,16 +247,16 @@ def test_other_bad_input_is_refused(config: dict[str, Any]) -> None:
         Webhook("https://example.org", tries=0)
     with pytest.raises(InvalidInput, match="timeout = -1"):
         Webhook("https://example.org", timeout=-1)
-    with pytest.raises(InvalidInput, match="to = 'mail': is neither a function nor a sink"):
+    with pytest.raises(InvalidInput, match="to = 'mail': must be a function or a sink"):
         as_sink("mail")  # type: ignore[arg-type]
-    with pytest.raises(InvalidInput, match="rule = 3: is no rule"):
+    with pytest.raises(InvalidInput, match="rule = 3: must be an alert rule"):
         app.alert(3)  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match="repeat = 0"):
         app.alert(FailedTimes(1), repeat=0)
     with pytest.raises(InvalidInput, match="name = 'a b'"):
         app.alert(FailedTimes(1), name="a b")
     app.alert(FailedTimes(1), name="twice")
-    with pytest.raises(InvalidInput, match="is the name of another alert"):
+    with pytest.raises(InvalidInput, match="is already the name of another alert"):
         app.alert(FailedTimes(2), name="twice")
     with pytest.raises(InvalidInput, match="types = 'job_fialed'"):
         app.sink(LogSink(), types=["job_fialed"])
@@ -303,7 +303,7 @@ async def test_a_webhook_that_hangs_delays_neither_schedules_nor_other_sinks(
     config: dict[str, Any], run: Run, hook: Hook
 ) -> None:
     hook.gate.clear()
-    app, told = Naq(name="shop", **{**config, "drain_timeout": 5}), ToldAlerts()
+    app, told = Naq(name="shop", **{**config, "drain_timeout": 5}), ReceivedAlerts()
     app.schedule(every("50ms"), id="nightly")(functions.export)
     app.schedule(every("50ms"), id="other")(functions.fine)
     app.alert(FailedTimes(1), to=[Webhook(hook.url), told], name="exports")
@@ -374,10 +374,10 @@ async def test_workers_alone_say_that_nobody_watches(
     app.alert(FailedTimes(1))
     async with run(app, worker=False):
         pass
-    assert "nobody watches" not in caplog.text
+    assert "are not watched" not in caplog.text
     async with run(app, scheduler=False):
         pass
-    assert "nobody watches the alerts of shop yet" in caplog.text
+    assert "the alerts of shop are not watched" in caplog.text
 
 
 async def test_a_local_sink_hears_its_own_process(config: dict[str, Any], run: Run) -> None:

@@ -17,9 +17,10 @@ from naq.exceptions import ConfigError, StoreUnavailable, StoreUnsuitable, Trans
 from naq.lifecycle import ServiceManager
 from naq.observe.doctor import Level, check_up
 from naq.store.nats.bucket import KVStoreService
-from naq.store.nats.bucket_config import bucket_config
+from naq.store.nats.bucket_config import bucket_config, mirrors_of
 from naq.store.nats.client import RawClient
 from naq.store.nats.connection import ConnectionService, ConnectionState
+from naq.store.nats.event_stream import EventService
 from naq.store.nats.protocol import Delivery, header_field, parse_delivery, status_code
 from naq.store.port import Committed, Put, Refused
 from naq.testing.server import NatsServer
@@ -99,7 +100,7 @@ async def test_a_bucket_without_atomic_publish_says_what_to_do(config: dict[str,
     [
         ({"max_age": 3_600_000_000_000}, "expire", {"max_age": 0}),
         ({"max_bytes": 1_000_000, "discard": "old"}, "max_bytes with discard old", {"discard": "new"}),
-        ({"max_msgs": 1000, "discard": "old"}, "max_msgs with discard old", {"discard": "new"}),
+        ({"max_msgs": 1000}, "max_msgs", {"max_msgs": -1}),
         ({"max_msgs_per_subject": 5}, "more than one message", {"max_msgs_per_subject": 1}),
         ({"retention": "interest"}, "retention is 'interest'", None),
     ],
@@ -122,15 +123,12 @@ async def test_a_bucket_whose_records_would_vanish_is_refused_with_what_mends_it
         assert await (await services.get_service(KVStoreService)).create("a", b"1") is not None
 
 
-@pytest.mark.parametrize("limit", [{"max_bytes": 1_000_000}, {"max_msgs": 1000}])
-async def test_a_bucket_that_refuses_what_does_not_fit_is_accepted(
-    config: dict[str, Any], limit: dict[str, int]
-) -> None:
+async def test_a_bucket_that_refuses_what_does_not_fit_is_accepted(config: dict[str, Any]) -> None:
     """Nothing vanishes: writes are refused when it is full, loudly."""
     async with ServiceManager(config) as services:
         connection = await services.get_service(ConnectionService)
         names = KVStoreService(config, connection).names
-        await connection.stream_service.ensure({**bucket_config(names, 1, datetime.now(UTC)), **limit})
+        await connection.stream_service.ensure({**bucket_config(names, 1, datetime.now(UTC)), "max_bytes": 1_000_000})
         assert await (await services.get_service(KVStoreService)).create("a", b"1") is not None
 
 
@@ -148,6 +146,38 @@ async def test_a_lone_server_that_can_tear_transactions_is_named_at_connection_a
     (found,) = [each for each in await check_up(load_settings(config)) if each.subject == "server"]
     assert found.level is Level.ERROR
     assert found.remedy is not None and "2.15" in found.remedy
+
+
+async def test_a_mirror_of_the_bucket_is_named_by_doctor(config: dict[str, Any]) -> None:
+    """The server lets a mirror answer direct gets of its origin, and it cannot be told not to."""
+    async with ServiceManager(config) as services:
+        store = await services.get_service(KVStoreService)
+        streams = store.connection.stream_service
+        made = await streams.ensure(
+            {"name": f"{store.names.stream}_copy", "mirror": {"name": store.names.stream}, "storage": "memory"}
+        )
+        assert await mirrors_of(store.connection, store.names.stream) == [made["config"]["name"]]
+        found = [each for each in await check_up(load_settings(config)) if "mirrors it" in each.found]
+        assert [each.level for each in found] == [Level.ERROR]
+        await streams.delete(made["config"]["name"])
+        assert not [each for each in await check_up(load_settings(config)) if "mirrors it" in each.found]
+
+
+async def test_events_of_a_year_that_the_server_cannot_tell_are_none(config: dict[str, Any]) -> None:
+    """Asked for an instant after 2262 the server answers with the first message."""
+    async with ServiceManager(config) as services:
+        events = await services.get_service(EventService)
+        await events.log_event({"type": "job_scheduled", "schedule_id": "a"})
+        await events.outbox.flush()
+        assert await events.sequence_at(datetime(2200, 1, 1, tzinfo=UTC)) is None
+        assert await events.sequence_at(datetime(2263, 1, 1, tzinfo=UTC)) is None
+
+
+@pytest.mark.parametrize("name", ["job_ttl", "history_age", "events_age"])
+def test_a_lifetime_that_the_server_refuses_is_refused_in_the_settings(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{name} = .*100 years"):
+        load_settings({name: 1e10}, environment={})
+    assert load_settings({name: 3e9}, environment={})
 
 
 async def test_an_old_server_says_what_to_do(config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +217,9 @@ async def test_a_transaction_is_all_or_nothing(services: ServiceManager) -> None
     assert first is not None
     outcome = await store.transaction().check("a", first).create("b", b"2").put("c", {"n": 1}).commit()
     assert isinstance(outcome, Committed)
-    assert outcome.revisions == (0, first + 2, first + 3)
+    assert outcome.revisions == (0, first + 3, first + 2), (
+        "in the order of `naq.store.ordering`: b is created, c is put"
+    )
     assert await store.get_json("c") == {"n": 1}
     refused = await store.transaction().check("a", first + 1).put("c", b"x").create("d", b"y").commit()
     assert isinstance(refused, Refused)

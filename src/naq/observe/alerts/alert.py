@@ -1,7 +1,7 @@
-"""An alert: what is told when a condition begins to hold, goes on holding, and holds no more. Frozen records, and `judge`.
+"""Alerts as frozen records, and `judge`, which decides whether a condition fires, repeats or is resolved.
 
-A condition that holds fires once, however often it is looked at; then it is resolved once. The two alternate, for each
-subject of each rule. What is told has an id made of what it says: told twice, it has the same id.
+For each subject of each rule an alert fires once when the condition becomes true and is resolved once when it ends. The id
+of an alert is derived from its content, so a repeated notification has the same id.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ __all__ = ["Alert", "AlertKind", "AlertRecord", "judge", "over"]
 
 MICROSECOND = timedelta(microseconds=1)
 SAME_INSTANT = timedelta(milliseconds=1)
-MOST_UNTOLD = 20
-"""Tellings of one alert that wait for their sinks at most; the oldest are given up."""
+MOST_UNDELIVERED = 20
+"""Limit of undelivered notifications of one alert; the oldest are dropped."""
 
 
 class AlertKind(StrEnum):
-    """What an alert says of its condition."""
+    """What happened to the condition."""
 
     FIRED = "fired"
-    """It began to hold."""
+    """It became true."""
     REPEATED = "repeated"
-    """It still holds."""
+    """It is still true."""
     RESOLVED = "resolved"
-    """It holds no more."""
+    """It is no longer true."""
 
 
 class Alert(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One telling. Times are aware UTC; ids that do not apply are ``None``."""
+    """One notification. Times are aware UTC; ids that do not apply are ``None``."""
 
     kind: AlertKind
     name: str
@@ -44,13 +44,13 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     rule: str
     """The rule in words."""
     subject: str
-    """What it is about: a schedule's id, a function's name or a job's id."""
+    """A schedule's id, a function's name or a job's id."""
     since: datetime
-    """When the condition began to hold."""
+    """When the condition became true."""
     at: datetime
-    """When this was found."""
+    """When this was detected."""
     reason: str
-    """Why it holds, or why no more."""
+    """Why the condition is true, or why it ended."""
     schedule_id: str | None = None
     func: str | None = None
     queue: str | None = None
@@ -58,12 +58,12 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     @property
     def firing(self) -> bool:
-        """Whether the condition holds."""
+        """Whether the condition is true."""
         return self.kind is not AlertKind.RESOLVED
 
     @property
     def id(self) -> str:
-        """The same whenever the same is told again: for whoever must not act twice."""
+        """The same when a notification is delivered again, so that receivers can drop duplicates."""
         moment = self.at if self.kind is AlertKind.REPEATED else self.since
         return f"{self.application}/{self.name}/{self.subject}/{moment.isoformat()}/{self.kind}"
 
@@ -72,7 +72,7 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class AlertRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What is stored of an alert: how it stands, and what its sinks were not told yet."""
+    """The stored form of an alert: its current state and the notifications not delivered yet."""
 
     v: int = 1
     alert: Alert
@@ -80,16 +80,16 @@ class AlertRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
 
     @property
     def firing(self) -> bool:
-        """Whether the condition holds."""
+        """Whether the condition is true."""
         return self.alert.firing
 
-    def saying(self, alert: Alert, to_be_told: bool) -> AlertRecord:
-        """The record after one more telling."""
-        untold = (*self.untold, alert)[-MOST_UNTOLD:] if to_be_told else self.untold
+    def saying(self, alert: Alert, has_sinks: bool) -> AlertRecord:
+        """The record with one more notification."""
+        untold = (*self.untold, alert)[-MOST_UNDELIVERED:] if has_sinks else self.untold
         return AlertRecord(alert=alert, untold=untold)
 
-    def told(self, alert_id: str) -> AlertRecord:
-        """The record after its sinks have been told that."""
+    def notified(self, alert_id: str) -> AlertRecord:
+        """The record after all sinks received this notification."""
         return msgspec.structs.replace(self, untold=tuple(alert for alert in self.untold if alert.id != alert_id))
 
 
@@ -101,11 +101,11 @@ def judge(
     before: Alert | None,
     now: datetime,
     repeat: timedelta | None = None,
-    ended: str = "it holds no more",
+    ended: str = "the condition is no longer true",
 ) -> Alert | None:
-    """What is to be told about a subject, given what was told ``before``; ``None``: nothing new.
+    """The next notification about a subject, given the last one (``before``); ``None``: nothing new.
 
-    ``repeat``: while it holds, it is told again after so long. ``ended``: why it is over, if it is.
+    ``repeat``: notify again after this time while the condition is true. ``ended``: the reason, if it ended.
     """
     firing = before is not None and before.firing
     reason = rule.holds(standing, firing, now)
@@ -133,7 +133,7 @@ def judge(
 
 
 def over(before: Alert | None, reason: str, now: datetime) -> Alert | None:
-    """The end of an alert; ``None`` when it is not firing."""
+    """The resolved alert; ``None`` if it is not firing."""
     if before is None or not before.firing:
         return None
     return _evolve(before, kind=AlertKind.RESOLVED, at=max(now, before.since), reason=reason)
@@ -143,7 +143,7 @@ def _since(rule: Rule, standing: Standing, now: datetime, before: Alert | None) 
     due = rule.look_at(standing)
     since = now if due is None else min(due, now)
     if before is not None and timedelta() <= before.since - since < SAME_INSTANT:
-        return before.since + MICROSECOND  # it was over, and holds again at one instant: another id tells them apart
+        return before.since + MICROSECOND  # ended and true again at the same instant: the ids must differ
     return since
 
 

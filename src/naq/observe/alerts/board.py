@@ -1,8 +1,7 @@
-"""The board: all rules of one application with the standings of their subjects, fed with events and with the time.
+"""All rules of one application with the standings of their subjects. Input: events and the time. No I/O.
 
-It decides and remembers; it does no I/O. Whoever feeds it takes what changed (`Board.take`) and stores it, then tells it.
-Fed with the same events in the same order a board says the same, so one that was lost is made again from what was
-stored and the events since.
+The caller takes the changes (`Board.take`), stores them, and then notifies the sinks. The board is deterministic: the
+same events in the same order give the same result, so it can be rebuilt from the stored state and the events since.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from naq.scheduler.due_queue import DueQueue
 __all__ = ["Board", "Changes", "Key", "Watched", "WatchedRule"]
 
 RECHECK = timedelta(seconds=60)
-"""How often a firing condition that depends on time is looked up: an event that ended it may have been lost."""
+"""How often the records of a firing time-based condition are checked, in case the event that ended it was lost."""
 FOREVER = datetime.max.replace(tzinfo=UTC)
 
 Key = tuple[str, str]
@@ -32,7 +31,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class WatchedRule:
-    """One declared alert: its rule and what belongs to it."""
+    """One declared alert: its rule and options."""
 
     rule: Rule
     repeat: timedelta | None = None
@@ -40,21 +39,21 @@ class WatchedRule:
 
 
 class Watched(msgspec.Struct, frozen=True):
-    """An active schedule as `NotRunSince` watches it."""
+    """An active schedule, as `NotRunSince` needs it."""
 
     schedule_id: str
     since: datetime | None = None
-    """From when time counts while no success is known; ``None``: its record cannot be read."""
+    """Start of the period without a success; ``None``: the record cannot be read."""
     func: str | None = None
     queue: str | None = None
 
 
 @dataclass(slots=True)
 class Changes:
-    """What is to be stored, and then to be told."""
+    """Records to store, and alerts to send after that."""
 
     records: dict[Key, AlertRecord] = field(default_factory=dict)
-    told: list[Alert] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.records)
@@ -70,7 +69,7 @@ class Board:
         records: Mapping[Key, AlertRecord] | None = None,
         standings: Mapping[str, Iterable[Standing]] | None = None,
     ) -> None:
-        """``records`` and ``standings`` (by alert name) as they were stored."""
+        """``records`` and ``standings`` (by alert name): the stored state."""
         self.records: dict[Key, AlertRecord] = dict(records or {})
         self.unsaved: set[str] = set()
         """Names of alerts whose standings changed since they were last stored."""
@@ -100,11 +99,11 @@ class Board:
         return changes
 
     def standings(self, name: str) -> list[Standing]:
-        """All that is known under one alert's name, what has lasted longest first."""
+        """All standings of one alert, the oldest first."""
         return sorted(self._standings[name].values(), key=_age)
 
     def hear(self, event: Event) -> None:
-        """Take one event in. A time without a zone, as only people write it, is UTC."""
+        """Process one event. A timestamp without a zone is read as UTC."""
         if event.timestamp.tzinfo is None:
             event = msgspec.structs.replace(event, timestamp=event.timestamp.replace(tzinfo=UTC))
         for name in self._listeners.get(event.type, ()):
@@ -121,7 +120,7 @@ class Board:
                 self._judge((name, subject), event.timestamp, _because(event))
 
     def look(self, now: datetime, limit: int = 400) -> list[Key]:
-        """Those for whom the time has come. Before `settle` each is to be looked up: an event may have been lost."""
+        """Subjects to check now. Read the records of each before `settle`, because an event may have been lost."""
         found = []
         for _, text in self._due.pop_due(now, limit):
             self._due.remove(text)
@@ -130,7 +129,7 @@ class Board:
         return found
 
     def next_look(self) -> datetime | None:
-        """When `look` finds something."""
+        """When `look` will next return something."""
         return self._due.next_at()
 
     def rule(self, name: str) -> Rule:
@@ -138,21 +137,21 @@ class Board:
         return self._rules[name].rule
 
     def standing(self, key: Key) -> Standing | None:
-        """Where a subject stands; ``None``: nothing is known of it."""
+        """The standing of a subject, if known."""
         name, subject = key
         return self._standings[name].get(subject)
 
     def settle(self, key: Key, standing: Standing | None, now: datetime) -> None:
-        """Take in what looking a subject up has shown: its standing, or that there is nothing to watch, and judge it."""
+        """Process what the records say about a subject: its standing, or ``None`` if there is nothing to watch."""
         name, subject = key
         if standing is not None:
             self._put(name, subject, standing)
-            self._judge(key, now, "its record says that it holds no more")
+            self._judge(key, now, "its record shows that the condition ended")
         elif self._rules[name].rule.by_time:
             self._drop(key, "it has ended", now)
 
     def see_schedules(self, name: str, seen: Iterable[Watched], now: datetime) -> None:
-        """Take in all active schedules that a rule watches: new ones begin to count, others are forgotten."""
+        """Process the active schedules that a rule watches: add new ones, forget those that are gone."""
         known = self._standings[name]
         there = set()
         for watched in seen:
@@ -173,20 +172,20 @@ class Board:
                 self._put(name, watched.schedule_id, standing.evolve(since=watched.since))
         firing = {subject for other, subject in self.records if other == name and self.records[other, subject].firing}
         for subject in (known.keys() | firing) - there:
-            self._drop((name, subject), "the schedule is not active any more", now)
+            self._drop((name, subject), "the schedule is no longer active", now)
 
     def end(self, key: Key, reason: str, now: datetime) -> None:
-        """End an alert, if it is firing, for a reason that no event tells."""
+        """Resolve an alert, if it is firing, for a reason other than an event."""
         self._drop(key, reason, now)
 
-    def told(self, key: Key, alert_id: str) -> None:
-        """All sinks of an alert have been told, or were given up."""
+    def notified(self, key: Key, alert_id: str) -> None:
+        """All sinks of an alert received it, or delivery was given up."""
         record = self.records.get(key)
         if record is not None and any(alert.id == alert_id for alert in record.untold):
-            self._store(key, record.told(alert_id))
+            self._store(key, record.notified(alert_id))
 
-    def forget_told(self, key: Key) -> None:
-        """An alert that is over and was told need not be kept in memory; it stays stored for a while."""
+    def forget_notified(self, key: Key) -> None:
+        """Drop a resolved and delivered alert from memory; its stored record expires later."""
         record = self.records.get(key)
         if record is not None and not record.firing and not record.untold:
             del self.records[key]
@@ -222,14 +221,14 @@ class Board:
         watched = self._rules.get(key[0])
         record = self.records.get(key) or AlertRecord(alert=alert)
         self._store(key, record.saying(alert, watched is not None and watched.has_sinks))
-        self._changes.told.append(alert)
+        self._changes.alerts.append(alert)
 
     def _store(self, key: Key, record: AlertRecord) -> None:
         self.records[key] = record
         self._changes.records[key] = record
 
     def _plan_look(self, key: Key, now: datetime | None = None) -> None:
-        """Put down when the subject is to be looked at next."""
+        """Plan the next check of a subject."""
         name, subject = key
         watched, record = self._rules[name], self.records.get(key)
         standing = self._standings[name].get(subject)
@@ -248,13 +247,13 @@ class Board:
 
 
 def _age(standing: Standing) -> datetime:
-    """From when it has lasted."""
+    """When it began."""
     if standing.failures:
         return standing.failures[0].at
     return standing.since or FOREVER
 
 
 def _because(event: Event) -> str:
-    """Why an alert is over, from the event that ended it."""
+    """The reason of a resolved alert, from the event that ended it."""
     what = event.type.removeprefix("job_").removeprefix("schedule_").replace("_", " ")
     return f"job {event.job_id} {what}" if event.job_id else f"the schedule was {what}"

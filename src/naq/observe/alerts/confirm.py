@@ -1,7 +1,7 @@
-"""Proofs: before an alert fires because time passed, the records are asked whether an event was lost.
+"""Confirms time-based conditions with the stored records before an alert fires.
 
-An event may be lost with the process that emitted it. Nothing may be decided by one that did not come: whether a run
-has ended is in its result, whether a schedule's run succeeded in its history, and which schedules there are in the mirror.
+An event can be lost with the process that emitted it, so a missing event proves nothing. The result shows whether a run
+ended, the history whether a schedule's run succeeded, and the mirror which schedules exist.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from naq.schedules.record import ScheduleStatus
 from naq.store.codec import decode
 from naq.store.keys import schedule_key
 
-__all__ = ["Proofs"]
+__all__ = ["Confirmation"]
 
 SLICE = 500
-"""Schedules that are looked at before others have their turn."""
+"""Schedules checked before the event loop gets a turn."""
 
 
 class _Job(msgspec.Struct, frozen=True):
@@ -40,7 +40,7 @@ class _Policy(msgspec.Struct, frozen=True):
 
 
 class _Head(msgspec.Struct, frozen=True):
-    """What has to be known of a schedule's record."""
+    """The fields of a schedule's record that are needed."""
 
     schedule_id: str
     created_at: datetime
@@ -51,8 +51,8 @@ class _Head(msgspec.Struct, frozen=True):
     v: int = 1
 
 
-class Proofs:
-    """Asks the records."""
+class Confirmation:
+    """Reads standings from the stored records."""
 
     def __init__(self, mirror: Mirror, jobs: JobService, history: HistoryService) -> None:
         self._mirror = mirror
@@ -62,7 +62,7 @@ class Proofs:
     async def renewed(
         self, rule: Rule, subject: str, standing: Standing | None, record: AlertRecord | None
     ) -> Standing | None:
-        """The standing as the records say it; ``None``: there is nothing to watch. Raises `StoreError`."""
+        """The standing according to the records; ``None``: nothing to watch. Raises `StoreError`."""
         if isinstance(rule, RunningLongerThan):
             return await self._run(subject, standing, record)
         if isinstance(rule, NotRunSince):
@@ -70,7 +70,7 @@ class Proofs:
         return standing
 
     async def schedules(self, rule: Rule) -> list[Watched]:
-        """The active schedules that a rule watches. Others have their turn in between."""
+        """The active schedules that a rule watches. Yields to the event loop in between."""
         found = []
         for number, key in enumerate(self._mirror.schedule_keys()):
             if number % SLICE == SLICE - 1:
@@ -114,7 +114,7 @@ class Proofs:
         return standing.evolve(since=max(known, last.at), job_id=last.job_id)
 
     def _watched(self, key: str, rule: Rule | None) -> Watched | None:
-        """An active schedule, if the rule watches it; one whose record cannot be read stays watched if it was."""
+        """An active schedule, if the rule watches it; if its record cannot be read, it stays watched if it was."""
         value = self._mirror.peek(key)
         if value is None:
             return None

@@ -1,4 +1,4 @@
-"""What an application wants observed: its alerts and sinks, as it declared them. Checked at once, started later."""
+"""The alerts and sinks that an application declares. Checked at once, started later."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ __all__ = ["DeclaredAlert", "DeclaredSink", "Observed", "To"]
 To = Sink | Callable[..., Any] | Sequence[Sink | Callable[..., Any]]
 """A function or a sink, or several."""
 NO_FILTERS = Rule()
-"""Lets everything pass."""
+"""Matches everything."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeclaredAlert:
-    """One alert: its rule, and who is told."""
+    """One alert: its rule and its sinks."""
 
     name: str
     rule: Rule
@@ -35,23 +35,23 @@ class DeclaredAlert:
 
     @property
     def watched(self) -> WatchedRule:
-        """What the board has to know of it."""
+        """The part that the board needs."""
         return WatchedRule(self.rule, self.repeat, bool(self.sinks))
 
 
 @dataclass(frozen=True, slots=True)
 class DeclaredSink:
-    """One sink of events, and which events."""
+    """One sink of events, with its filters."""
 
     name: str
     sink: Sink
     types: frozenset[str] | None = None
     filters: Rule = NO_FILTERS
-    """A rule for its filters alone."""
+    """A rule used only for its filters."""
     local: bool = False
 
     def wants(self, event: Event) -> bool:
-        """Whether the sink is to be told of this event; what an event has no name of passes as an empty one."""
+        """Whether the sink receives this event. Fields that the event does not have are matched as empty text."""
         return (self.types is None or event.type in self.types) and self.filters.fits(
             event.schedule_id or "", event.func or "", event.queue or ""
         )
@@ -59,35 +59,37 @@ class DeclaredSink:
 
 @dataclass(slots=True)
 class Observed:
-    """All that one application declared."""
+    """Everything that one application declared."""
 
     alerts: dict[str, DeclaredAlert] = field(default_factory=dict)
     sinks: list[DeclaredSink] = field(default_factory=list)
 
     @property
     def streamed(self) -> tuple[DeclaredSink, ...]:
-        """Sinks that are told what all processes emit."""
+        """Sinks that receive the events of all processes."""
         return tuple(sink for sink in self.sinks if not sink.local)
 
     @property
     def local(self) -> tuple[DeclaredSink, ...]:
-        """Sinks that are told what their own process emits."""
+        """Sinks that receive the events of their own process."""
         return tuple(sink for sink in self.sinks if sink.local)
 
     @property
     def needs_watcher(self) -> bool:
-        """Whether anything has to be watched."""
+        """Whether a watcher is needed."""
         return bool(self.alerts or self.streamed)
 
     def add_alert(
         self, rule: Rule, to: To = (), name: str | None = None, repeat: timedelta | float | str | None = None
     ) -> str:
-        """Declare an alert, and return its name. Raises `InvalidInput`."""
+        """Declare an alert and return its name. Raises `InvalidInput`."""
         if not isinstance(rule, Rule) or type(rule) is Rule:
-            raise InvalidInput.of("rule", rule, "is no rule of an alert", "FailedTimes(3)")
+            raise InvalidInput.of("rule", rule, "must be an alert rule", "FailedTimes(3)")
         chosen = _name_of(rule) if name is None else check_schedule_id(name, "name")
         if chosen in self.alerts:
-            raise InvalidInput.of("name", chosen, "is the name of another alert of this application", f"{chosen}-2")
+            raise InvalidInput.of(
+                "name", chosen, "is already the name of another alert of this application", f"{chosen}-2"
+            )
         every = None if repeat is None else parse_duration(repeat, "repeat")
         self.alerts[chosen] = DeclaredAlert(chosen, rule, as_sinks(to), every)
         return chosen
@@ -114,10 +116,10 @@ def _types(given: Collection[EventType | str] | None) -> frozenset[str] | None:
     wanted: Collection[EventType | str] = (given,) if isinstance(given, str) else given
     for each in wanted:
         if each not in set(EventType):
-            raise InvalidInput.of("types", str(each), "is no type of event (naq.events.EventType)", ["job_failed"])
+            raise InvalidInput.of("types", str(each), "must be types of events (naq.events.EventType)", ["job_failed"])
     return frozenset(map(str, wanted))
 
 
 def _name_of(rule: Rule) -> str:
-    """A name that stays the same as long as the rule does."""
+    """A name derived from the rule."""
     return f"{rule.word}-{hashlib.sha256(str(rule).encode()).hexdigest()[:6]}"

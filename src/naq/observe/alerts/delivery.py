@@ -1,7 +1,7 @@
-"""Deliveries: one queue and one task for each sink, so that a slow one keeps nobody waiting but itself.
+"""Delivery: one queue and one task per sink, so that a slow sink does not delay the others.
 
-What fails is tried again with growing waits, as often as the sink says; then it is given up, logged and counted. The queue
-is bounded: beyond `LIMIT` the oldest is given up.
+A failed delivery is retried with backoff, up to the sink's `tries`; then it is dropped, logged and counted. The queue is
+bounded: beyond `LIMIT` the oldest item is dropped.
 """
 
 from __future__ import annotations
@@ -16,39 +16,39 @@ from datetime import timedelta
 
 from naq.clock import Clock
 from naq.exceptions import SinkError
-from naq.observe.alerts.sinks import Sink, Told
+from naq.observe.alerts.sinks import Notice, Sink
 from naq.timing.backoff import Backoff
 
 __all__ = ["Delivery"]
 
 LIMIT = 10_000
-"""Things that wait for one sink at most."""
+"""Maximum length of one sink's queue."""
 WAITS = Backoff(delay=timedelta(seconds=1), longest=timedelta(seconds=60))
 SAY_EVERY = 1000
-"""Of things that were given up because too many wait, every so many-th is logged."""
+"""Of items dropped because the queue is full, one in this many is logged."""
 
 log = logging.getLogger("naq.sinks")
 
 
 def _nothing() -> None:
-    """What is done when nobody wants to know."""
+    """The default callback."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    told: Told
+    notice: Notice
     sequence: int
     done: Callable[[], None]
 
 
 class Delivery:
-    """What waits for one sink, and the task that tells it."""
+    """The queue of one sink, and the task that delivers it."""
 
     def __init__(self, sink: Sink, clock: Clock, limit: int = LIMIT, waits: Backoff = WAITS) -> None:
         self.sink = sink
         self.delivered = 0
         self.dropped = 0
-        """Things given up: tried too often, or too many waiting."""
+        """Items dropped: too many tries, or a full queue."""
         self._clock = clock
         self._limit = limit
         self._waits = waits
@@ -61,29 +61,31 @@ class Delivery:
 
     @property
     def floor(self) -> int | None:
-        """The stream sequence of the oldest thing that is not through; ``None`` when nothing waits."""
+        """The stream sequence of the oldest undelivered item; ``None`` when the queue is empty."""
         if self._current is not None:
             return self._current.sequence
         return self._waiting[0].sequence if self._waiting else None
 
-    def put(self, told: Told, sequence: int = 0, done: Callable[[], None] = _nothing) -> None:
-        """Take over one thing. Never waits, never fails. ``done`` is called when it was told or given up."""
-        self._waiting.append(_Item(told, sequence, done))
+    def put(self, notice: Notice, sequence: int = 0, done: Callable[[], None] = _nothing) -> None:
+        """Queue one item. Never waits, never fails. ``done`` is called when it was delivered or dropped."""
+        self._waiting.append(_Item(notice, sequence, done))
         self._idle.clear()
         self._signal.set()
         if len(self._waiting) > self._limit:
             if self.dropped % SAY_EVERY == 0:
-                log.error("%r is too slow: the oldest of %d things that wait is given up", self.sink, self._limit)
+                log.error(
+                    "%r is too slow: the oldest of its %d queued notifications is dropped", self.sink, self._limit
+                )
             self.dropped += 1
             self._waiting.popleft().done()
 
     def start(self) -> None:
-        """Tell what comes, from now on."""
+        """Start delivering."""
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"naq sink {self.sink!r}")
 
     async def stop(self, patience: float = 0.0) -> None:
-        """Wait up to ``patience`` seconds until all is told, then end; what waits is left. Idempotent."""
+        """Wait up to ``patience`` seconds for the queue to empty, then stop; the rest is not delivered. Idempotent."""
         if self._task is not None and patience > 0:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience):
@@ -100,7 +102,7 @@ class Delivery:
             self._signal.clear()
             while self._waiting:
                 self._current = item = self._waiting.popleft()
-                if await self._told(item):
+                if await self._delivered(item):
                     self.delivered += 1
                 else:
                     self.dropped += 1
@@ -108,30 +110,30 @@ class Delivery:
                 item.done()
             self._idle.set()
 
-    async def _told(self, item: _Item) -> bool:
+    async def _delivered(self, item: _Item) -> bool:
         """Whether the sink took it, in one of its tries."""
         for attempt in range(1, self.sink.tries + 1):
             try:
-                await self._deliver(item.told)
+                await self._deliver(item.notice)
             except SinkError as error:
                 if attempt == self.sink.tries or not error.again:
-                    log.error("%r was not told %s: %s", self.sink, _name(item.told), error)
+                    log.error("%r did not receive %s, given up: %s", self.sink, _name(item.notice), error)
                     return False
-                log.warning("%r is told %s again: %s", self.sink, _name(item.told), error)
+                log.warning("%r did not receive %s, trying again: %s", self.sink, _name(item.notice), error)
                 wait = self._waits.wait_after(attempt, repr(self.sink)).total_seconds()
                 await self._clock.sleep(max(wait, error.after))
             else:
                 return True
         return False
 
-    async def _deliver(self, told: Told) -> None:
+    async def _deliver(self, notice: Notice) -> None:
         try:
-            await self.sink.deliver(told)
+            await self.sink.deliver(notice)
         except SinkError:
             raise
-        except Exception as error:  # a user's sink: whatever it raises, it did not take it
+        except Exception as error:  # a user's sink: any exception means not delivered
             raise SinkError(f"{type(error).__name__}: {error}") from error
 
 
-def _name(told: Told) -> str:
-    return getattr(told, "id", None) or f"{getattr(told, 'type', '')} {getattr(told, 'job_id', '') or ''}".strip()
+def _name(notice: Notice) -> str:
+    return getattr(notice, "id", None) or f"{getattr(notice, 'type', '')} {getattr(notice, 'job_id', '') or ''}".strip()

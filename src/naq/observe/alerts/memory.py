@@ -1,7 +1,7 @@
-"""What is stored of an application's alerts: how each stands, what is known of their subjects, and how far events were heard.
+"""The stored state of an application's alerts: the alerts, the standings of their subjects, and the position in the events.
 
-All of one step is one transaction, and it passes only while the watcher's term lasts: a watcher that was replaced writes
-nothing any more, and its successor goes on exactly where it was.
+Each step is one transaction that commits only during the watcher's term: a watcher that was replaced writes nothing, and its
+successor continues from exactly that state.
 """
 
 from __future__ import annotations
@@ -25,23 +25,21 @@ __all__ = ["Memory", "Position", "stored_alerts"]
 log = logging.getLogger("naq.alerts")
 
 RESOLVED_TTL = 7 * 86_400
-"""Seconds for which an alert that is over stays to be seen."""
-
-
+"""Seconds for which a resolved alert is kept."""
 AT_ONCE = 400
-"""Alerts in one transaction. More change at once only when schedules or declarations went, which is found again."""
+"""Alerts per transaction. More change at once only when schedules or declarations were removed, which is detected again."""
 MOST_FACTS = 500_000
-"""Bytes of facts about one alert's subjects that are stored; of more, those that have lasted longest."""
+"""Limit in bytes for the stored standings of one alert; the oldest ones are kept."""
 
 
 class Position(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """How far the stream of events was heard."""
+    """How far the stream of events was processed."""
 
     v: int = 1
     sequence: int
     """The next message of the stream."""
     skip: int = 0
-    """So many of its events were heard already."""
+    """How many of its events were already processed."""
     sent: Mapping[str, int] = {}
     """The next message for each sink of events."""
 
@@ -56,15 +54,15 @@ class Memory:
     """Loads and stores the board of one application."""
 
     def __init__(self, store: Store, application: str, beginning: int = 0) -> None:
-        """``beginning``: the sequence in the stream of events from which the alerts of a new application are judged."""
+        """``beginning``: the sequence in the stream of events at which a new application starts."""
         self.application = application
         self._store = store
         self._beginning = beginning
 
     async def load(self, rules: Mapping[str, WatchedRule], now: datetime) -> tuple[Board, Position]:
-        """The board as it was stored, with the position behind it: the beginning if there is none.
+        """The stored board with its position, or an empty one at the beginning.
 
-        Alerts that are not declared any more, or whose rule changed, are over. Raises `StoreError`.
+        Alerts that are no longer declared, or whose rule changed, are resolved. Raises `StoreError`.
         """
         entry = await self._store.get(watch_key(self.application))
         position = Position(sequence=self._beginning)
@@ -77,16 +75,15 @@ class Memory:
         for key, record in records.items():
             watched = rules.get(key[0])
             if watched is None:
-                board.end(key, "the alert is not declared any more", now)
+                board.end(key, "the alert is no longer declared", now)
             elif str(watched.rule) != record.alert.rule:
                 board.end(key, "the alert's rule was changed", now)
         return board, position
 
     async def commit(self, fence: Check, board: Board, position: Position, *, all_facts: bool) -> Changes:
-        """Store what changed, and return it. Facts are stored with the alerts that follow from them; without one only
-        for ``all_facts``.
+        """Store what changed, and return it. Standings are stored together with changed alerts, or with ``all_facts``.
 
-        Raises `StoreUnavailable` when it was not stored, or that is not known: the board has to be loaded anew.
+        Raises `StoreUnavailable` when it was not stored or the result is unknown; then load the board again.
         """
         changes = board.take()
         puts = [self._put(key, record) for key, record in changes.records.items()]
@@ -101,7 +98,7 @@ class Memory:
             board.unsaved.clear()
         await self._transact(last)
         for key in changes.records:
-            board.forget_told(key)
+            board.forget_notified(key)
         return changes
 
     def _put(self, key: Key, record: AlertRecord) -> Put:
@@ -111,10 +108,10 @@ class Memory:
     async def _transact(self, writes: Sequence[Write]) -> None:
         outcome = await self._store.transact(writes)
         if not isinstance(outcome, Committed):
-            raise StoreUnavailable(f"what the alerts' watcher knows was not stored: {outcome.reason}")
+            raise StoreUnavailable(f"the state of the alerts was not stored: {outcome.reason}")
 
     async def clean(self, rules: Mapping[str, WatchedRule]) -> None:
-        """Remove what is known under alerts that are not declared any more."""
+        """Remove the standings of alerts that are no longer declared."""
         prefix = watch_key(self.application) + "."
         async for entries in self._store.scan(prefix + "*"):
             gone = [
@@ -137,21 +134,24 @@ class Memory:
 
 
 def _worth_storing(name: str, standings: Sequence[Standing]) -> tuple[Standing, ...]:
-    room = MOST_FACTS
+    left = MOST_FACTS
     for number, standing in enumerate(standings):
-        room -= len(encode(standing))
-        if room < 0:
+        left -= len(encode(standing))
+        if left < 0:
             log.warning(
-                "alert %s has %d subjects, too many to remember: a successor knows %d", name, len(standings), number
+                "alert %s has %d subjects, too many to store: the next watcher will know only %d",
+                name,
+                len(standings),
+                number,
             )
             return tuple(standings[:number])
     return tuple(standings)
 
 
 async def stored_alerts(store: Store) -> list[AlertRecord]:
-    """The alerts of all applications, those that fired last first; those that are over are among them for a week.
+    """The alerts of all applications, the newest first; resolved ones are included for a week.
 
-    Raises `StoreError` when the store cannot be asked.
+    Raises `StoreError` when the store cannot be read.
     """
     found = {(record.alert.application, *_key(record)): record async for record in _records(store, f"{ALERTS}.>")}
     return sorted(found.values(), key=lambda record: record.alert.since, reverse=True)

@@ -1,4 +1,4 @@
-"""Telling: the deliveries of one watcher. Which sinks are told an alert, and when all of them have been."""
+"""The deliveries of one watcher: which sinks receive an alert, and when all of them have received it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from naq.observe.alerts.delivery import Delivery
 from naq.observe.alerts.memory import Position
 from naq.observe.alerts.sinks import Sink
 
-__all__ = ["Telling"]
+__all__ = ["Notifier"]
 
 PATIENCE = 2.0
-"""Seconds that a stop waits for sinks; what is not told by then is told by the next watcher."""
+"""Seconds that a stop waits for sinks; the next watcher delivers the rest."""
 
 
-class Telling:
-    """Sinks of alerts and of streamed events, each with a delivery of its own."""
+class Notifier:
+    """The sinks of alerts and of streamed events, each with its own delivery."""
 
-    def __init__(self, observed: Observed, clock: Clock, on_told: Callable[[], None]) -> None:
-        """``on_told`` is called when all sinks of an alert have been told."""
+    def __init__(self, observed: Observed, clock: Clock, on_notified: Callable[[], None]) -> None:
+        """``on_notified`` is called when all sinks of an alert have received it."""
         self._alerts = observed.alerts
         self._streamed = observed.streamed
         self._of_sink: dict[int, Delivery] = {}
@@ -36,38 +36,38 @@ class Telling:
         self._next: dict[str, int] = {}
         """The next message of the stream for each sink of events."""
         self._open: dict[str, int] = {}
-        """Ids of alerts that are being told, with the number of sinks that have not been."""
-        self._told: list[tuple[Key, str]] = []
-        self._on_told = on_told
+        """Ids of alerts in delivery, with the number of sinks still to receive them."""
+        self._received: list[tuple[Key, str]] = []
+        self._on_notified = on_notified
 
     @property
     def deliveries(self) -> list[Delivery]:
-        """All of them."""
+        """All deliveries."""
         return [*self._of_sink.values(), *self._of_stream.values()]
 
     def start(self) -> None:
-        """Tell what comes."""
+        """Start delivering."""
         for delivery in self.deliveries:
             delivery.start()
 
     async def stop(self) -> None:
-        """Tell what waits, if that is quick, and end. Idempotent."""
+        """Deliver what is queued, for up to `PATIENCE`, and stop. Idempotent."""
         await asyncio.gather(*(delivery.stop(PATIENCE) for delivery in self.deliveries))
 
     def resume(self, records: Mapping[Key, AlertRecord], position: Position, following: int) -> None:
-        """Go on from what was stored: tell what is untold, and events from where each sink was.
+        """Continue from the stored state: deliver undelivered alerts, and events from the position of each sink.
 
-        ``following`` is the next message that the stream will have."""
+        ``following`` is the next sequence of the stream."""
         for name in self._of_stream:
             stored = position.sent.get(name, 0)
             self._next[name] = min(following, max(stored, self._next.get(name, 0)))
         for key, record in list(records.items()):
             for alert in record.untold:
-                if not self.tell(alert):
-                    self._told.append((key, alert.id))
+                if not self.notify(alert):
+                    self._received.append((key, alert.id))
 
-    def tell(self, alert: Alert) -> bool:
-        """Tell an alert to its sinks, unless that is being done; ``False``: it has none."""
+    def notify(self, alert: Alert) -> bool:
+        """Queue an alert for its sinks, unless it is queued already. ``False``: it has no sinks."""
         declared = self._alerts.get(alert.name)
         sinks: tuple[Sink, ...] = () if declared is None else declared.sinks
         if alert.id in self._open:
@@ -76,20 +76,20 @@ class Telling:
             return False
         self._open[alert.id] = len(sinks)
         for sink in sinks:
-            self._of_sink[id(sink)].put(alert, done=partial(self._one_told, (alert.name, alert.subject), alert.id))
+            self._of_sink[id(sink)].put(alert, done=partial(self._one_notified, (alert.name, alert.subject), alert.id))
         return True
 
-    def take_told(self) -> list[tuple[Key, str]]:
-        """Alerts that all their sinks were told since the last call."""
-        told, self._told = self._told, []
-        return told
+    def take_notified(self) -> list[tuple[Key, str]]:
+        """Alerts that all their sinks received since the last call."""
+        received, self._received = self._received, []
+        return received
 
     def first_needed(self, heard: int) -> int:
-        """The first message of the stream that somebody has not heard, given what the alerts have."""
+        """The first stream message that a sink or the alerts (``heard``) still need."""
         return min((heard, *(sequence or heard for sequence in self._next.values())))
 
     def hand_over(self, sequence: int, group: Sequence[Event]) -> None:
-        """Give one group of events to the sinks that want them and were not given them yet."""
+        """Queue one group of events for the sinks that want them and do not have them yet."""
         for declared in self._streamed:
             if sequence >= self._next.get(declared.name, 0):
                 self._next[declared.name] = sequence + 1
@@ -98,16 +98,16 @@ class Telling:
                         self._of_stream[declared.name].put(event, sequence)
 
     def sent(self, heard: int) -> dict[str, int]:
-        """From which message on each sink of events has to be told after this watcher's end."""
+        """For each sink of events, the message at which the next watcher has to continue."""
         found = {}
         for name, delivery in self._of_stream.items():
             floor = delivery.floor
             found[name] = (self._next.get(name) or heard) if floor is None else floor
         return found
 
-    def _one_told(self, key: Key, alert_id: str) -> None:
+    def _one_notified(self, key: Key, alert_id: str) -> None:
         self._open[alert_id] -= 1
         if self._open[alert_id] == 0:
             del self._open[alert_id]
-            self._told.append((key, alert_id))
-            self._on_told()
+            self._received.append((key, alert_id))
+            self._on_notified()

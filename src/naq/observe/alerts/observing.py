@@ -1,4 +1,4 @@
-"""Observing, as one running process does it: its local sinks, and its part in the watching when it runs a scheduler."""
+"""The observing part of one process: its local sinks and, if it runs a scheduler, a candidate for the watcher."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from naq.clock import Clock, SystemClock
 from naq.events import Event
 from naq.jobs.history_stream import HistoryService
 from naq.lifecycle import ServiceManager
-from naq.observe.alerts.confirm import Proofs
+from naq.observe.alerts.confirm import Confirmation
 from naq.observe.alerts.declarations import Observed
 from naq.observe.alerts.delivery import Delivery
 from naq.observe.alerts.memory import Memory
@@ -34,10 +34,10 @@ PATIENCE = 2.0
 
 
 class Observing:
-    """What a process observes. Entered, its local sinks are told; they hear the last word of services that end meanwhile."""
+    """Runs local sinks while entered, so that they also receive events of services that stop inside."""
 
     def __init__(self, observed: Observed, application: str | None, clock: Clock | None = None) -> None:
-        """``application``: the name that its alerts are kept under; ``None``: it has none."""
+        """``application``: the name under which its alerts are stored, if it has one."""
         self._observed = observed
         self._application = application if observed.needs_watcher else None
         self._clock: Clock = clock or SystemClock()
@@ -58,7 +58,7 @@ class Observing:
 
     @asynccontextmanager
     async def during(self, services: ServiceManager, *, watches: bool) -> AsyncIterator[None]:
-        """Hear what these services do; enter it before they do anything. ``watches``: `watch` will be called."""
+        """Listen to the events of these services; enter before they start work. ``watches``: `watch` will be called."""
         if self._observed.alerts or self._observed.sinks:
             events = await services.get_service(EventService)
             events.listen(self._hear)
@@ -75,11 +75,11 @@ class Observing:
                 await watcher.stop()
 
     async def watch(self, scheduler: SchedulerService) -> None:
-        """Stand for watching the application's alerts, if it declared any. Raises `StoreError`."""
+        """Become a candidate for the watcher of the application's alerts, if it declared any. Raises `StoreError`."""
         if self._application is None or self._services is None:
             return
         services = self._services
-        proofs = Proofs(
+        confirmation = Confirmation(
             scheduler.partition.mirror,
             await services.get_service(JobService),
             await services.get_service(HistoryService),
@@ -88,15 +88,15 @@ class Observing:
         store = await services.get_service(KVStoreService)
         memory = Memory(store, self._application, self._beginning)
         elector = watch_elector(store, self._application, self._clock)
-        self.watcher = Watcher(self._observed, memory, elector, events, proofs, self._clock)
+        self.watcher = Watcher(self._observed, memory, elector, events, confirmation, self._clock)
         await self.watcher.start()
 
     async def _look_for_watcher(self, store: KVStoreService, application: str) -> None:
-        """A worker alone does not watch, and who only runs workers would wait for alerts for ever."""
+        """Warn if there is no watcher: workers do not watch, so with workers only no alert would ever fire."""
         lease = await read_lease(store, watch_partition(application))
         if lease is None or not lease.held:
             log.warning(
-                "nobody watches the alerts of %s yet: a process that runs its scheduler does (naq run MODULE:APP, or "
+                "the alerts of %s are not watched: start a process that runs its scheduler (naq run MODULE:APP, or "
                 "naq scheduler MODULE:APP)",
                 application,
             )

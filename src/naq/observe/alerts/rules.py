@@ -1,16 +1,16 @@
-"""The rules of alerts: four conditions on what happens, each a frozen record that judges what it is handed.
+"""The four alert rules, as frozen records.
 
-A rule gives each of its *subjects* an alert of its own: each schedule (or each function, for jobs of no schedule), or
-each single run. Filters narrow whom it concerns: ``schedule``, ``func`` and ``queue`` are patterns with ``*`` and ``?``.
+Each *subject* of a rule has its own alert: each schedule (or each function, for jobs without a schedule), or each run.
+The filters ``schedule``, ``func`` and ``queue`` are patterns with ``*`` and ``?``.
 
 ::
 
     FailedTimes(3, schedule="nightly-*")        three failed runs in a row
     Missed(queue="mail")                        nominal times that were not enqueued in time
     RunningLongerThan("10m", func=export)       a run that takes too long
-    NotRunSince("26h", schedule="backup")       no successful run for so long, or none at all
+    NotRunSince("26h", schedule="backup")       no successful run for this long, or none at all
 
-What a rule makes of an event is a new `Standing`; `Rule.holds` says of a standing whether the condition holds.
+A rule turns an event into a new `Standing`; `Rule.holds` decides whether the condition is true for a standing.
 """
 
 from __future__ import annotations
@@ -47,27 +47,27 @@ ENDED = frozenset(
     }
 )
 LEFT = frozenset({EventType.SCHEDULE_DELETED, EventType.SCHEDULE_CANCELLED})
-"""Nobody expects anything of the schedule any more."""
+"""The schedule will not run again."""
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """What all rules have: filters. ``None`` lets everything pass."""
+    """The filters that all rules have. ``None`` matches everything."""
 
     schedule: str | None = None
-    """A pattern of schedule ids; with it, jobs of no schedule do not concern the rule."""
+    """A pattern of schedule ids; if set, jobs without a schedule are ignored."""
     func: Pattern | None = None
     """A function, or a pattern of ``module:qualname``."""
     queue: str | None = None
-    """A pattern of queues."""
+    """A pattern of queue names."""
 
     word: ClassVar[str]
-    """What an alert is called that was given no name."""
+    """The start of the default name of an alert."""
     hears: ClassVar[frozenset[EventType]]
     """The events that can change a standing under this rule."""
     by_time: ClassVar[bool] = False
-    """Whether the condition begins to hold by time passing, and not with an event."""
+    """Whether the condition becomes true by time passing, not by an event."""
     is_stored: ClassVar[bool] = True
-    """Whether what is known of subjects has to be stored; otherwise the records tell it again."""
+    """Whether standings must be stored; if not, they can be read from the records again."""
 
     def __post_init__(self) -> None:
         if self.func is not None and not isinstance(self.func, str):
@@ -76,10 +76,10 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
             pattern = getattr(self, field)
             if pattern is not None and (not isinstance(pattern, str) or not pattern.strip()):
                 example = {"schedule": "nightly-*", "func": "reports:*", "queue": "mail"}[field]
-                raise InvalidInput.of(field, pattern, "is no pattern of names", example)
+                raise InvalidInput.of(field, pattern, "must be a pattern of names", example)
 
     def fits(self, schedule_id: str | None, func: str | None, queue: str | None) -> bool:
-        """Whether the filters let this pass."""
+        """Whether the filters match."""
         return (
             _matches(self.schedule, schedule_id)
             and _matches(self.func if isinstance(self.func, str) else None, func)
@@ -87,21 +87,21 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def subject(self, event: Event) -> str | None:
-        """Whose alert the event concerns; ``None``: nobody's. An event that only ends things is not filtered."""
+        """The subject of the event; ``None``: the rule ignores it. Events that only end alerts are not filtered."""
         if event.type not in LEFT and not self.fits(event.schedule_id, event.func, event.queue):
             return None
         return event.schedule_id or event.func
 
     def heard(self, standing: Standing | None, event: Event) -> Standing | None:
-        """The subject's standing after an event; ``None``: nothing has to be known of it."""
+        """The subject's standing after an event; ``None``: forget the subject."""
         raise NotImplementedError
 
     def holds(self, standing: Standing, firing: bool, now: datetime) -> str | None:
-        """Why the condition holds ``now``, in words; ``None`` when it does not. ``firing``: it held before."""
+        """Why the condition is true ``now``; ``None`` if it is not. ``firing``: it was true before."""
         raise NotImplementedError
 
     def look_at(self, standing: Standing) -> datetime | None:
-        """When time alone may make the condition hold; ``None`` when only an event can."""
+        """When the condition may become true by time alone; ``None`` if only an event can do that."""
         return None
 
     def _filters(self) -> str:
@@ -114,11 +114,11 @@ def _matches(pattern: str | None, name: str | None) -> bool:
 
 
 class FailedTimes(Rule, frozen=True):
-    """So many runs of a schedule failed one after the other; of a function, for jobs that belong to no schedule.
+    """The last ``n`` runs of a schedule failed; for jobs without a schedule, of a function.
 
-    A run is a job: a dead letter counts; a failed attempt that is tried again does not, nor does a worker that vanished. A
-    success resets the count and ends the alert; a cancelled run does neither. ``within``: the n failures lie within so
-    long, once it fires it stays until a success all the same. Raises `InvalidInput` for an ``n`` that is not 1 to 1000.
+    A dead letter counts as a failed run; a failed attempt that is retried does not, and neither does a worker that died. A
+    success resets the count and resolves the alert; a cancelled run does neither. ``within``: the n failures must lie within
+    this time; once firing, the alert stays until a success. Raises `InvalidInput` for an ``n`` that is not 1 to 1000.
     """
 
     n: int
@@ -135,7 +135,7 @@ class FailedTimes(Rule, frozen=True):
             msgspec.structs.force_setattr(self, "within", parse_duration(self.within, "within"))
 
     def heard(self, standing: Standing | None, event: Event) -> Standing | None:
-        """A failure counts one more, a success ends the row."""
+        """A failure adds one, a success resets."""
         if event.type != EventType.JOB_FAILED:
             return None
         known = () if standing is None else standing.failures
@@ -147,7 +147,7 @@ class FailedTimes(Rule, frozen=True):
         return standing_of(subject, event, failures=(*known, failure)[-self.n :], note=shortened(event.reason))
 
     def holds(self, standing: Standing, firing: bool, now: datetime) -> str | None:
-        """Whether the row is long enough, and was when it began to fire."""
+        """Whether there are enough failures in a row, close enough in time when it starts to fire."""
         failures = standing.failures
         if not failures:
             return None
@@ -164,7 +164,7 @@ class FailedTimes(Rule, frozen=True):
 class Missed(Rule, frozen=True):
     """Nominal times of a schedule were not enqueued in time, or a job missed its start deadline.
 
-    With ``skipped`` also those that the overlap policy skipped. It ends when the schedule's next run starts.
+    With ``skipped``, also times that the overlap policy skipped. Resolved when the schedule's next run starts.
     """
 
     skipped: bool = False
@@ -177,7 +177,7 @@ class Missed(Rule, frozen=True):
     }
 
     def heard(self, standing: Standing | None, event: Event) -> Standing | None:
-        """A miss counts; a run that starts ends the row."""
+        """A miss adds to the count, a started run resets it."""
         if event.type == EventType.FIRE_SKIPPED and not (self.skipped and event.reason == NonFireReason.OVERLAP):
             return standing
         if event.type not in (EventType.FIRE_MISSED, EventType.FIRE_SKIPPED):
@@ -201,7 +201,7 @@ class Missed(Rule, frozen=True):
 
 
 class _Lasting(Rule, frozen=True):
-    """What a rule has whose condition holds when something has lasted for too long."""
+    """Base of rules whose condition is that something has lasted too long."""
 
     seconds: Duration
 
@@ -212,12 +212,12 @@ class _Lasting(Rule, frozen=True):
         msgspec.structs.force_setattr(self, "seconds", parse_duration(self.seconds, "seconds"))
 
     def look_at(self, standing: Standing) -> datetime | None:
-        """When it will have lasted for so long."""
+        """When it will have lasted too long."""
         return None if standing.since is None else standing.since + parse_duration(self.seconds, "seconds")
 
 
 class RunningLongerThan(_Lasting, frozen=True):
-    """One attempt of a job has been running for longer than this; each run has an alert of its own. It ends with the run."""
+    """One attempt of a job has been running for longer than this; one alert per run. Resolved when the run ends."""
 
     word: ClassVar[str] = "running-long"
     hears: ClassVar[frozenset[EventType]] = ENDED | {EventType.JOB_STARTED}
@@ -227,7 +227,7 @@ class RunningLongerThan(_Lasting, frozen=True):
         return event.job_id if self.fits(event.schedule_id, event.func, event.queue) else None
 
     def heard(self, standing: Standing | None, event: Event) -> Standing | None:
-        """A start begins, an end of the same attempt (or a later one) ends."""
+        """A start begins it; the end of this or a later attempt ends it."""
         attempt = event.attempt or 1
         if standing is not None and attempt < standing.attempt:
             return standing
@@ -238,7 +238,7 @@ class RunningLongerThan(_Lasting, frozen=True):
         return standing_of(subject, event, since=event.timestamp)
 
     def holds(self, standing: Standing, firing: bool, now: datetime) -> str | None:
-        """Whether it has been running for so long."""
+        """Whether it has been running too long."""
         due = self.look_at(standing)
         if due is None or now < due or standing.since is None:
             return None
@@ -249,10 +249,10 @@ class RunningLongerThan(_Lasting, frozen=True):
 
 
 class NotRunSince(_Lasting, frozen=True):
-    """A dead man's switch: no run of an active schedule has succeeded for so long, or ever.
+    """A dead man's switch: no run of an active schedule has succeeded for this long.
 
-    For a schedule that never succeeded, time counts from its creation, its ``start_at`` or its resumption, whichever is
-    last. One that is paused, completed, cancelled or deleted is not watched. It ends with a success.
+    Without any success, time counts from the creation, ``start_at`` or last resume, whichever is latest. A schedule that is
+    paused, completed, cancelled or deleted is not watched. Resolved by a success.
     """
 
     word: ClassVar[str] = "not-run"
@@ -268,7 +268,7 @@ class NotRunSince(_Lasting, frozen=True):
         return event.schedule_id
 
     def heard(self, standing: Standing | None, event: Event) -> Standing | None:
-        """A success moves the time from which it counts; what is not watched stays so."""
+        """A success restarts the time; a schedule that is not watched stays so."""
         if event.type != EventType.JOB_COMPLETED:
             return None
         if standing is None or standing.since is None:

@@ -1,7 +1,6 @@
-"""Sinks: where alerts and events are told. A user's function, a log; a webhook has a room of its own.
+"""Sinks receive alerts and events: a user's function, a log. For webhooks see `naq.observe.alerts.webhook`.
 
-A sink raises `SinkError` when it did not take what it was told; `naq.observe.alerts.delivery` tries again, each sink in a queue
-of its own.
+A sink raises `SinkError` when a delivery failed; `naq.observe.alerts.delivery` retries, with a separate queue for each sink.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from naq.observe.alerts.alert import Alert, AlertKind
 from naq.store.codec import plain
 from naq.worker.execution.threads import Threads
 
-__all__ = ["FunctionSink", "LogSink", "Sink", "Told", "as_sink", "as_sinks", "told_form"]
+__all__ = ["FunctionSink", "LogSink", "Notice", "Sink", "as_sink", "as_sinks", "notice_form"]
 
-Told = Alert | Event
-"""What a sink is told."""
+Notice = Alert | Event
+"""What a sink receives."""
 PATIENCE = 30.0
 """Seconds that a user's async function may take."""
 
@@ -43,22 +42,22 @@ LOUD: dict[str, int] = {
     EventType.JOB_STARTED: logging.DEBUG,
     EventType.SCHEDULED_JOB_TRIGGERED: logging.DEBUG,
 }
-"""How loud a type of event is in the log; all others are INFO."""
+"""Log levels by type of event; all others are INFO."""
 
 
 @runtime_checkable
 class Sink(Protocol):
-    """Something that can be told alerts and events."""
+    """A receiver of alerts and events."""
 
     tries: int
-    """How often the same is tried to be told, in all."""
+    """How often a delivery is tried in total."""
 
-    async def deliver(self, told: Told) -> None:
-        """Tell one thing. Raises `SinkError` when that failed."""
+    async def deliver(self, notice: Notice) -> None:
+        """Deliver one alert or event. Raises `SinkError` when that failed."""
         ...
 
     async def close(self) -> None:
-        """Let go of whatever is held. Idempotent; may be used again afterwards."""
+        """Release resources. Idempotent; the sink may be used again afterwards."""
         ...
 
 
@@ -69,37 +68,37 @@ class FunctionSink:
         self.tries = tries
         self._func = func
         self._threads = Threads("naq sink")
-        call = getattr(func, "__call__", func)  # noqa: B004  of an object that is called, its method
+        call = getattr(func, "__call__", func)  # noqa: B004  the method of a callable object
         self._is_async = inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(call)
 
     def __repr__(self) -> str:
         return f"{getattr(self._func, '__module__', '')}:{getattr(self._func, '__qualname__', self._func)}"
 
-    async def deliver(self, told: Told) -> None:
-        """Call it, and wait until it is through, up to `PATIENCE`."""
-        call = None if self._is_async else self._threads.call(partial(self._func, told))
+    async def deliver(self, notice: Notice) -> None:
+        """Call the function, and wait up to `PATIENCE` for it to return."""
+        call = None if self._is_async else self._threads.call(partial(self._func, notice))
         try:
             async with asyncio.timeout(PATIENCE):
-                answer = self._func(told) if call is None else await call.future
+                answer = self._func(notice) if call is None else await call.future
                 if inspect.isawaitable(answer):
                     await answer
         except TimeoutError as error:
             if call is not None:
                 call.interrupt(TimeoutError)
             raise SinkError(f"it took longer than {PATIENCE:g} s, or timed out itself ({error})") from error
-        except (Exception, SystemExit) as error:  # a user's function: whatever it raises, it did not take it
+        except (Exception, SystemExit) as error:  # a user's function: any exception means not delivered
             raise SinkError(f"{type(error).__name__}: {error}") from error
 
     async def close(self) -> None:
-        """Let go of idle threads; one that hangs keeps nobody from ending."""
+        """Release idle threads; a hanging one does not block."""
         self._threads.close()
 
 
 class LogSink:
-    """Writes one line for each event or alert to a logger: its type, its ids, and what else is known.
+    """Writes one line per event or alert to a logger: its type, ids and details.
 
-    ``level_of`` changes how loud types are: ``{"job_started": logging.INFO}``. ``as_json``: the line is one JSON document.
-    Handlers find the whole as a mapping in the record's ``naq`` attribute.
+    ``level_of`` changes log levels: ``{"job_started": logging.INFO}``. ``as_json``: the line is one JSON document.
+    Handlers find all fields as a mapping in the record's ``naq`` attribute.
     """
 
     def __init__(
@@ -117,32 +116,32 @@ class LogSink:
     def __repr__(self) -> str:
         return f"LogSink({self._logger.name!r})"
 
-    async def deliver(self, told: Told) -> None:
+    async def deliver(self, notice: Notice) -> None:
         """Write the line."""
-        level = self._level(told)
+        level = self._level(notice)
         if not self._logger.isEnabledFor(level):
             return
-        form = told_form(told)
-        line = msgspec.json.encode(form).decode() if self._as_json else _line(told, form)
+        form = notice_form(notice)
+        line = msgspec.json.encode(form).decode() if self._as_json else _line(notice, form)
         self._logger.log(level, "%s", line, extra={"naq": form})
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to release."""
 
-    def _level(self, told: Told) -> int:
-        if isinstance(told, Event):
-            return self._levels.get(told.type, logging.INFO)
-        return logging.INFO if told.kind is AlertKind.RESOLVED else logging.ERROR
+    def _level(self, notice: Notice) -> int:
+        if isinstance(notice, Event):
+            return self._levels.get(notice.type, logging.INFO)
+        return logging.INFO if notice.kind is AlertKind.RESOLVED else logging.ERROR
 
 
-def told_form(told: Told) -> dict[str, Any]:
+def notice_form(notice: Notice) -> dict[str, Any]:
     """An alert or event as plain JSON values; times are ISO text."""
-    form: dict[str, Any] = plain(told)
-    return form if isinstance(told, Event) else {"id": told.id, **form}
+    form: dict[str, Any] = plain(notice)
+    return form if isinstance(notice, Event) else {"id": notice.id, **form}
 
 
-def _line(told: Told, form: dict[str, Any]) -> str:
-    head = told.type if isinstance(told, Event) else f"alert_{told.kind}"
+def _line(notice: Notice, form: dict[str, Any]) -> str:
+    head = notice.type if isinstance(notice, Event) else f"alert_{notice.kind}"
     rest = {**form, **form.get("details", {})}
     skipped = {"type", "kind", "details", "timestamp"}
     pairs = (f"{key}={_value(value)}" for key, value in rest.items() if key not in skipped and value is not None)
@@ -155,12 +154,12 @@ def _value(value: Any) -> str:
 
 
 def as_sink(given: Sink | Callable[..., Any]) -> Sink:
-    """A sink, or a function made one. Raises `InvalidInput` for anything else."""
+    """The sink, or a sink that calls the function. Raises `InvalidInput` for anything else."""
     if isinstance(given, Sink):
         return given
     if callable(given) and not isinstance(given, type):
         return FunctionSink(given)
-    raise InvalidInput.of("to", given, "is neither a function nor a sink", "Webhook('https://example.org/hook')")
+    raise InvalidInput.of("to", given, "must be a function or a sink", "Webhook('https://example.org/hook')")
 
 
 def as_sinks(given: Sink | Callable[..., Any] | Sequence[Sink | Callable[..., Any]]) -> tuple[Sink, ...]:

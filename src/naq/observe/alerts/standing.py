@@ -1,4 +1,4 @@
-"""What is known of one subject under one rule: facts out of events, no judgement. A frozen record."""
+"""A standing: the facts known about one subject of one rule, taken from events. A frozen record."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from naq.events import Event
 __all__ = ["Failure", "Standing", "standing_of"]
 
 LONGEST_TEXT = 500
-"""Characters of an error that are kept."""
+"""Characters of an error that are stored."""
 
 
 class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -23,32 +23,32 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Standing(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Where a subject stands. Fields that a rule does not use keep their defaults."""
+    """The facts about one subject. Fields that a rule does not use keep their defaults."""
 
     subject: str
-    """A schedule's id, a function's name, or a job's id: what the rule gives one alert each."""
+    """A schedule's id, a function's name, or a job's id."""
     schedule_id: str | None = None
     func: str | None = None
     queue: str | None = None
     job_id: str | None = None
-    """The job that was heard of last."""
+    """The job of the last event."""
     attempt: int = 1
     since: datetime | None = None
-    """From when time counts: the run began, the last success, the first miss."""
+    """Start of the measured time: the start of the run, the last success, or the first miss."""
     failures: tuple[Failure, ...] = ()
-    """The last failed runs in a row, oldest first; no more than the rule asks for."""
+    """The last failed runs in a row, oldest first; at most as many as the rule needs."""
     missed: int = 0
     """Nominal times that were missed in a row."""
     note: str | None = None
-    """The last failure's error, or why the last nominal time was missed."""
+    """The error of the last failure, or why the last nominal time was missed."""
 
     def evolve(self, **changes: Any) -> Standing:
-        """The same with some fields changed."""
+        """A copy with some fields changed."""
         return msgspec.structs.replace(self, **changes)
 
 
 def standing_of(subject: str, event: Event, **more: Any) -> Standing:
-    """A subject as an event tells of it."""
+    """A standing with the fields of an event."""
     return Standing(
         subject=subject,
         schedule_id=event.schedule_id,

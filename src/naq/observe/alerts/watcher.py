@@ -1,10 +1,10 @@
-"""The watcher: follows the events of a namespace, judges an application's alerts, and has its sinks told.
+"""The watcher: reads the events of a namespace, evaluates an application's alert rules, and notifies its sinks.
 
-Each process that runs the application's scheduler has one; they elect who watches with a lease of their own, for whoever
-leads the schedules may be the process of another application, which knows nothing of these alerts. What the watcher
-knows is in the store, written in transactions that only the one who holds the lease can commit (`naq.observe.alerts.memory`).
-So a successor goes on where the last one was: no alert is lost and none fires twice. An alert is told *after* it is
-stored, and stays marked as untold until its sinks have taken it: a sink may hear it twice, and hears it at least once.
+Each process that runs the application's scheduler is a candidate. They elect the watcher with a lease of its own, because
+the leader of the schedules may belong to another application, which does not know these alerts. The watcher's state is in the
+store, and only the holder of the lease can write it (`naq.observe.alerts.memory`). So a successor continues where the last one
+stopped: no alert is lost and none fires twice. Sinks are notified *after* an alert is stored, and the alert is marked as
+undelivered until they have received it: each sink receives it at least once, and sometimes twice.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from naq.exceptions import NaqError, StoreError
 from naq.lifecycle import Tasks
 from naq.observe.alerts.alert import Alert, AlertKind
 from naq.observe.alerts.board import Board, Changes, Key
-from naq.observe.alerts.confirm import Proofs
+from naq.observe.alerts.confirm import Confirmation
 from naq.observe.alerts.declarations import Observed
 from naq.observe.alerts.memory import Memory, Position
-from naq.observe.alerts.notify import Telling
+from naq.observe.alerts.notify import Notifier
 from naq.observe.alerts.rules import NotRunSince
 from naq.observe.alerts.standing import Standing
 from naq.scheduler.elector import Elector, ElectorSettings
@@ -37,30 +37,30 @@ from naq.store.port import Check
 __all__ = ["Watcher", "watch_elector"]
 
 TICK = 0.25
-"""Seconds between two looks at the time."""
+"""Seconds between two checks of the time."""
 SAVE_EVERY = 5.0
-"""Seconds after which what was heard is stored though no alert changed."""
+"""Seconds after which the position is stored even if no alert changed."""
 SCHEDULES_EVERY = 2.0
-"""Seconds between two looks at which schedules there are, at least; with many of them longer."""
+"""Minimum seconds between two checks of all schedules; longer if there are many."""
 SHARE = 20
-"""A look at all schedules takes at most about this fraction of the time."""
+"""Checking all schedules takes at most one in this many seconds of the time."""
 RETRY_AFTER = 1.0
 AT_ONCE = 400
-"""Alerts that change in one transaction at most."""
+"""Maximum number of alerts changed in one transaction."""
 LOOKED_UP_AT_ONCE = 16
 
 log = logging.getLogger("naq.alerts")
 
 
 class _Silent:
-    """The elector's events are those of the schedules' leader; a watcher's term is nobody's business."""
+    """Drops the elector's events: they are about the leader of the schedules, not about a watcher."""
 
     def emit(self, events: object) -> None:
         """Do nothing."""
 
 
 def watch_elector(kv: KVStoreService, application: str, clock: Clock) -> Elector:
-    """A candidate for watching the alerts of an application."""
+    """A candidate for the watcher of an application."""
     settings = kv.settings
     partition = watch_partition(application)
     return Elector(
@@ -80,7 +80,7 @@ def watch_elector(kv: KVStoreService, application: str, clock: Clock) -> Elector
 
 
 class Watcher:
-    """One process's part in watching an application's alerts."""
+    """One candidate for watching an application's alerts; works while it is elected."""
 
     def __init__(
         self,
@@ -88,31 +88,31 @@ class Watcher:
         memory: Memory,
         elector: Elector,
         events: EventService,
-        proofs: Proofs,
+        confirmation: Confirmation,
         clock: Clock,
     ) -> None:
         """``elector`` takes part in the election of this application's watcher (`watch_elector`)."""
         self._observed = observed
         self._rules = {name: alert.watched for name, alert in observed.alerts.items()}
         self._events = events
-        self._proofs = proofs
+        self._confirmation = confirmation
         self._clock = clock
         self._memory = memory
         self._fence_key = epoch_key(0, watch_partition(memory.application))
         self.elector = elector
         self._woken = asyncio.Event()
         self.elector.on_change = self._woken.set
-        self.telling = Telling(observed, clock, self._woken.set)
+        self.notifier = Notifier(observed, clock, self._woken.set)
         self._tasks = Tasks(clock)
         self._board = Board(memory.application, {})
         self._sequence = self._skip = 0
         self._sound_in = ""
-        """The term in which the board is what was stored and all that was heard since; empty: in none."""
+        """The term in which the board equals the stored state plus the events since; empty: none."""
         self._looked_at = self._schedules_at = self._saved_at = 0.0
 
     async def start(self) -> None:
-        """Stand for watching; whoever is alone watches when this returns. Raises `StoreError`."""
-        self.telling.start()
+        """Become a candidate; a single candidate is the watcher when this returns. Raises `StoreError`."""
+        self.notifier.start()
         await self.elector.look()
         await self.elector.step()
         self._tasks.start("naq watch lease", self.elector.follow)
@@ -120,12 +120,12 @@ class Watcher:
         self._tasks.start("naq watcher", self._run)
 
     async def stop(self) -> None:
-        """Tell what waits if that is quick, store how far it got, and let another process watch. Idempotent."""
+        """Deliver what is queued (briefly), store the position, and resign. Idempotent."""
         await self._tasks.stop()
-        await self.telling.stop()
+        await self.notifier.stop()
         term = self.elector.term
         if term is not None and term.name == self._sound_in and self.elector.leads:
-            self._take_told()
+            self._take_notified()
             with contextlib.suppress(StoreError):
                 await self._save(term, whole=True)
         await self.elector.resign()
@@ -140,7 +140,7 @@ class Watcher:
             try:
                 await self._watch(term)
             except NaqError as error:
-                log.warning("the alerts are not watched for a moment: %s", error)
+                log.warning("watching the alerts failed, trying again: %s", error)
                 await self._clock.sleep(RETRY_AFTER)
 
     async def _watch(self, term: Term) -> None:
@@ -151,10 +151,10 @@ class Watcher:
         self._sequence, self._skip = position.sequence, position.skip
         following = await self._events.next_sequence()
         if self._sequence > following:
-            log.warning("the stream of events begins anew: the alerts hear it from here on")
+            log.warning("the stream of events was recreated: the alerts continue from its current end")
             self._sequence, self._skip, position = following, 0, Position(sequence=following)
         self._sound_in = term.name
-        self.telling.resume(self._board.records, position, following)
+        self.notifier.resume(self._board.records, position, following)
         self._looked_at = self._schedules_at = self._saved_at = 0.0
         life = self._events.life
         async with self._events.news() as fresh:
@@ -163,7 +163,7 @@ class Watcher:
                 self._woken.clear()
                 if fresh.is_set():
                     fresh.clear()
-                    async for sequence, group in self._events.read_groups(self.telling.first_needed(self._sequence)):
+                    async for sequence, group in self._events.read_groups(self.notifier.first_needed(self._sequence)):
                         await self._hear(term, sequence, group)
                         await self._turn(term)
                         if not self._lasts(term):
@@ -185,7 +185,7 @@ class Watcher:
     # --- events
 
     async def _hear(self, term: Term, sequence: int, group: Sequence[Event]) -> None:
-        self.telling.hand_over(sequence, group)
+        self.notifier.hand_over(sequence, group)
         if sequence < self._sequence:
             return
         skip = self._skip if sequence == self._sequence else 0
@@ -201,9 +201,9 @@ class Watcher:
     # --- the time
 
     async def _turn(self, term: Term) -> None:
-        """What time asks for, if it has come."""
+        """Run the periodic checks that are due."""
         monotonic = self._clock.monotonic()
-        self._take_told()
+        self._take_notified()
         if monotonic >= self._schedules_at:
             await self._see_schedules()
             taken = self._clock.monotonic() - monotonic
@@ -215,14 +215,14 @@ class Watcher:
         if self._board.changed or due:
             await self._save(term, whole=due)
 
-    def _take_told(self) -> None:
-        for key, alert_id in self.telling.take_told():
-            self._board.told(key, alert_id)
+    def _take_notified(self) -> None:
+        for key, alert_id in self.notifier.take_notified():
+            self._board.notified(key, alert_id)
 
     async def _see_schedules(self) -> None:
         for name, watched in self._rules.items():
             if isinstance(watched.rule, NotRunSince):
-                self._board.see_schedules(name, await self._proofs.schedules(watched.rule), self._clock.now())
+                self._board.see_schedules(name, await self._confirmation.schedules(watched.rule), self._clock.now())
 
     async def _look(self) -> None:
         keys = self._board.look(self._clock.now(), AT_ONCE)
@@ -234,15 +234,15 @@ class Watcher:
 
     async def _renewed(self, key: Key) -> Standing | None:
         name, subject = key
-        return await self._proofs.renewed(
+        return await self._confirmation.renewed(
             self._board.rule(name), subject, self._board.standing(key), self._board.records.get(key)
         )
 
-    # --- storing, then telling
+    # --- store, then notify
 
     async def _save(self, term: Term, *, whole: bool = False) -> None:
         fence = Check(self._fence_key, term.epochs[0])
-        position = Position(sequence=self._sequence, skip=self._skip, sent=self.telling.sent(self._sequence))
+        position = Position(sequence=self._sequence, skip=self._skip, sent=self.notifier.sent(self._sequence))
         self._sound_in = ""
         changes = await self._memory.commit(fence, self._board, position, all_facts=whole)
         self._sound_in = term.name
@@ -250,10 +250,10 @@ class Watcher:
         self._say(changes)
 
     def _say(self, changes: Changes) -> None:
-        for alert in changes.told:
+        for alert in changes.alerts:
             log.log(logging.INFO if alert.kind is AlertKind.RESOLVED else logging.WARNING, "alert %s", alert)
-            self.telling.tell(alert)
-        self._events.emit(filter(None, map(self._event, changes.told)))
+            self.notifier.notify(alert)
+        self._events.emit(filter(None, map(self._event, changes.alerts)))
 
     def _event(self, alert: Alert) -> Event | None:
         if alert.kind is AlertKind.REPEATED:

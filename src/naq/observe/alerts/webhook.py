@@ -1,6 +1,6 @@
 """The webhook: alerts and events as JSON by HTTP POST, signed if there is a secret.
 
-The body is ``{"alert": {...}}`` or ``{"event": {...}}``. Headers: ``X-Naq-Delivery`` is the same when the same is told again;
+The body is ``{"alert": {...}}`` or ``{"event": {...}}``. Headers: ``X-Naq-Delivery`` is the same when a delivery is repeated;
 with a secret, ``X-Naq-Signature`` is ``sha256=`` and the HMAC-SHA256 of ``X-Naq-Timestamp``, a dot and the body.
 The URL's path, the secret and the headers are secrets: they are never shown.
 """
@@ -21,7 +21,7 @@ import msgspec
 from naq.clock import Clock, SystemClock
 from naq.exceptions import InvalidInput, Problem, SinkError
 from naq.observe.alerts.alert import Alert
-from naq.observe.alerts.sinks import Told, told_form
+from naq.observe.alerts.sinks import Notice, notice_form
 from naq.timing.duration import parse_duration
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 __all__ = ["Webhook", "signature"]
 
 AGAIN = frozenset({408, 425, 429})
-"""Answers besides those from 500 on after which trying again may help."""
+"""Status codes below 500 that are retried."""
 LONGEST_WAIT = 300.0
-"""Seconds of a ``Retry-After`` that are respected."""
+"""Longest ``Retry-After`` that is respected, in seconds."""
 EXAMPLE = "https://example.org/hooks/naq"
 
 
 class Webhook:
-    """An address that is told by HTTP POST. Needs ``pip install 'naq[webhook]'``."""
+    """A sink that sends an HTTP POST. Needs ``pip install 'naq[webhook]'``."""
 
     def __init__(
         self,
@@ -49,16 +49,16 @@ class Webhook:
         tries: int = 8,
         clock: Clock | None = None,
     ) -> None:
-        """``timeout``: seconds for one try. ``tries``: how often in all, with waits that grow from 1 s to 60 s.
+        """``timeout``: seconds for one try. ``tries``: number of tries in total, with waits of 1 s to 60 s in between.
 
-        Raises `InvalidInput` for what cannot be used.
+        Raises `InvalidInput` for values that cannot be used.
         """
         self.url = _checked(url)
         self.tries = tries
         if isinstance(tries, bool) or not isinstance(tries, int) or not 1 <= tries <= 100:
             raise InvalidInput.of("tries", tries, "must be a whole number from 1 to 100", 8)
         if secret is not None and (not isinstance(secret, str) or not secret):
-            raise InvalidInput(Problem("secret", "***", "must be text that is not empty", "'a long random text'"))
+            raise InvalidInput(Problem("secret", "***", "must be non-empty text", "'a long random text'"))
         self._timeout = parse_duration(timeout, "timeout").total_seconds()
         self._secret = secret
         self._headers = dict(headers or {})
@@ -69,14 +69,14 @@ class Webhook:
     def __repr__(self) -> str:
         return f"Webhook({_masked(self.url)!r})"
 
-    async def deliver(self, told: Told) -> None:
-        """Post it. Raises `SinkError` for every answer but 2xx, and when none comes in time."""
+    async def deliver(self, notice: Notice) -> None:
+        """Send it. Raises `SinkError` for every response other than 2xx, and for a timeout."""
         httpx = self._library
         if self._client is None:
             self._client = httpx.AsyncClient(timeout=self._timeout, follow_redirects=False)
             logging.getLogger("httpx").addFilter(self._is_not_mine)
-        body = msgspec.json.encode({"alert" if isinstance(told, Alert) else "event": told_form(told)})
-        headers = self._headers_for(told, body)
+        body = msgspec.json.encode({"alert" if isinstance(notice, Alert) else "event": notice_form(notice)})
+        headers = self._headers_for(notice, body)
         try:
             async with (
                 asyncio.timeout(self._timeout),
@@ -84,11 +84,11 @@ class Webhook:
             ):
                 status, after = answer.status_code, _seconds(answer.headers.get("retry-after"))
         except TimeoutError:
-            raise SinkError(f"{self!r} does not answer within {self._timeout:g} s") from None
+            raise SinkError(f"{self!r} did not respond within {self._timeout:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise SinkError(f"{self!r} does not take it: {type(error).__name__}") from None
+            raise SinkError(f"{self!r} cannot be reached: {type(error).__name__}") from None
         if not 200 <= status < 300:
-            raise SinkError(f"{self!r} answers {status}", again=status in AGAIN or status >= 500, after=after)
+            raise SinkError(f"{self!r} responded with {status}", again=status in AGAIN or status >= 500, after=after)
 
     async def close(self) -> None:
         """Close its connections."""
@@ -98,11 +98,11 @@ class Webhook:
             await client.aclose()
 
     def _is_not_mine(self, record: logging.LogRecord) -> bool:
-        """Whether the library may log this: its line for each request has the whole URL."""
+        """A log filter: the HTTP library logs the whole URL of each request, which may contain secrets."""
         return not (isinstance(record.args, tuple) and any(str(each) == self.url for each in record.args))
 
-    def _headers_for(self, told: Told, body: bytes) -> dict[str, str]:
-        delivery = told.id if isinstance(told, Alert) else hashlib.sha256(body).hexdigest()[:32]
+    def _headers_for(self, notice: Notice, body: bytes) -> dict[str, str]:
+        delivery = notice.id if isinstance(notice, Alert) else hashlib.sha256(body).hexdigest()[:32]
         headers = {
             **self._headers,
             "Content-Type": "application/json",
@@ -116,14 +116,13 @@ class Webhook:
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """What ``X-Naq-Signature`` has to be. Compare with `hmac.compare_digest`, and refuse a timestamp that is old."""
+    """The expected ``X-Naq-Signature``. Compare with `hmac.compare_digest`, and reject old timestamps."""
     signed = timestamp.encode() + b"." + body
     return "sha256=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
 
 
 def _library() -> Any:
-    """The HTTP client, which is an extra. It is imported where a webhook is declared: that takes longer than a loop may
-    stand still."""
+    """The optional HTTP client. Imported when a webhook is declared, because the import would block the event loop."""
     try:
         return importlib.import_module("httpx")
     except ModuleNotFoundError:
@@ -137,20 +136,20 @@ def _library() -> Any:
 def _checked(url: object) -> str:
     problem: str | None = None
     if not isinstance(url, str):
-        problem = "is no text"
+        problem = "must be text"
     else:
         try:
             parts = urlsplit(url)
             _ = parts.port
         except ValueError as error:
-            problem = f"is no URL ({type(error).__name__})"
+            problem = f"must be a URL ({type(error).__name__})"
         else:
             if parts.scheme not in ("http", "https"):
-                problem = "does not begin with http:// or https://"
+                problem = "must begin with http:// or https://"
             elif not parts.hostname:
-                problem = "names no host"
+                problem = "must contain a host"
             elif any(each.isspace() for each in url):
-                problem = "has a blank in it"
+                problem = "must not contain spaces"
     if problem is not None:
         raise InvalidInput(Problem("url", repr(_masked(str(url))), problem, repr(EXAMPLE)))
     assert isinstance(url, str)
@@ -158,7 +157,7 @@ def _checked(url: object) -> str:
 
 
 def _masked(url: str) -> str:
-    """Scheme and host: what follows is often a secret."""
+    """Scheme and host only: the rest is often a secret."""
     scheme, colon, rest = url.partition("://")
     if not colon:
         scheme, rest = "", url
@@ -168,5 +167,5 @@ def _masked(url: str) -> str:
 
 
 def _seconds(text: str | None) -> float:
-    """``Retry-After`` in seconds; 0 for none, or for a date."""
+    """``Retry-After`` in seconds; 0 if missing or a date."""
     return min(float(text), LONGEST_WAIT) if text is not None and text.isdigit() else 0.0

@@ -27,7 +27,7 @@ from naq.schedules.occurrences import Occurrence, occurrences
 from naq.schedules.preview import Upcoming, preview
 from naq.schedules.record import Schedule
 from naq.schedules.service import ScheduleService
-from naq.store.keys import check_schedule_id, schedule_id_of, schedule_key
+from naq.store.keys import ALL_SCHEDULES, check_schedule_id, name_in, schedule_id_of, schedule_key
 from naq.store.nats.bucket import KVStoreService
 
 __all__ = ["AccountService", "JobReport", "ScheduleReport"]
@@ -158,7 +158,7 @@ class AccountService(BaseService):
 
     async def near_schedule(self, name: str) -> str | None:
         """The schedule's id that was probably meant."""
-        names = {key.partition(".")[2] for key in await self._kv.names_of("schedule.*")}
+        names = {name_in(key) for key in await self._kv.names_of(ALL_SCHEDULES)}
 
         async def is_there(schedule_id: str) -> bool:
             return await self._kv.get(schedule_key(schedule_id)) is not None

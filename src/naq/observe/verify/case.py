@@ -27,7 +27,7 @@ class Question:
     history_length: int
     """Records of one schedule's history that are kept at most; 0 or less: all."""
     leaderless: str | None
-    """Why nothing fires: nobody leads; ``None``: somebody does."""
+    """Why nothing fires: there is no leader; ``None``: there is one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 The record knows all of that exactly of the present definition, however many processes changed it: a fire, and a change by a
 person, each write it in a transaction that is conditional on its revision. Of those before it, the events of the changes
-tell the same, as far as they are left. No clock is compared with another's.
+say the same, as far as they are left. No clock is compared with another's.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Definition:
     @property
     def unaccounted(self) -> int:
         """How many nominal times were decided under it that neither fired, nor were missed or skipped, nor wait, as the
-        counters say. 0 also when they cannot tell.
+        counters say. 0 also when they do not say.
 
         They never count less than what happened, but now and then more: a job that missed its start deadline counts as
         fired and as missed. So it is a number of fires that are certainly lost.

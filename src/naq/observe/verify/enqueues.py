@@ -25,8 +25,8 @@ def duplicates(case: Case, definition: Definition) -> Iterator[Matter]:
     record, evidence = case.record, case.evidence
     for nominal in sorted(evidence.again.keys() | evidence.queued_twice.keys()):
         ruled = definition.first_at is not None and nominal >= definition.first_at
-        exact = ruled and not record.job.depends_on  # a job that waited for another is enqueued anew when it may run
-        times = evidence.again.get(nominal, set()) if exact else evidence.told_again.get(nominal, set())
+        exact = ruled and not record.job.depends_on  # a job that waited for another is enqueued again when it may run
+        times = evidence.again.get(nominal, set()) if exact else evidence.reported_again.get(nominal, set())
         first = evidence.fires.get(nominal)
         instants = sorted(at for at in {*times, *(() if first is None else (first,))} if at >= record.created_at)
         twice = evidence.queued_twice.get(nominal)

@@ -1,6 +1,6 @@
 """What is left of fires, non-fires and changes: events, jobs, results, history, brought into one form. Pure.
 
-An *enqueue* is told apart from another of the same nominal time by when it was made: the leader writes one instant into
+Two *enqueues* of one nominal time are told apart by when they were made: the leader writes one instant into
 the job and into the event, and the worker copies it into result and history. A retry has an instant of its own, and is
 only a *trace*: it shows that there was a fire.
 """
@@ -69,8 +69,8 @@ class Evidence:
     """Nominal time -> when it was enqueued, as far as a trace says."""
     again: dict[datetime, set[datetime]] = field(default_factory=dict)
     """Nominal time -> when else it was enqueued."""
-    told_again: dict[datetime, set[datetime]] = field(default_factory=dict)
-    """Those of them that two events tell of: they count also where a job may be enqueued anew under its id."""
+    reported_again: dict[datetime, set[datetime]] = field(default_factory=dict)
+    """Those that two events report: they count also where a job may be enqueued again under its id."""
     queued: dict[datetime, str] = field(default_factory=dict)
     """Nominal time -> the key of its first attempt in the queue."""
     queued_twice: dict[datetime, tuple[str, str]] = field(default_factory=dict)
@@ -87,24 +87,24 @@ class Evidence:
     runs: int = 0
     """Records of its history."""
 
-    def fired(self, nominal: datetime, enqueued_at: datetime | None, *, told: bool = False) -> None:
-        """There is a trace of a fire; ``told``: an event. Events come before all other traces."""
-        if not told and nominal in self.buried and enqueued_at in (None, self.buried[nominal]):
+    def fired(self, nominal: datetime, enqueued_at: datetime | None, *, reported: bool = False) -> None:
+        """There is a trace of a fire; ``reported``: by an event. Events come before all other traces."""
+        if not reported and nominal in self.buried and enqueued_at in (None, self.buried[nominal]):
             return
         known = self.fires.setdefault(nominal, enqueued_at)
         if known is None and enqueued_at is not None:
             self.fires[nominal] = enqueued_at
         elif enqueued_at is not None and known != enqueued_at:
             self.again.setdefault(nominal, set()).add(enqueued_at)
-            if told:
-                self.told_again.setdefault(nominal, set()).add(enqueued_at)
+            if reported:
+                self.reported_again.setdefault(nominal, set()).add(enqueued_at)
 
     def bury(self) -> None:
-        """The schedule was deleted: what was told so far is about a life that is over."""
+        """The schedule was deleted: what was reported so far is about a schedule that is gone."""
         self.buried |= self.fires
         self.fires.clear()
         self.again.clear()
-        self.told_again.clear()
+        self.reported_again.clear()
         self.non_fires.clear()
         self.changes.clear()
         self.quarantined = None
@@ -133,7 +133,7 @@ class Gathered:
                 evidence.changes[change.era.followed_by] = change
         elif event.type == EventType.SCHEDULED_JOB_TRIGGERED:
             evidence.quarantined = None
-            self._fired(event.schedule_id, event.job_id, event.nominal_at, event.timestamp, told=True)
+            self._fired(event.schedule_id, event.job_id, event.nominal_at, event.timestamp, reported=True)
         elif event.type in NON_FIRES and event.job_id is None and event.nominal_at is not None:
             first_at = instant_of(event.details.get("first_at")) or event.nominal_at
             self._not_fired(evidence, first_at, event.nominal_at, event.details.get("count", 1), event.reason)
@@ -180,7 +180,7 @@ class Gathered:
         nominal: datetime | None,
         enqueued_at: datetime | None,
         *,
-        told: bool = False,
+        reported: bool = False,
     ) -> bool:
         """Whether it is a trace of a scheduled fire that is wanted: no fire by hand, no backfill."""
         evidence = self.of.get(schedule_id or "")
@@ -188,7 +188,7 @@ class Gathered:
             return False
         if identity != job_id(schedule_id, nominal):
             return False
-        evidence.fired(nominal, enqueued_at, told=told)
+        evidence.fired(nominal, enqueued_at, reported=reported)
         return True
 
     def _not_fired(
@@ -207,7 +207,7 @@ class Gathered:
 
 
 def _change(event: Event) -> Change | None:
-    """The change that an event tells of; ``None`` when it is told by a naq that did not say enough, or newer than this."""
+    """The change that an event reports; ``None`` when an older naq did not report enough, or a newer one wrote it."""
     try:
         era = _read(event.details[ERA_ENDED], EraEnded)
         trigger, policy, status = (event.details.get(name) for name in ("trigger", "policy", "status"))

@@ -61,9 +61,9 @@ def judge(case: Case, question: Question) -> Judged:
     figures = Figures(schedules=1, not_fired=len(reasons))
     for definition, start, found in looked:
         untraced = [nominal for nominal in found.untraced if nominal not in reasons]
-        told = [*_untraced(case, definition, start, untraced, question)]
-        lost = sum(matter.count for matter in told if matter.kind is Kind.LOST)
-        matters += told
+        proved = [*_untraced(case, definition, start, untraced, question)]
+        lost = sum(matter.count for matter in proved if matter.kind is Kind.LOST)
+        matters += proved
         figures += Figures(
             nominal_times=found.total,
             fired=found.fired,

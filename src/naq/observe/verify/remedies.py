@@ -1,4 +1,4 @@
-"""What to do about each matter: one line for whoever reads it at three in the morning. Pure."""
+"""What to do about each matter: one line each. Pure."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def lost_among(schedule_id: str, first: datetime, last: datetime) -> str:
 
 def unproven(schedule_id: str, first: datetime, last: datetime) -> str:
     """For fires of which nothing is left."""
-    return "nothing; to be able to tell next time, keep more: history_length, history_age, events_age"
+    return "nothing; to know it next time, keep more: history_length, history_age, events_age"
 
 
 def look_at(schedule_id: str, nominal: datetime) -> str:

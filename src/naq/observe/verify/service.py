@@ -35,7 +35,7 @@ from naq.scheduler.leader import find_leader
 from naq.schedules.planning.soundness import PLANNING_ERRORS, flaw_of, flaw_text
 from naq.schedules.record import Schedule
 from naq.store.codec import decode
-from naq.store.keys import check_schedule_id, schedule_key
+from naq.store.keys import ALL_DEAD, ALL_DEFERRED, ALL_JOBS, check_schedule_id, is_dead, schedule_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.event_stream import EventService
 from naq.timing.duration import parse_duration
@@ -150,7 +150,7 @@ class VerifyService(BaseService):
         return info
 
     async def _batches(self, names: Sequence[str], question: Question, tally: Tally) -> AsyncIterator[list[Schedule]]:
-        """The schedules in batches; those that cannot be read, or are not there, are told on the way."""
+        """The schedules in batches; those that cannot be read, or are not there, are reported on the way."""
         batch: list[Schedule] = []
         size = 0
         for start in range(0, len(names), READ_AT_ONCE):
@@ -202,8 +202,8 @@ class VerifyService(BaseService):
                     gathered.event(event)
 
     async def _read_jobs(self, gathered: Gathered) -> None:
-        """What is queued, deferred or dead; a record that cannot be read is no trace of anything."""
-        for pattern in ("job.>", "deferred.>", "dead.>"):
+        """What is queued, deferred or dead; a record that cannot be read is not a trace of anything."""
+        for pattern in (ALL_JOBS, ALL_DEFERRED, ALL_DEAD):
             async for entries in self._kv.scan(pattern):
                 for entry in entries:
                     if entry.value is not None and (job := _job(entry.key, entry.value)) is not None:
@@ -236,7 +236,7 @@ def _judged(case: Case, question: Question) -> Judged:
 
 def _job(key: str, value: bytes) -> QueuedJob | None:
     try:
-        return decode(DeadJob, key, value).job if key.startswith("dead.") else decode(QueuedJob, key, value)
+        return decode(DeadJob, key, value).job if is_dead(key) else decode(QueuedJob, key, value)
     except RecordUnreadable:
         return None
 

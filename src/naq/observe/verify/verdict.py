@@ -19,7 +19,7 @@ class Kind(StrEnum):
     UNEXPLAINED = "unexplained"
     """It was enqueued, and the schedule's record knows of no such fire, or the definition of no such nominal time."""
     OVERDUE = "overdue"
-    """It is due, and nobody has decided about it."""
+    """It is due, and was not decided about."""
     QUARANTINED = "quarantined"
     """Its record cannot be read or planned: it does not fire, and cannot be judged."""
     DROPPED = "dropped"
@@ -113,7 +113,7 @@ class Verdict:
 
 @dataclass(slots=True)
 class Tally:
-    """Judgements taken in one by one: only what has to be told is kept."""
+    """Judgements taken in one by one: only what is to be reported is kept."""
 
     figures: Figures = Figures()
     findings: list[Matter] = field(default_factory=list)
@@ -131,8 +131,8 @@ class Tally:
 
     def verdict(self, since: datetime, as_of: datetime) -> Verdict:
         """All of them together."""
-        told = tuple(self.findings), tuple(self.unproven), tuple(self.shortened)
-        return Verdict(since, as_of, self.figures, *told, tuple(self.absent))
+        matters = tuple(self.findings), tuple(self.unproven), tuple(self.shortened)
+        return Verdict(since, as_of, self.figures, *matters, tuple(self.absent))
 
 
 def instant_shown(instant: datetime | None) -> str:

@@ -112,7 +112,7 @@ def _read(item: object, tz: str, calendars: Mapping[str, Calendar]) -> Exclusion
         return ExcludedDates((item,), tz)
     if isinstance(item, str):
         return _read_text(item.strip(), tz, calendars)
-    return "is no exclusion (a date, a range, a cron expression, holidays:REGION or calendar:NAME)"
+    return "must be an exclusion (a date, a range, a cron expression, holidays:REGION or calendar:NAME)"
 
 
 def _read_text(text: str, tz: str, calendars: Mapping[str, Calendar]) -> Exclusion | str:
@@ -130,7 +130,7 @@ def _read_text(text: str, tz: str, calendars: Mapping[str, Calendar]) -> Exclusi
         return ExcludedCron(text, tz)
     day = _date(text)
     if day is None:
-        return "is no date, range, cron expression, holidays:REGION or calendar:NAME"
+        return "must be a date, range, cron expression, holidays:REGION or calendar:NAME"
     return ExcludedDates((day,), tz)
 
 
@@ -141,7 +141,7 @@ def _read_range(text: str, tz: str) -> Exclusion | str:
         return ExcludedDays(first_day, last_day, tz)
     start, end = _time(first_text.strip(), tz), _time(last_text.strip(), tz)
     if start is None or end is None:
-        return "is no range of two dates or two times"
+        return "must be a range of two dates or two times"
     return ExcludedTime(start, end)
 
 

@@ -69,10 +69,10 @@ def policy_form(policy: Policy) -> dict[str, Any]:
 
 def check_policy(policy: Policy, path: str) -> list[Problem]:
     """What is wrong with a policy that was made as a value, not read: durations that time cannot be reckoned with."""
-    told = {"catch_up": policy.catch_up, "start_deadline": policy.start_deadline, "jitter": policy.jitter}
+    given = {"catch_up": policy.catch_up, "start_deadline": policy.start_deadline, "jitter": policy.jitter}
     return [
         Problem(f"{path}.{name}", shown(str(value)), "must be at most 100 years", EXAMPLES[name])
-        for name, value in told.items()
+        for name, value in given.items()
         if value is not None and value > LONGEST
     ]
 

@@ -71,7 +71,7 @@ def read_dst(reader: Reader) -> tuple[DstGap, DstOverlap]:
 
 
 def checked(reader: Reader, key: str, trigger: T) -> T | None:
-    """The trigger, when it has no complaints of its own; they are told for ``key``."""
+    """The trigger, when it has no complaints; those are reported for ``key``."""
     problems = trigger.check(reader.field(key))
     reader.problems.extend(problems)
     return None if problems else trigger
@@ -100,5 +100,5 @@ def _wall_time(reader: Reader, key: str, value: Any) -> datetime | None:
         return datetime.combine(value, time(0))
     instant = instant_of(value)
     if instant is None:
-        reader.complain(key, value, "is no time (a datetime, a date, ISO 8601 text or epoch seconds)")
+        reader.complain(key, value, "must be a time (a datetime, a date, ISO 8601 text or epoch seconds)")
     return instant

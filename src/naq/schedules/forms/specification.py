@@ -153,7 +153,7 @@ def _read(
         return read_several(form, path, problems), Policy()
     if isinstance(form, Mapping):
         return _read_mapping(form, path, problems, calendars)
-    reason = "is no schedule (a mapping, a list of them, a trigger, or text such as 'every 5m')"
+    reason = "must be a schedule (a mapping, a list of them, a trigger, or text such as 'every 5m')"
     problems.append(Problem(path, shown(form), reason, EXAMPLES["schedule"]))
     return None, Policy()
 

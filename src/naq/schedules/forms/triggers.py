@@ -158,7 +158,7 @@ def _count_and_unit(reader: Reader) -> tuple[int | None, CalendarUnit | None]:
     )
     if words is None:
         if value is not MISSING:
-            reader.complain("every", value, "is no number of days, weeks, months or years")
+            reader.complain("every", value, "must be a number of days, weeks, months or years")
         return None, None
     return int(words[1] or 1), CalendarUnit(f"{words[2]}s")
 
@@ -172,7 +172,7 @@ def _time_of_day(reader: Reader) -> time:
     try:
         return time.fromisoformat(value)
     except (TypeError, ValueError):
-        reader.complain("at", value, "is no time of day")
+        reader.complain("at", value, "must be a time of day")
         return time(0)
 
 
@@ -185,7 +185,7 @@ def _date(reader: Reader) -> date | None:
     try:
         return date.fromisoformat(value)
     except (TypeError, ValueError):
-        reader.complain("start", value, "is no date")
+        reader.complain("start", value, "must be a date")
         return None
 
 
@@ -219,7 +219,7 @@ def _part(part: Any, path: str, problems: list[Problem], zone: str | None) -> Tr
         trigger = read_trigger(reader)
         reader.finish(TRIGGER_KEYS)
     else:
-        problems.append(Problem(path, shown(part), "is no schedule", EXAMPLES["schedule"]))
+        problems.append(Problem(path, shown(part), "must be a schedule", EXAMPLES["schedule"]))
         return None
     if isinstance(trigger, FixedDelay):
         reason = "a fixed delay waits for the end of its own run, and cannot be one of several"
@@ -251,7 +251,7 @@ KIND_OF_KEY: Mapping[str, str] = {
     "rrule": "rrule",
     "of": "several",
 }
-"""The key that alone tells the kind, when there is no ``type``."""
+"""The key that implies the kind where ``type`` is left out."""
 
 TRIGGER_KEYS = (
     "type",
@@ -278,11 +278,11 @@ def read_trigger(reader: Reader) -> Trigger | None:
     """The trigger that a mapping describes; ``None`` when there is a complaint."""
     kind = reader.take("type")
     if kind is MISSING:
-        told = [name for key, name in KIND_OF_KEY.items() if reader.has(key)]
-        if len(told) != 1:
+        named = [name for key, name in KIND_OF_KEY.items() if reader.has(key)]
+        if len(named) != 1:
             reader.complain("type", MISSING, f"must be one of {', '.join(KINDS)}")
             return None
-        kind = told[0]
+        kind = named[0]
     known = kind.lower().replace("-", "_") if isinstance(kind, str) else ""
     if known not in KINDS:
         near = nearest(known, KINDS)
@@ -304,7 +304,7 @@ def read_text(text: str, path: str, problems: list[Problem], zone: str | None = 
         return _cron_text(words, path, problems, zone)
     at = instant_of(words, zone)
     if at is None:
-        reason = "is no schedule (a cron expression, 'every 5m', FREQ=..., or a time)"
+        reason = "must be a schedule (a cron expression, 'every 5m', FREQ=..., or a time)"
         problems.append(Problem(path, shown(text), reason, "'every 5m'"))
         return None
     return Once(at)

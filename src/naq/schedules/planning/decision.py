@@ -65,7 +65,7 @@ class Fire(msgspec.Struct, frozen=True, gc=False):
     start_by: datetime | None = None
     """A job that no worker has started by then is recorded as missed, not run."""
     tracked: bool = False
-    """Whether the record lists this run as open: its end must be told by `naq.schedules.run_end.run_ended`."""
+    """Whether the record lists this run as open: `naq.schedules.run_end.run_ended` must be applied when it ends."""
     backfill_id: str | None = None
     """The backfill it belongs to; its job's id is then `naq.store.keys.backfill_job_id`."""
 
@@ -80,7 +80,7 @@ class NonFire(msgspec.Struct, frozen=True, gc=False):
     last_at: datetime
 
     def record(self, schedule_id: str, at: datetime) -> HistoryRecord:
-        """The line of the schedule's history that tells it; it became known ``at``."""
+        """The line about it in the schedule's history; it became known ``at``."""
         return HistoryRecord(
             schedule_id=schedule_id,
             outcome=RunOutcome.MISSED if self.reason.is_missed else RunOutcome.SKIPPED,

@@ -1,6 +1,6 @@
 """Backfills: the past nominal times of a range, fired by hand, a slice with each plan.
 
-What is left of a range is a few fields of the schedule's record, so a backfill survives whoever drives it: a leader
+What is left of a range is a few fields of the schedule's record, so it does not depend on one leader: one
 that dies in the middle loses and repeats nothing.
 """
 

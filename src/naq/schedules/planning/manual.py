@@ -33,7 +33,7 @@ def trigger_now(
     """One fire beside the schedule's plan, at any status but cancelled: asked for twice, it happens twice.
 
     The caller makes the job's id (`naq.store.keys.manual_job_id`). Given here, the run is listed as open if the schedule
-    tracks its runs, so that the scheduled fires see it. Whoever asks decides about runs that are open: ``allow_all``,
+    tracks its runs, so that the scheduled fires see it. The caller decides about runs that are open: ``allow_all``,
     ``skip`` (then it does not fire, and the plan says so) or ``terminate_other``; others raise `InvalidSchedule`.
     """
     if overlap not in (Overlap.ALLOW_ALL, Overlap.SKIP, Overlap.TERMINATE_OTHER):

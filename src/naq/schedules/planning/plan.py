@@ -4,7 +4,7 @@ The plan is a value: the advanced record, the fires to enqueue, the nominal time
 and the jobs to end. `naq.scheduler.firing` carries it out in one transaction that is conditional on the record's revision,
 so a plan made from an old record is refused and made again.
 
-A plan goes through these steps (``docs/concepts/policies.md`` tells the rules):
+A plan goes through these steps (the rules: ``docs/concepts/policies.md``):
 
 1. nominal times that waited for a run's end are released (`naq.schedules.planning.overlap`);
 2. of those that are due by now, the ones to fire are chosen (`naq.schedules.planning.catch_up`);
@@ -151,7 +151,7 @@ def _advanced(
     held = None if looked else excluded_from
     only_excluded = looked and not selection.chosen and not selection.requested
     if only_excluded and [found.reason for found in non_fires] == [NonFireReason.EXCLUDED] and selection.upcoming:
-        # They are told, as one, with whatever comes behind them.
+        # They are recorded together with the excluded ones that follow.
         held, non_fires = non_fires[0].first_at, ()
     missed = sum(found.count for found in non_fires if found.reason.is_missed)
     skipped = sum(found.count for found in non_fires if not found.reason.is_missed)

@@ -9,9 +9,10 @@ from typing import Any
 
 from naq.exceptions import StoreUnsuitable
 from naq.store.keys import Namespace
+from naq.store.nats.connection import ConnectionService
 from naq.store.nats.incarnation import first_revision
 
-__all__ = ["Unsuitable", "bucket_config", "mending_command", "require_suitable", "unsuitable"]
+__all__ = ["Unsuitable", "bucket_config", "mending_command", "mirrors_of", "require_suitable", "unsuitable"]
 
 
 def bucket_config(names: Namespace, replicas: int, now: datetime) -> dict[str, Any]:
@@ -48,7 +49,6 @@ class Unsuitable:
 
 def unsuitable(config: Mapping[str, Any]) -> list[Unsuitable]:
     """What is wrong with the configuration of an existing stream, as the server reports it."""
-    limited = [name for name in ("max_bytes", "max_msgs") if int(config.get(name, -1)) > 0]
     rules = (
         (not config.get("allow_atomic"), "atomic publish is off", "--allow-batch"),
         (not config.get("allow_direct"), "direct get is off", "--allow-direct"),
@@ -64,9 +64,14 @@ def unsuitable(config: Mapping[str, Any]) -> list[Unsuitable]:
             "--max-age=0",
         ),
         (
-            bool(limited) and config.get("discard") != "new",
-            f"it drops old records when it is full ({', '.join(limited)} with discard old): schedules and jobs would vanish",
+            int(config.get("max_bytes", -1)) > 0 and config.get("discard") != "new",
+            "it drops old records when it is full (max_bytes with discard old): schedules and jobs would vanish",
             "--discard=new",
+        ),
+        (
+            int(config.get("max_msgs", -1)) > 0,
+            "it limits the number of its records (max_msgs): a full one refuses every transaction, also one that removes records",
+            "--max-msgs=-1",
         ),
         (
             config.get("retention", "limits") != "limits",
@@ -96,3 +101,16 @@ def require_suitable(names: Namespace, config: Mapping[str, Any]) -> None:
     raise StoreUnsuitable(
         f"the bucket {names.name!r} exists but cannot hold a naq store: {reasons}. {remedy} choose another namespace"
     )
+
+
+async def mirrors_of(connection: ConnectionService, stream: str) -> list[str]:
+    """The names of streams that mirror this one. Raises `StoreError` when they cannot be listed."""
+    found: list[str] = []
+    offset = 0
+    while True:
+        page = await connection.api("STREAM.LIST", {"offset": offset})
+        configs = [each["config"] for each in page.get("streams") or []]
+        offset += len(configs)
+        found += [config["name"] for config in configs if (config.get("mirror") or {}).get("name") == stream]
+        if not configs or offset >= int(page.get("total", 0)):
+            return found

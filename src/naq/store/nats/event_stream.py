@@ -35,6 +35,8 @@ __all__ = ["EventService", "group_of"]
 LIMIT = 200_000
 """Events that wait for the server at most."""
 RETRY_AFTER = 1.0
+SERVER_TIME_ENDS = datetime(2262, 1, 1, tzinfo=UTC)
+"""The server counts nanoseconds since 1970 in 64 bits: it cannot tell what is later."""
 """Seconds before another try when what is stored could not be read."""
 
 log = logging.getLogger("naq.events")
@@ -230,6 +232,8 @@ class EventService(BaseService):
 
         The server's clock counts, not that of whoever emitted it. Raises `StoreUnavailable` when it cannot be asked.
         """
+        if instant >= SERVER_TIME_ENDS:
+            return None
         text = instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
         request = {"start_time": text, "next_by_subj": self.names.events_subject, "batch": 1}
         headers, _ = await self.connection.ask(
