@@ -99,6 +99,7 @@ def test_a_life(naq: Command) -> None:
     assert naq("schedule", "resume", "x").out == "x: resumed\n"
     assert naq("schedule", "resume", "x").code == 1
     assert naq("schedule", "skip", "x", "2").out == "x: will skip\n"
+    assert naq("schedule", "aim", "x").out == "x: aimed again\n"
     reasons = [each["reason"] for each in naq("schedule", "next", "x", "-n", "3", "--json").json]
     assert reasons == ["skipped on request", "skipped on request", None]
     assert naq("schedule", "update", "x", "--cron", "0 9 * * *", "--set", "max_runs=7").out == "x: updated\n"
@@ -112,7 +113,18 @@ def test_a_life(naq: Command) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("show",), ("pause",), ("resume",), ("cancel",), ("trigger",), ("rm",), ("next",), ("history",), ("skip",)],
+    [
+        ("show",),
+        ("pause",),
+        ("resume",),
+        ("cancel",),
+        ("trigger",),
+        ("rm",),
+        ("next",),
+        ("history",),
+        ("skip",),
+        ("aim",),
+    ],
     ids=lambda arguments: str(arguments[0]),
 )
 @pytest.mark.parametrize("as_json", [False, True])
@@ -185,7 +197,7 @@ def test_a_quarantined_one_is_seen_and_removed(naq: Command, config: dict[str, A
     found = naq("doctor", "--json")
     assert found.code == 1
     assert [each["remedy"] for each in found.json if each["level"] == "error"] == [
-        "mend the record, or remove it: naq schedule delete bad"
+        "repair the record, or delete it: naq schedule delete bad"
     ]
     assert naq("schedule", "rm", "bad").out == "bad: removed\n"
     assert naq("doctor").code == 0
@@ -200,6 +212,9 @@ def test_sync_a_file(naq: Command, tmp_path: Path) -> None:
     assert naq("schedule", "ls", "--json").json == []
     assert naq("sync", str(file)).code == 0
     assert [each["schedule_id"] for each in naq("schedule", "ls", "--json").json] == ["report"]
+    assert naq("sync", str(file), "--set", "another").code == 1, "the id belongs to the first set"
+    assert naq("sync", str(file), "--set", "another", "--adopt", "night").code == 0
+    assert naq("sync", str(file), "--adopt", "another").code == 0
     add(naq, "by-hand", "--every", "1h")
     file.write_text("schedules = {}\n")
     assert naq("sync", str(file)).code == 0

@@ -8,10 +8,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+import naq.schedules.forms.options as typed
 import naq.schedules.forms.specification as forms
 from naq.exceptions import InvalidSchedule
 from naq.jobs.job import JobSpec
 from naq.schedules.forms.specification import Spec, parse_changed, parse_policy, parse_schedule, schedule_form
+from naq.schedules.forms.triggers import TRIGGER_KEYS
 from naq.schedules.policy import Coalesce, Overlap, Policy
 from naq.schedules.transitions import new_schedule
 from naq.timing.exclusions import ExcludedCron, ExcludedDates, ExcludedDays, ExcludedTime
@@ -315,3 +317,9 @@ def test_some_keys_of_a_schedule_are_changed(before: Any, changes: dict[str, Any
     trigger, policy = parse_schedule(before, NOW)
     schedule = new_schedule("s", JobSpec(func="m:f"), trigger, policy, NOW)
     assert parse_changed(schedule, changes) == parse_schedule(after, NOW)
+
+
+def test_every_key_that_is_read_has_a_type_for_checkers() -> None:
+    kinds = (typed.OnceForm, typed.IntervalForm, typed.DelayForm, typed.CronForm, typed.CalendarForm, typed.RuleForm)
+    known = {key for kind in (*kinds, typed.SeveralForm) for key in kind.__annotations__}
+    assert set(TRIGGER_KEYS) - known == set()

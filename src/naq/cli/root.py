@@ -239,6 +239,12 @@ def _schedule_changes() -> tuple[LazyCommand, ...]:
 def _schedule_runs() -> tuple[LazyCommand, ...]:
     return (
         LazyCommand(
+            "aim",
+            "schedule_changes:aim",
+            "Compute the next run from now: for a schedule that is silent because a scheduler's clock was ahead.",
+            ("naq schedule aim daily-report",),
+        ),
+        LazyCommand(
             "skip",
             "schedule_changes:skip",
             "Do not fire the next nominal times.",

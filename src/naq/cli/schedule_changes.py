@@ -12,7 +12,7 @@ from naq.cli.forms import changed_trigger, pairs
 from naq.cli.preview import NO_SCHEDULE, IdArgument
 from naq.exceptions import InvalidInput
 
-__all__ = ["backfill", "cancel", "delete", "pause", "resume", "skip", "trigger", "update"]
+__all__ = ["aim", "backfill", "cancel", "delete", "pause", "resume", "skip", "trigger", "update"]
 
 
 def pause(
@@ -47,6 +47,12 @@ def delete(context: typer.Context, schedule_id: IdArgument) -> None:
     """Remove a schedule and its record, also one that is quarantined."""
     done = ask_schedules(context, lambda it: it.delete_schedule(schedule_id, actor=actor()))
     _say(schedule_id, done, "removed", NO_SCHEDULE)
+
+
+def aim(context: typer.Context, schedule_id: IdArgument) -> None:
+    """Compute the next run from now: for a schedule that is silent because a scheduler's clock was ahead."""
+    done = ask_schedules(context, lambda it: it.aim_schedule(schedule_id, actor=actor()))
+    _say(schedule_id, done, "aimed again", f"{NO_SCHEDULE}, or it is not active")
 
 
 def skip(

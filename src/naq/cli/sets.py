@@ -31,6 +31,9 @@ def sync(
     prune: Annotated[
         bool, typer.Option("--prune", help="Remove what is in the set but not declared any more.")
     ] = False,
+    adopt: Annotated[
+        list[str] | None, typer.Option(help="A set whose schedules are taken over where they are declared here.")
+    ] = None,
 ) -> None:
     """Bring declared schedules into the store, as a set. Schedules of others are never touched."""
     from naq.cli.running import load_app, run
@@ -45,20 +48,25 @@ def sync(
     else:
         app = load_app(source, options)
         definitions, name = app.definitions(), app.set_name() or source.partition(":")[0]
-    changes = run(_sync(options, definitions, set_name or name, dry_run, prune))
+    changes = run(_sync(options, definitions, set_name or name, dry_run, prune, tuple(adopt or ())))
     print(plan_text(changes))
     if any(change.kind is ChangeKind.REFUSE for change in changes):
         raise typer.Exit(1)
 
 
 async def _sync(
-    options: Options, definitions: tuple[Definition, ...], set_name: str, dry_run: bool, prune: bool
+    options: Options,
+    definitions: tuple[Definition, ...],
+    set_name: str,
+    dry_run: bool,
+    prune: bool,
+    adopt: tuple[str, ...],
 ) -> tuple[Change, ...]:
     from naq.cli.running import service
     from naq.schedules.service import ScheduleService
 
     async with service(options, ScheduleService) as schedules:
-        return await schedules.sync(definitions, set_name, dry_run=dry_run, prune=prune, actor=actor())
+        return await schedules.sync(definitions, set_name, dry_run=dry_run, prune=prune, adopt=adopt, actor=actor())
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -65,4 +65,4 @@ def look_into(schedule_id: str) -> str:
 
 def quarantined(schedule_id: str) -> str:
     """For a record that cannot be read or planned."""
-    return f"mend the record, upgrade the instance, or: naq schedule delete {schedule_id}"
+    return f"repair the record, upgrade the instance, or: naq schedule delete {schedule_id}"

@@ -135,6 +135,8 @@ class RuleForm(_RuleKeys, _TimeZone, WallClockOptions, total=False):
 
     type: Literal["rrule"]
     dtstart: Moment | date | None
+    exdate: Moment | date | Sequence[Moment | date] | None
+    rdate: Moment | date | Sequence[Moment | date] | None
 
 
 class _SeveralKeys(TypedDict):
