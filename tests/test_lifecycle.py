@@ -119,9 +119,9 @@ async def test_a_parameter_that_is_no_service_is_named() -> None:
 
 async def test_something_that_is_no_service_is_refused() -> None:
     async with ServiceManager({}) as services:
-        with pytest.raises(ServiceError, match="no concrete subclass of BaseService"):
+        with pytest.raises(ServiceError, match="must be a concrete subclass of BaseService"):
             await services.get_service(int)  # type: ignore[type-var]
-        with pytest.raises(ServiceError, match="no concrete subclass of BaseService"):
+        with pytest.raises(ServiceError, match="must be a concrete subclass of BaseService"):
             await services.get_service(BaseService)  # type: ignore[type-abstract]  # refused at run time
 
 

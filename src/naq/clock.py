@@ -22,7 +22,7 @@ LONGEST_NAP = 1.0
 
 
 class Clock(Protocol):
-    """What the shell may ask about time."""
+    """The source of time for services."""
 
     def now(self) -> datetime:
         """The wall clock, aware, in UTC, to the microsecond."""

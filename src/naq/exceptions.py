@@ -3,22 +3,22 @@
 ::
 
     NaqError
-    ├── InvalidInput            what you handed in cannot be used (also a ValueError)
+    ├── InvalidInput            an argument cannot be used (also a ValueError)
     │   ├── ConfigError         one or more configuration keys; lists all complaints at once
     │   ├── InvalidJob          a job definition
     │   ├── InvalidName         a method that does not exist (also an AttributeError)
     │   └── InvalidSchedule     a schedule definition (also a SchedulerError)
     ├── ServiceError            a service cannot be built, started or found
     │   └── EmbeddedServerError the server that naq runs itself did not start
-    ├── StoreError              the store could not be asked, or refused for its own reasons
+    ├── StoreError              the store did not answer, or rejected the request
     │   ├── StoreUnavailable    no answer: the connection is down or the server too slow
     │   ├── StoreUnsuitable     the server or bucket cannot do what naq needs; says what to do
     │   ├── StoreRejected       the server answered with an error (full, no permission, ...)
     │   │   └── StoreForbidden  the user may not write or read there; says which permission is missing
     │   └── TransactionTooLarge more messages or bytes than one batch may have; nothing was sent
-    ├── SinkError               a sink did not take what it was to be told
-    ├── RecordUnreadable        bytes in the store that are no record of ours, or a newer one
-    ├── SchedulerError          the scheduler could not do what was asked; the cause is attached
+    ├── SinkError               a sink did not accept a notification
+    ├── RecordUnreadable        a record in the store that is invalid, or of a newer version
+    ├── SchedulerError          the scheduler could not do it; the cause is attached
     │   ├── ScheduleExists      the id is taken and ``if_exists`` is ``raise``
     │   ├── SetConflict         two applications declare the same set of schedules, or the same schedule
     │   └── FenceMoved          a write was conditional on another record, which changed meanwhile
@@ -32,8 +32,8 @@
 
     Retry                       raised *by a job*: run me again after a while (control flow)
 
-"There is none" is never an exception here: the services answer it with ``None`` or ``False``. An exception
-means that the question could not be answered, or that the request was wrong.
+"Not found" is not an exception: the services return ``None`` or ``False``. An exception means that the store could not be
+read, or that the request was invalid.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Problem:
 
 
 class InvalidInput(NaqError, ValueError):
-    """Something the caller handed in cannot be used; nothing was written.
+    """An argument cannot be used; nothing was written.
 
     ``problems`` holds every complaint that was found; the message prints them all.
     """
@@ -134,7 +134,7 @@ class InvalidJob(InvalidInput):
 
 
 class InvalidName(InvalidInput, AttributeError):
-    """A method that does not exist was asked for; the message names the nearest one."""
+    """A method does not exist; the message suggests the most similar name."""
 
 
 class ServiceError(NaqError):
@@ -146,7 +146,7 @@ class EmbeddedServerError(ServiceError):
 
 
 class StoreError(NaqError):
-    """The store could not be asked, or refused; never means "not found"."""
+    """The store did not answer, or rejected the request. Never means "not found"."""
 
 
 class StoreUnavailable(StoreError):
@@ -177,7 +177,7 @@ class TransactionTooLarge(StoreError):
 
 
 class RecordUnreadable(NaqError):
-    """Bytes in the store that cannot be read as the record that belongs there; they are left alone.
+    """A record in the store cannot be read; it is left unchanged.
 
     ``key`` is where they are, ``reason`` says why, and ``newer`` is true when a newer naq wrote them.
     """
@@ -190,9 +190,9 @@ class RecordUnreadable(NaqError):
 
 
 class SinkError(NaqError):
-    """A sink (a user's function, a webhook) did not take what it was to be told.
+    """A sink (a user's function, a webhook) did not accept a notification.
 
-    ``again``: trying again may help. ``after``: not before so many seconds.
+    ``again``: a retry may help. ``after``: minimum seconds before the retry.
     """
 
     def __init__(self, message: str, *, again: bool = True, after: float = 0.0) -> None:
@@ -202,7 +202,7 @@ class SinkError(NaqError):
 
 
 class SchedulerError(NaqError):
-    """The scheduler could not do what was asked. The cause, e.g. a `StoreError`, is attached."""
+    """The scheduler could not do it. The cause, e.g. a `StoreError`, is attached."""
 
 
 class InvalidSchedule(InvalidInput, SchedulerError):
@@ -232,7 +232,7 @@ class FenceMoved(SchedulerError):
 
 
 class JobError(NaqError):
-    """Something about one job; ``job_id`` names it, ``reason`` is the message without it."""
+    """An error about one job; ``job_id`` is its id, ``reason`` is the message without it."""
 
     def __init__(self, job_id: str, message: str) -> None:
         super().__init__(f"job {job_id!r}: {message}")
@@ -244,7 +244,7 @@ class JobExists(JobError):
     """A job with this id is queued or waiting already; it was not queued a second time."""
 
     def __init__(self, job_id: str) -> None:
-        super().__init__(job_id, "is queued already; give another job_id, or none to have one made")
+        super().__init__(job_id, "is queued already; use another job_id, or none to have one generated")
 
 
 class JobFailed(JobError):

@@ -1,12 +1,12 @@
-"""What every service is, and the manager that builds each one once, with what it needs.
+"""The base class of services, and the manager that builds each service once, with its dependencies.
 
-A service says what it needs by its constructor's typed parameters::
+A service declares its dependencies as typed constructor parameters::
 
     class Reports(BaseService):
         def __init__(self, config: Mapping[str, Any], event_service: EventService) -> None: ...
 
-`ServiceManager.get_service` builds and starts what is asked for there, each service once, and stops them all in reverse
-order. A user's own service works the same way.
+`ServiceManager.get_service` builds and starts a service and its dependencies, each once; they are stopped in reverse order.
+User-defined services work the same way.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = logging.getLogger("naq.tasks")
 
 
 class BaseService(ABC):
-    """Something with a start and a stop. A subclass writes `_do_initialize` and `_do_cleanup`."""
+    """A component that is started and stopped. A subclass implements `_do_initialize` and `_do_cleanup`."""
 
     def __init__(self, config: Mapping[str, Any] | Settings) -> None:
         """``config`` is the flat mapping of `naq.config`, or a `Settings`. Raises `ConfigError` with all complaints."""
@@ -84,7 +84,7 @@ class BaseService(ABC):
 
     @abstractmethod
     async def _do_cleanup(self) -> None:
-        """Release whatever was acquired, also after half a start."""
+        """Release everything that was acquired, also after a partial start."""
 
 
 class ServiceManager:
@@ -114,7 +114,7 @@ class ServiceManager:
                 f"register {service_type.__qualname__} under another name"
             )
         if not (isinstance(service_type, type) and issubclass(service_type, BaseService)):
-            raise ServiceError(f"{service_type!r} cannot be the service {name!r}: it is no subclass of BaseService")
+            raise ServiceError(f"{service_type!r} cannot be the service {name!r}: it must be a subclass of BaseService")
         cls._registered[name] = service_type
 
     @overload
@@ -124,8 +124,8 @@ class ServiceManager:
     async def get_service(self, service_type: type[BaseService] | str) -> BaseService:
         """The started service of that type (or registered name), built now if it is not yet there.
 
-        Raises `ServiceError` for an unknown name, a constructor that asks for something that is no service, or a circle
-        of dependencies; and whatever the service's own start raises.
+        Raises `ServiceError` for an unknown name, a constructor parameter that is not a service, or a cycle
+        of dependencies, and any error of the service's own start.
         """
         wanted = self._by_name(service_type) if isinstance(service_type, str) else service_type
         async with self._turn:
@@ -173,7 +173,7 @@ class ServiceManager:
             circle = " -> ".join(each.__qualname__ for each in (*path, wanted))
             raise ServiceError(f"services depend on each other in a circle: {circle}; one of them must not")
         if not (isinstance(wanted, type) and issubclass(wanted, BaseService)) or inspect.isabstract(wanted):
-            raise ServiceError(f"{wanted!r} cannot be built: it is no concrete subclass of BaseService")
+            raise ServiceError(f"{wanted!r} cannot be built: it must be a concrete subclass of BaseService")
         needs = {name: await self._build(needed, (*path, wanted)) for name, needed in _dependencies(wanted).items()}
         service = wanted(self.settings, **needs)
         await service.initialize()
@@ -197,7 +197,7 @@ def _dependencies(service_type: type[BaseService]) -> dict[str, type[BaseService
             needs[parameter.name] = hint
         elif parameter.default is parameter.empty:
             raise ServiceError(
-                f"{service_type.__qualname__} asks for {parameter.name}: {hint!r}, which is no service; "
+                f"{service_type.__qualname__} asks for {parameter.name}: {hint!r}, which is not a service; "
                 "give it a default, or annotate it with a subclass of BaseService"
             )
     return needs
@@ -217,11 +217,11 @@ class Tasks:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run ``work()`` until `stop`; it is called anew after a failure or an end."""
+        """Run ``work()`` until `stop`; it is called again after it fails or returns."""
         self._tasks.append(asyncio.create_task(self._keep_up(name, work), name=name))
 
     async def stop(self) -> None:
-        """Cancel all and wait until they are through; the last started first. Idempotent."""
+        """Cancel all tasks and wait for them, the last started first. Idempotent."""
         while self._tasks:
             task = self._tasks.pop()
             while not task.done():

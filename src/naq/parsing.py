@@ -1,8 +1,7 @@
-"""Reading a mapping that a user wrote, key by key: what cannot be used is collected, not raised, so that the user hears
-of everything at once.
+"""Reading a user's mapping key by key. Problems are collected, so that one error reports all of them.
 
 A `Reader` takes the values of one mapping. Each method returns the typed value, or ``None`` when the key is absent *or*
-a complaint was noted; whoever reads ends with `Reader.finish`, which complains about the keys that nobody took.
+a complaint was noted; call `Reader.finish` at the end, which reports unknown keys.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ __all__ = ["EARLIEST", "LATEST", "MISSING", "Reader", "epoch", "instant_of", "ne
 E = TypeVar("E", bound=StrEnum)
 
 MISSING: Any = object()
-"""What `Reader.take` answers for a key that is not there (``None`` is a value)."""
+"""What `Reader.take` returns for a missing key (``None`` is a value)."""
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def nearest(word: str, valid: Iterable[str]) -> str | None:
-    """The valid word that was probably meant."""
+    """The most similar valid word."""
     close = difflib.get_close_matches(str(word).lower(), list(valid), n=1, cutoff=0.6)
     return close[0] if close else None
 
@@ -83,7 +82,7 @@ class Reader:
         self._left: dict[Any, Any] = dict(form)
 
     def has(self, key: str) -> bool:
-        """Whether the key is there and nobody took it yet."""
+        """Whether the key is present and not taken yet."""
         return key in self._left
 
     def take(self, key: str) -> Any:
@@ -191,7 +190,7 @@ class Reader:
         return value.strip()
 
     def finish(self, valid: Iterable[str]) -> None:
-        """Complain about every key that nobody took, with the nearest valid name."""
+        """Report every key that was not taken, with the most similar valid name."""
         names = sorted(valid)
         for key, value in self._left.items():
             near = nearest(key, names)

@@ -1,7 +1,7 @@
 """A job that runs a command through a shell, e.g. one that came from a crontab.
 
-Nothing runs it by itself: a worker has to allow it, ``allow_functions = ["naq.shell:run"]``. Whoever can write jobs can
-then run commands as the worker's user.
+A worker must allow it: ``allow_functions = ["naq.shell:run"]``. Then anyone who can write jobs can run commands as the
+worker's user.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 __all__ = ["run"]
 
 KEPT = 10_000
-"""Characters of the output that are kept in the result: the last ones."""
+"""How many characters at the end of the output are kept in the result."""
 
 
 def run(

@@ -34,7 +34,7 @@ async def test_declared_options_reach_the_queue(config: dict[str, Any]) -> None:
 
 def test_bad_declarations_are_refused_at_once(config: dict[str, Any]) -> None:
     app = Naq(**config)
-    with pytest.raises(InvalidJob, match="is a lambda"):
+    with pytest.raises(InvalidJob, match="not a lambda"):
         app.job(lambda: None)
     with pytest.raises(InvalidJob, match=r"job\.retries"):
         app.job(retries=-1)(send)

@@ -118,10 +118,15 @@ def stamp(instant: datetime) -> str:
 
 def test_nobody_leads(naq: Command) -> None:
     add(naq, "x", "--every", "1h")
-    assert why(naq("schedule", "show", "x"))[:2] == ["nobody leads: nothing fires", "start a scheduler (naq scheduler)"]
-    assert naq("schedule", "ls").out.endswith("\nnobody leads: nothing fires. Start a scheduler (naq scheduler)\n")
+    assert why(naq("schedule", "show", "x"))[:2] == [
+        "no scheduler leads: nothing fires",
+        "start a scheduler (naq scheduler)",
+    ]
+    assert naq("schedule", "ls").out.endswith(
+        "\nno scheduler leads: nothing fires. Start a scheduler (naq scheduler)\n"
+    )
     assert naq("schedule", "show", "x", "--json").json["why"][0] == {
-        "found": "nobody leads: nothing fires",
+        "found": "no scheduler leads: nothing fires",
         "remedy": "start a scheduler (naq scheduler)",
     }
 
@@ -133,12 +138,12 @@ async def test_a_leader_that_was_killed_does_not_lead(naq: Command, start: Start
     await asyncio.to_thread(add, naq, "x", "--every", "1h")
     scheduler = await start("scheduler", "--instance-id", "first")
     assert (await ask("leader", "--json")).json["instance_id"] == "first"
-    assert not any("nobody leads" in each for each in why(await ask("schedule", "show", "x")))
+    assert not any("no scheduler leads" in each for each in why(await ask("schedule", "show", "x")))
     await scheduler.kill()
     assert (await ask("leader")).out.startswith("no instance leads"), "its name is in the lease still"
     findings = {each["subject"]: each["found"] for each in (await ask("doctor", "--json")).json}
-    assert findings["leader"] == "nobody leads: nothing fires"
-    assert why(await ask("schedule", "show", "x"))[0] == "nobody leads: nothing fires"
+    assert findings["leader"] == "no scheduler leads: nothing fires"
+    assert why(await ask("schedule", "show", "x"))[0] == "no scheduler leads: nothing fires"
 
 
 def test_when_next_is_said_in_the_zone_in_utc_and_from_now_on(naq: Command) -> None:
@@ -168,7 +173,7 @@ def test_the_last_times_are_times_not_attempts(naq: Command, past: Callable[...,
     identity = job_id("x", hours[10])
     assert why(shown)[2:4] == [
         "the last run failed after 2 attempts: ValueError: no stock [left]",
-        f"naq job show {identity}; when that is mended: naq job requeue {identity}",
+        f"naq job show {identity}; after fixing the cause: naq job requeue {identity}",
     ]
     (newest, *_) = naq("schedule", "history", "x", "-n", "3", "--json").json
     assert (newest["outcome"], [each["outcome"] for each in newest["attempts"]]) == ("failed", ["retried", "failed"])
@@ -176,7 +181,7 @@ def test_the_last_times_are_times_not_attempts(naq: Command, past: Callable[...,
     assert listed["last_outcome"] == "failed"
     job = naq("job", "show", identity)
     assert job.code == 0, "its result is gone, its schedule's history knows of it"
-    assert "it ended as failed, as its schedule's history says; its result is no longer kept" in job.out
+    assert "it ended as failed, according to the schedule's history; its result expired" in job.out
     assert [row[0] for row in times(job, "attempts")] == ["1", "2"]
 
 
@@ -203,7 +208,7 @@ def test_paused_resumed_and_what_the_pause_took(naq: Command) -> None:
     assert re.match(r"it was paused \d+s ago by cli:", found)
     assert ": stock-taking [north]; " in found
     assert found.endswith(" times passed since")
-    assert remedy == "let it fire again: naq schedule resume x (with --catch-up for what was due meanwhile)"
+    assert remedy == "resume it: naq schedule resume x (with --catch-up for the times that were due meanwhile)"
 
     assert naq("schedule", "resume", "x").code == 0
     (row,) = naq("schedule", "history", "x", "--json").json
@@ -215,8 +220,8 @@ def test_paused_resumed_and_what_the_pause_took(naq: Command) -> None:
     ("arguments", "commands", "found"),
     [
         (["--every", "1h"], [["cancel", "x"]], r"it was cancelled \d+s ago: it never fires again"),
-        (["--every", "1h"], [["skip", "x", "3"]], "its next 3 times are to be skipped, as somebody asked"),
-        (["--every", "1h"], [], "it has not fired yet: its first time is still to come"),
+        (["--every", "1h"], [["skip", "x", "3"]], "its next 3 times are to be skipped, on request"),
+        (["--every", "1h"], [], "it has not fired yet: its first time is in the future"),
     ],
     ids=["cancelled", "skipped on request", "never fired"],
 )
@@ -296,12 +301,12 @@ def test_runs_that_wait_say_for_what(naq: Command, worker: Callable[..., None]) 
     doctor = {each["subject"]: (each["found"], each["remedy"]) for each in naq("doctor", "--json").json}
     assert doctor["queue"] == ("1 job in 'mail', and no worker serves it", remedy)
     worker("v", queues=("mail",), running_count=1)
-    assert "all 1 places of the 1 worker of queue 'mail' are taken" in naq("job", "show", job).out
+    assert "all 1 slots of the 1 worker of queue 'mail' are in use" in naq("job", "show", job).out
     assert naq("queue", "limit", "mail", "--rate", "0.5").code == 0
     worker("v", queues=("mail",), concurrency=9)
-    assert "queue 'mail' starts 0.5 jobs a second at most, and 1 job lie in it" in naq("job", "show", job).out
+    assert "queue 'mail' starts 0.5 jobs a second at most, and 1 job are in it" in naq("job", "show", job).out
     assert naq("queue", "limit", "mail", "--pause").code == 0
-    assert "let it go on: naq queue limit mail --resume" in naq("job", "show", job).out
+    assert "resume it: naq queue limit mail --resume" in naq("job", "show", job).out
     assert "yes: no worker gets its jobs" in naq("queue", "show", "mail").out
     assert naq("queue", "show", "mail", "--json").json["limits"]["rate"] == 0.5, "what is not given stays"
     assert naq("queue", "limit", "mail", "--resume", "--rate", "0").code == 0
@@ -331,18 +336,18 @@ def test_jobs_that_wait_for_jobs_and_for_their_time(naq: Command, do: Do) -> Non
 
     assert said("second") == (
         "it waits for first to succeed, which is queued",
-        "look at that one: naq job show first",
+        "see that job: naq job show first",
     )
     assert said("orphan") == (
-        "it waits for nobody to succeed, of which nothing is known: no such job, or its result is no longer kept",
-        "run nobody, or give this one up: naq job cancel orphan",
+        "it waits for nobody to succeed, which is unknown: it does not exist, or its result expired",
+        "run nobody, or cancel this one: naq job cancel orphan",
     )
     assert said("later")[0].startswith("it starts in 1h5")
     naq("job", "cancel", "first", "--reason", "wrong month")
     assert said("first") == ("it was cancelled before it began: wrong month", None)
     assert said("second") == (
-        "a job that it waited for did not end as it wanted: DependencyNotMet: first ended as cancelled, not succeeded",
-        "run that one again first, then queue it again: naq job requeue second",
+        "a job that it depends on did not end as required: DependencyNotMet: first ended as cancelled, not succeeded",
+        "run that job again first, then queue it again: naq job requeue second",
     )
 
 
@@ -378,8 +383,8 @@ async def test_it_runs_and_its_worker_is_killed(naq: Command, start: Start, flag
     assert (row[1], row[-1]) == ("running", "by hand; on doomed")
     await doomed.kill()
     said = (await ask("job", "show", job, "--json")).json["why"]
-    assert said["found"].startswith("its worker doomed gives no sign of life any more; it began the job ")
-    assert said["found"].endswith(" ago, and no other serves queue 'default'")
+    assert said["found"].startswith("its worker doomed stopped responding; it started the job ")
+    assert said["found"].endswith(" ago, and no other worker serves queue 'default'")
     assert said["remedy"] == "start a worker: naq worker MODULE:APP"
     assert f"1 run of it waits: {said['found'][:30]}" in "\n".join(why(await ask("schedule", "show", "x")))
 

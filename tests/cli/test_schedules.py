@@ -197,7 +197,7 @@ def test_a_quarantined_one_is_seen_and_removed(naq: Command, config: dict[str, A
     found = naq("doctor", "--json")
     assert found.code == 1
     assert [each["remedy"] for each in found.json if each["level"] == "error"] == [
-        "mend the record, or remove it: naq schedule delete bad"
+        "repair the record, or delete it: naq schedule delete bad"
     ]
     assert naq("schedule", "rm", "bad").out == "bad: removed\n"
     assert naq("doctor").code == 0

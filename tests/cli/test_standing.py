@@ -20,7 +20,7 @@ def test_doctor_without_a_scheduler(naq: Command) -> None:
     assert result.code == 0, "a warning is no error"
     for subject in ("server", "JetStream", "bucket", "replicas", "sync on write", "clock", "leader", "time zones"):
         assert subject in result.out
-    assert "nobody leads: nothing fires" in result.out
+    assert "no scheduler leads: nothing fires" in result.out
     findings = naq("doctor", "--json").json
     assert {each["level"] for each in findings} <= {"ok", "warning"}
     assert all(each["remedy"] for each in findings if each["level"] != "ok")

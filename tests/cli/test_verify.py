@@ -31,9 +31,9 @@ def test_a_finding_says_what_when_why_and_what_to_do(naq: Command, config: dict[
     assert re.search(
         r"^overdue     late \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC to .* UTC \(\d+\): due since ", done.out, re.M
     )
-    assert "nobody leads, so nothing fires\n            -> start a scheduler: naq scheduler" in done.out
+    assert "no scheduler leads, so nothing fires\n            -> start a scheduler: naq scheduler" in done.out
     assert "quarantined bad: its record cannot be read" in done.out
-    assert "-> mend the record, upgrade the instance, or: naq schedule delete bad" in done.out
+    assert "-> repair the record, upgrade the instance, or: naq schedule delete bad" in done.out
     form = naq("verify", "--patience", "0s", "--json")
     assert form.code == 1
     assert sorted(each["kind"] for each in form.json["findings"]) == ["overdue", "quarantined"]

@@ -302,7 +302,7 @@ async def test_rubbish_in_the_bucket_is_quarantined_and_stops_nobody(
 @pytest.mark.parametrize(
     ("job", "schedule", "schedule_id", "message"),
     [
-        (Job(func=lambda: None), HOURLY, None, "is a lambda"),
+        (Job(func=lambda: None), HOURLY, None, "not a lambda"),
         (Job(func="nonsense"), HOURLY, None, "module:qualname"),
         (Job(func=report, args=[object()]), HOURLY, None, "job.args"),
         (Job(func=report, queue="a b"), HOURLY, None, "job.queue"),

@@ -65,7 +65,7 @@ def ls(
     from naq.cli import render
     from naq.cli.running import run
     from naq.clock import SystemClock
-    from naq.observe.diagnosis.jobs import NOBODY_LEADS, START_SCHEDULER
+    from naq.observe.diagnosis.jobs import NO_LEADER, START_SCHEDULER
 
     found, leader = run(_ls(options_of(context), status))
     if as_json:
@@ -89,7 +89,7 @@ def ls(
     empty = "there are no schedules" if status is None else f"none is {status}"
     render.show_told("", headings, rows, empty, below=2)
     if found and leader is None:
-        print(f"\n{NOBODY_LEADS}. {START_SCHEDULER.capitalize()}")
+        print(f"\n{NO_LEADER}. {START_SCHEDULER.capitalize()}")
 
 
 async def _ls(options: Options, status: str | None) -> tuple[list[dict[str, Any]], str | None]:

@@ -12,9 +12,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -96,16 +96,22 @@ def _written(value: Any) -> Any:
     return plain
 
 
+@runtime_checkable
+class _Model(Protocol):
+    """A class of pydantic models."""
+
+    def model_validate(self, value: Any, /) -> Any: ...
+
+
 def _restored(wanted: type, value: Any) -> Any:
     """For the decoder: a type that it does not know."""
-    make: Callable[[Any], Any] | None = None
-    if (isinstance(wanted, type) and issubclass(wanted, PurePath)) or wanted.__module__ == "numpy":
-        make = wanted
-    else:
-        make = getattr(wanted, "model_validate", None)
-    if make is None or (issubclass(wanted, PurePath) and not isinstance(value, str)):
-        raise TypeError(f"expected {wanted.__qualname__}, got {type(value).__qualname__}")
-    return make(value)
+    if issubclass(wanted, PurePath) and isinstance(value, str):
+        return wanted(value)
+    if wanted.__module__ == "numpy":
+        return wanted(value)
+    if isinstance(wanted, _Model):
+        return wanted.model_validate(value)
+    raise TypeError(f"expected {wanted.__qualname__}, got {type(value).__qualname__}")
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_written)

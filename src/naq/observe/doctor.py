@@ -1,4 +1,4 @@
-"""The check-up: everything that can be wrong around naq, looked at once, each with its remedy."""
+"""`naq doctor`: checks the server, the bucket, clocks, schedules and queues once. Each problem has a remedy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from naq.config import Settings
 from naq.exceptions import NaqError, RecordUnreadable, SchedulerError, StoreError
 from naq.jobs.records import DeadReason
 from naq.lifecycle import ServiceManager
-from naq.observe.diagnosis.jobs import NOBODY_LEADS, START_SCHEDULER, counted, start_worker
+from naq.observe.diagnosis.jobs import NO_LEADER, START_SCHEDULER, counted, start_worker
 from naq.queue.service import JobService
 from naq.scheduler.leader import find_leader
 from naq.schedules.planning.soundness import flaw_of
@@ -31,12 +31,12 @@ from naq.timing.zones import tzdata_version
 __all__ = ["Finding", "Level", "check_up"]
 
 CLOCK_WARNING = 0.5
-"""Seconds between this machine's clock and the server's from which on it is worth a word."""
+"""Seconds of difference between this machine's clock and the server's that give a warning."""
 CLOCK_ERROR = 5.0
 
 
 class Level(StrEnum):
-    """How bad it is."""
+    """How bad a finding is."""
 
     OK = "ok"
     WARNING = "warning"
@@ -45,17 +45,17 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     level: Level
     subject: str
     found: str
     remedy: str | None = None
-    """What to do about it; ``None`` when it is fine."""
+    """What to do; ``None`` when it is fine."""
 
 
 async def check_up(settings: Settings, clock: Clock | None = None) -> list[Finding]:
-    """Look at all of it. Never raises for what is wrong: that is a finding."""
+    """Run all checks. A problem is returned as a finding, not raised."""
     findings = [Finding(Level.OK, "time zones", f"tzdata {tzdata_version()}")]
     async with ServiceManager(settings) as services:
         try:
@@ -75,7 +75,7 @@ async def check_up(settings: Settings, clock: Clock | None = None) -> list[Findi
             findings += [finding async for finding in _schedules(services, store, settings)]
             findings += [finding async for finding in _jobs(await services.get_service(JobService), store)]
         except (StoreError, SchedulerError) as error:
-            findings.append(Finding(Level.ERROR, "store", "did not answer", str(error)))
+            findings.append(Finding(Level.ERROR, "store", "did not respond", str(error)))
     return findings
 
 
@@ -91,19 +91,19 @@ async def _server(connection: ConnectionService, clock: Clock) -> AsyncIterator[
         info = await connection.api("INFO")
         ended = clock.now()
     except NaqError as error:
-        yield Finding(Level.ERROR, "JetStream", "does not answer", str(error))
+        yield Finding(Level.ERROR, "JetStream", "does not respond", str(error))
         return
     used, limit = info.get("storage", 0), info.get("limits", {}).get("max_storage", -1)
-    room = "" if limit in (-1, 0) else f" of {limit / 1e9:.1f} GB"
-    text = f"{info.get('streams', 0)} streams, {used / 1e6:.1f} MB stored{room}"
+    quota = "" if limit in (-1, 0) else f" of {limit / 1e9:.1f} GB"
+    text = f"{info.get('streams', 0)} streams, {used / 1e6:.1f} MB stored{quota}"
     full = limit > 0 and used > 0.9 * limit
-    remedy = "raise the account's max_storage, or remove what is not needed" if full else None
+    remedy = "increase the account's max_storage, or delete data that is not needed" if full else None
     yield Finding(Level.WARNING if full else Level.OK, "JetStream", text, remedy)
     yield await _clock_offset(connection, began, ended, clock)
 
 
 async def _clock_offset(connection: ConnectionService, began: datetime, ended: datetime, clock: Clock) -> Finding:
-    """This machine's clock against the server's, whose answers to a stream question carry its time."""
+    """Compares this machine's clock with the server's, which sends its time with stream information."""
     names = Namespace(connection.settings.namespace)
     try:
         began = clock.now()
@@ -113,7 +113,7 @@ async def _clock_offset(connection: ConnectionService, began: datetime, ended: d
         return Finding(Level.OK, "clock", "not compared: the bucket does not exist yet")
     stamp = str(info.get("ts", ""))
     if not stamp:
-        return Finding(Level.WARNING, "clock", "not compared: the server does not tell its time", "upgrade the server")
+        return Finding(Level.WARNING, "clock", "not compared: the server does not send its time", "upgrade the server")
     there = datetime.fromisoformat(stamp)
     offset = (there - (began + (ended - began) / 2)).total_seconds()
     text = f"the server's clock is {abs(offset) * 1000:.0f} ms {'ahead' if offset > 0 else 'behind'}"
@@ -129,7 +129,7 @@ async def _store(store: KVStoreService, connection: ConnectionService, settings:
     cluster: dict[str, Any] = {} if info is None else info.get("cluster") or {}
     wrong = unsuitable(config) if config else []
     for each in wrong:
-        remedy = mending_command(store.names, [each]) or "back the bucket up and create it again"
+        remedy = mending_command(store.names, [each]) or "back up the bucket and create it again"
         yield Finding(Level.ERROR, "bucket", each.reason, remedy)
     for mirror in await mirrors_of(connection, store.names.stream):
         text = f"the stream {mirror} mirrors it: the server lets a mirror answer reads of the bucket, and it may lack records"
@@ -137,18 +137,20 @@ async def _store(store: KVStoreService, connection: ConnectionService, settings:
         yield Finding(Level.ERROR, "bucket", text, remedy)
     replicas = int(config.get("num_replicas", 1))
     if cluster.get("name") and replicas < 3:
-        remedy = f"nats stream edit {store.names.stream} --replicas=3, or set replicas = 3 before the bucket is made"
+        remedy = f"nats stream edit {store.names.stream} --replicas=3, or set replicas = 3 before the bucket is created"
         yield Finding(Level.WARNING, "replicas", f"{replicas}, on the cluster {cluster['name']!r}", remedy)
     else:
         yield Finding(Level.OK, "replicas", str(replicas))
     behind = [peer["name"] for peer in cluster.get("replicas", []) if not peer.get("current")]
     if behind:
-        yield Finding(Level.WARNING, "replicas", f"behind: {', '.join(behind)}", "look at those nodes")
+        yield Finding(Level.WARNING, "replicas", f"behind: {', '.join(behind)}", "check those nodes")
     if settings.embedded:
         yield Finding(Level.OK, "sync on write", "always (embedded server)")
     elif replicas == 1:
-        text = "not known: a server does not tell clients how often it syncs"
-        remedy = "set jetstream { sync_interval: always } there, or a power failure can lose acknowledged writes"
+        text = "unknown: a server does not tell clients how often it syncs"
+        remedy = (
+            "set jetstream { sync_interval: always } on the server, or a power failure can lose acknowledged writes"
+        )
         yield Finding(Level.WARNING, "sync on write", text, remedy)
 
 
@@ -156,10 +158,10 @@ async def _schedules(services: ServiceManager, store: KVStoreService, settings: 
     try:
         lease = await find_leader(store, store.connection, SystemClock().now())
     except RecordUnreadable as error:
-        yield Finding(Level.ERROR, "leader", str(error), "delete the key; a scheduler takes it anew")
+        yield Finding(Level.ERROR, "leader", str(error), "delete the key; a scheduler creates it again")
     else:
         if lease is None:
-            yield Finding(Level.WARNING, "leader", NOBODY_LEADS, START_SCHEDULER)
+            yield Finding(Level.WARNING, "leader", NO_LEADER, START_SCHEDULER)
         else:
             yield Finding(Level.OK, "leader", lease.instance_id)
     events = await services.get_service(EventService)
@@ -175,15 +177,15 @@ async def _schedules(services: ServiceManager, store: KVStoreService, settings: 
                 silent.append((record.schedule_id, ahead))
     yield Finding(Level.OK, "schedules", str(total))
     for record in bad[:20]:
-        remedy = f"mend the record, or remove it: naq schedule delete {record.schedule_id}"
+        remedy = f"repair the record, or delete it: naq schedule delete {record.schedule_id}"
         yield Finding(Level.ERROR, "schedule", f"{record.schedule_id} is quarantined: {record.reason}", remedy)
     for name, ahead in silent[:20]:
-        found = f"{name} leaves out {ahead.isoformat()}: a scheduler's clock was ahead, and decided about it too early"
-        yield Finding(Level.ERROR, "schedule", found, f"aim it again: naq schedule aim {name}")
+        found = f"{name} skipped {ahead.isoformat()}: a scheduler's clock was ahead and decided it too early"
+        yield Finding(Level.ERROR, "schedule", found, f"plan it again: naq schedule aim {name}")
 
 
 def _flawed(record: Schedule | Unreadable) -> Unreadable | None:
-    """The record that no leader fires; ``None``: nothing is wrong with it."""
+    """The record, if it is quarantined; ``None``: it is fine."""
     if isinstance(record, Unreadable):
         return record
     flaw = flaw_of(record) if record.status is ScheduleStatus.ACTIVE else None
@@ -191,7 +193,7 @@ def _flawed(record: Schedule | Unreadable) -> Unreadable | None:
 
 
 async def _jobs(jobs: JobService, store: KVStoreService) -> AsyncIterator[Finding]:
-    """Whether all that waits is served, and what will not run any more."""
+    """Checks that every queue with jobs has workers, and reports dead letters."""
     workers = await jobs.list_workers()
     served = {queue for worker in workers for queue in worker.queues}
     yield Finding(
@@ -212,7 +214,7 @@ async def _jobs(jobs: JobService, store: KVStoreService) -> AsyncIterator[Findin
     dead = await store.names_of(ALL_DEAD)
     for letter in await jobs.list_dead(reason=DeadReason.UNWRITABLE, limit=20) if dead else []:
         text = f"the end of job {letter.job_id} could not be written: {letter.error}"
-        yield Finding(Level.ERROR, "end of a job", text, f"see what the store refused: naq job show {letter.job_id}")
+        yield Finding(Level.ERROR, "end of a job", text, f"see why: naq job show {letter.job_id}")
     if dead:
-        text = f"{counted(len(dead), 'job')} that will not be tried again"
-        yield Finding(Level.WARNING, "dead letters", text, "look (naq job dead), then naq job requeue or naq job purge")
+        text = f"{counted(len(dead), 'job')} that will not be retried"
+        yield Finding(Level.WARNING, "dead letters", text, "see naq job dead, then naq job requeue or naq job purge")

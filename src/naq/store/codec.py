@@ -22,7 +22,7 @@ __all__ = ["decode", "encodable_text", "encode", "function_name", "plain", "plai
 
 VERSION = 1
 DEEPEST = 50
-"""Levels of nesting up to which a record is repaired that cannot be encoded as it is."""
+"""Nesting depth up to which a record with invalid text is repaired."""
 
 T = TypeVar("T")
 _encoder = msgspec.json.Encoder()
@@ -50,7 +50,7 @@ def encode(record: msgspec.Struct | Sequence[msgspec.Struct]) -> bytes:
 
 
 def encodable_text(text: str) -> str:
-    """The text with backslash escapes for what UTF-8 cannot hold."""
+    """The text with backslash escapes for characters that UTF-8 cannot encode."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -146,7 +146,7 @@ def function_name(func: Callable[..., Any] | str, field: str = "job.func") -> st
     if not callable(func) or not module or not qualname:
         raise _bad_function(func, field, "must be a function")
     if "<lambda>" in qualname:
-        raise _bad_function(func, field, "is a lambda, which other processes cannot import: give it a name with def")
+        raise _bad_function(func, field, "must be a function that other processes can import, not a lambda: use def")
     if "<locals>" in qualname:
         raise _bad_function(
             func,

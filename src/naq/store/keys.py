@@ -1,6 +1,6 @@
-"""What things are called in the store: keys, subjects, streams, and the identity of a job.
+"""Names in the store: keys, subjects, streams, and job ids.
 
-A *key* is what stands behind the bucket's prefix: ``schedule.daily-report``. The NATS subject of a key is
+A *key* is the part after the bucket's prefix: ``schedule.daily-report``. The NATS subject of a key is
 ``$KV.<namespace>.<key>``; only the services know that. Ids never contain a dot, so a key can always be taken apart.
 
 The identity of a fire is its nominal time: ``job_id("daily-report", 09:00)`` is ``daily-report/20261124T090000Z``
@@ -69,11 +69,11 @@ __all__ = [
 ]
 
 LANES: Final = 8
-"""Fire transactions that one leader keeps in flight at most. Each has an epoch key of its own: a clustered server
+"""Maximum number of fire transactions that one leader has in flight. Each has an epoch key of its own: a clustered server
 refuses a second batch that is conditional on a key while a first one still is."""
 
 FENCE: Final = "fence"
-"""The key whose messages carry the condition "that other key still has this revision"; its value means nothing."""
+"""The key whose messages carry the condition "that other key still has this revision"; its value is not used."""
 
 ALERTS: Final = "alert"
 
@@ -125,12 +125,12 @@ def check_queue(value: object, field: str = "queue") -> str:
 
 @lru_cache(maxsize=1024)
 def _is_queue(name: str) -> bool:
-    """Asked at each fire, of a few names."""
+    """Cached: called at each fire, with few distinct names."""
     return _QUEUE.fullmatch(name) is not None
 
 
 def new_id() -> str:
-    """A fresh random id of 20 characters, for schedules and jobs that were given none."""
+    """A fresh random id of 20 characters, for schedules and jobs without a given id."""
     return secrets.token_hex(10)
 
 
@@ -181,7 +181,7 @@ def schedule_key(schedule_id: str) -> str:
 
 
 def job_key(queue: str, identity: str, attempt: int = 1) -> str:
-    """Where one attempt of a job is queued; the first attempt has no number behind it."""
+    """The key of a queued attempt; the first attempt has no number suffix."""
     return f"job.{queue}.{identity}" if attempt == 1 else f"job.{queue}.{identity}.{attempt}"
 
 
@@ -215,12 +215,12 @@ def queue_in(key: str) -> str:
 
 
 def name_in(key: str) -> str:
-    """What stands behind the first dot: the name of a schedule, queue, worker or dead job."""
+    """The part after the first dot: the name of a schedule, queue, worker or dead job."""
     return key.partition(".")[2]
 
 
 def deferred_key(identity: str, attempt: int = 1) -> str:
-    """Where a job waits for its time: enqueued for later, or for its next attempt."""
+    """The key of a deferred attempt."""
     return f"deferred.{identity}.{attempt}"
 
 
@@ -230,7 +230,7 @@ def is_deferred(key: str) -> bool:
 
 
 def dead_key(identity: str) -> str:
-    """Where the dead letter of a job is."""
+    """The key of a dead letter."""
     return f"dead.{identity}"
 
 
@@ -250,12 +250,12 @@ def queue_key(queue: str) -> str:
 
 
 def worker_key(worker_id: str) -> str:
-    """Where a worker says that it is alive."""
+    """The key of a worker's presence record."""
     return f"worker.{worker_id}"
 
 
 def slot_key(func: str, number: int | str) -> str:
-    """One of the slots of a function that may run only so often at once."""
+    """The key of one slot of a function with a limit."""
     return f"slot.{hashlib.blake2b(func.encode(), digest_size=8).hexdigest()}.{number}"
 
 
@@ -265,7 +265,7 @@ def slot_pattern(func: str) -> str:
 
 
 def starts_key(identity: str, attempt: int) -> str:
-    """How often an attempt was started without an end (in the bucket of results)."""
+    """The key that counts starts of an attempt without an end (in the results bucket)."""
     return f"starts.{identity}.{attempt}"
 
 
@@ -290,23 +290,23 @@ def epoch_key(lane: int, partition: int | str = 0) -> str:
 
 
 def alert_key(application: str, name: str, subject: str) -> str:
-    """How one subject of an alert stands."""
+    """The key of one subject's alert record."""
     return f"{ALERTS}.{key_part(application)}.{name}.{key_part(subject)}"
 
 
 def watch_key(application: str, name: str | None = None) -> str:
-    """How far an application's alerts have heard of events; with ``name`` what is known of one alert's subjects."""
+    """The key of the event position of an application's alerts; with ``name``, of the standings of one alert."""
     whole = f"watch.{key_part(application)}"
     return whole if name is None else f"{whole}.{name}"
 
 
 def set_key(name: str) -> str:
-    """Where it is kept which release declared a set of schedules last."""
+    """The key of the release that last declared a set of schedules."""
     return f"set.{key_part(name)}"
 
 
 def watch_partition(application: str) -> str:
-    """The partition whose lease says who watches an application's alerts."""
+    """The partition whose lease elects the watcher of an application's alerts."""
     return f"alerts-{key_part(application)}"
 
 
@@ -354,11 +354,11 @@ class Namespace:
         return f"{self.name}.events"
 
     def history_subject(self, schedule_id: str) -> str:
-        """Where a schedule's history is published."""
+        """The subject of a schedule's history."""
         return f"{self.name}.history.{schedule_id}"
 
     def leader_subject(self, partition: int | str, term: str) -> str:
-        """Where the leader of a term answers requests; gone with its process."""
+        """The subject on which the leader of a term answers."""
         return f"{self.name}.leader.{partition}.{term}"
 
     def consumer(self, queue: str) -> str:

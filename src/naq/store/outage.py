@@ -1,4 +1,4 @@
-"""Trouble with the store: told once, loudly, with what to do; waited out with a backoff; and told when it is over.
+"""Outages of the store: logged once with a remedy, retried with backoff, and logged again when they end.
 
 A store that is full refuses every transaction, and a bucket that was deleted answers none. A line for each try would bury
 the one that tells why. So trouble of one kind is said when it begins, and again once a minute while it lasts.
@@ -18,21 +18,21 @@ from naq.timing.backoff import Backoff
 __all__ = ["Trouble", "wait_after"]
 
 AGAIN = Backoff(delay=timedelta(seconds=0.02), longest=timedelta(seconds=1), jitter=0.25)
-"""Between tries of what stands still, or cannot be asked: one try a second costs little, and it may be mended any moment."""
+"""Delay between tries while the store is down: at most one second, so that work continues soon after it is back."""
 REFUSED = Backoff(delay=timedelta(seconds=0.02), longest=timedelta(seconds=4), jitter=0.25)
-"""Between tries of one record of many that the store refuses: thousands may be waiting side by side."""
+"""Delay between tries of one rejected record; there may be thousands of them."""
 REMIND_EVERY = 60.0
-"""Seconds after which trouble that lasts is said again."""
+"""Seconds after which a lasting problem is logged again."""
 
 log = logging.getLogger("naq.trouble")
 
 
 class Trouble:
-    """What stands in the way of one activity, ``what`` (``"schedules cannot be fired"``)."""
+    """The current problem of one activity, ``what`` (``"schedules cannot be fired"``)."""
 
     def __init__(self, what: str, clock: Clock, sink: EventSink, instance_id: str) -> None:
         self.reason: str | None = None
-        """What is wrong now; ``None``: nothing is."""
+        """The current problem, if any."""
         self._what = what
         self._clock = clock
         self._sink = sink
@@ -43,7 +43,7 @@ class Trouble:
         self._kind: tuple[type[StoreError], int] | None = None
 
     def met(self, error: StoreError) -> float:
-        """A try failed: it is said, if it is news. Returns after how many seconds the next one makes sense, jittered."""
+        """A try failed: log it if it is new. Returns the delay before the next try in seconds, with jitter."""
         now, reason = self._clock.monotonic(), str(error)
         kind = (type(error), error.code if isinstance(error, StoreRejected) else 0)
         news = self.reason is None or kind != self._kind
@@ -62,7 +62,7 @@ class Trouble:
         """A try succeeded."""
         if self.reason is None:
             return
-        log.warning("it goes on after %.1f s in which %s", self._clock.monotonic() - self._began, self._what)
+        log.warning("recovered after %.1f s: %s", self._clock.monotonic() - self._began, self._what)
         self.reason = None
         self._emit(EventType.STORE_RECOVERED, self._what)
 
@@ -81,7 +81,7 @@ class Trouble:
 
 
 def wait_after(tries: int, error: StoreError, who: str) -> float:
-    """Seconds until another try of one record makes sense after so many (1 or more) that ended with ``error``.
+    """Seconds before the next try of one record, after this many failed tries (1 or more), the last with ``error``.
 
     ``who`` it is spreads the tries of many.
     """

@@ -1,4 +1,4 @@
-"""The doors: what the engine needs of the world, as protocols.
+"""The protocols through which the rest of naq uses the store and the network.
 
 The engine and the faces know a `Store` and an `EventSink`; they never hear of NATS. There are two stores: the one on
 JetStream (`naq.store.nats.bucket`) and the one in memory (`naq.testing.store`); one contract suite holds for both.
@@ -36,7 +36,7 @@ __all__ = [
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One key as it is in the store. ``value`` is ``None`` when this revision deleted the key."""
+    """One key in the store. ``value`` is ``None`` when this revision deleted the key."""
 
     key: str
     value: bytes | None
@@ -46,7 +46,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 class Put(msgspec.Struct, frozen=True, gc=False):
     """Write a value. ``expect``: the revision that the key must have now, 0 for "must not exist" (a deleted key does
     not exist; nobody should name its marker's revision, which some stores take and others refuse), ``None`` for "whatever
-    is there". ``ttl``: whole seconds, 1 or more, after which the key disappears by itself."""
+    is there". ``ttl``: whole seconds, 1 or more, after which the key expires."""
 
     key: str
     value: bytes
@@ -55,14 +55,14 @@ class Put(msgspec.Struct, frozen=True, gc=False):
 
 
 class Delete(msgspec.Struct, frozen=True, gc=False):
-    """Delete a key; ``expect`` as in `Put`. It leaves a marker, which watches see and which disappears in time."""
+    """Delete a key; ``expect`` as in `Put`. It leaves a marker, which watches see and which expires."""
 
     key: str
     expect: int | None = None
 
 
 class Check(msgspec.Struct, frozen=True, gc=False):
-    """Write nothing, but let the transaction pass only if ``key`` has ``revision`` (0: does not exist)."""
+    """Write nothing; the transaction commits only if ``key`` has ``revision`` (0: does not exist)."""
 
     key: str
     revision: int
@@ -72,19 +72,19 @@ Write = Put | Delete | Check
 
 
 class Committed(msgspec.Struct, frozen=True, gc=False):
-    """All of it is durable. ``revisions`` are those of the writes in their order, 0 for each `Check`."""
+    """The transaction is durable. ``revisions``: one for each write, in order; 0 for each `Check`."""
 
     revisions: tuple[int, ...]
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False):
-    """None of it was done, because a condition did not hold. The store does not say which one."""
+    """Nothing was written, because a condition did not hold. The store does not say which one."""
 
     reason: str
 
 
 class Unknown(msgspec.Struct, frozen=True, gc=False):
-    """It was sent, and no answer came: it is done, or not, or will be. Read the keys again to learn it."""
+    """It was sent and no answer came: it may be committed now, later, or never. Read the keys to find out."""
 
     reason: str
 
@@ -93,22 +93,22 @@ Outcome = Committed | Refused | Unknown
 
 
 class Store(Protocol):
-    """One namespace's store. Every method raises `StoreUnavailable` when it could not ask, `StoreRejected` when the
-    server answered with an error of its own."""
+    """One namespace's store. Every method raises `StoreUnavailable` when there is no answer, `StoreRejected` when the
+    server answers with an error."""
 
     @property
     def life(self) -> int:
-        """Which life of the store this is, as far as is known here. It grows when the store turns out to be another one under
-        the same name: deleted and made anew, or restored. What was read in one life says nothing in another."""
+        """The number of the current incarnation, as far as known here. It grows when the store was replaced under the same
+        name: deleted and created again, or restored. Data read from one incarnation is not valid in another."""
         ...
 
     @property
     def max_value(self) -> int:
-        """The most bytes that a value can have."""
+        """The maximum size of a value in bytes."""
         ...
 
     async def next_life(self, life: int) -> None:
-        """Return when `life` is another than this one."""
+        """Return when `life` has changed."""
         ...
 
     async def get(self, key: str) -> Entry | None:
@@ -132,7 +132,7 @@ class Store(Protocol):
         ...
 
     async def last_revision(self, pattern: str) -> int:
-        """The highest revision under a pattern, 0 when there is none: cheap, to see if a watch missed something."""
+        """The highest revision under a pattern, or 0. A cheap way to see whether a watch missed something."""
         ...
 
     async def names_of(self, pattern: str) -> list[str]:
@@ -148,47 +148,47 @@ class Store(Protocol):
         ...
 
     async def expect(self, check: Check) -> None:
-        """A hint: a transaction whose first write is ``check`` comes within seconds. A store may prepare for it, and may
-        ignore it; it changes nothing but speed. Raises `StoreUnavailable` when it could not be passed on."""
+        """A hint that a transaction whose first write is ``check`` will follow within seconds. A store may prepare for it
+        or ignore it; only speed is affected. Raises `StoreUnavailable` when it could not be sent."""
         ...
 
 
 class EventSink(Protocol):
-    """Where facts go. Emitting never blocks and never fails; listeners are somebody else's business."""
+    """Receives events. Emitting never blocks and never fails."""
 
     def emit(self, events: Iterable[Event]) -> None:
-        """Hand over events; they are stored and shown soon after, in this order."""
+        """Queue events; they are stored soon after, in this order."""
         ...
 
 
 class Answer(Enum):
-    """What a follower learns when it asks a leader whether it is there."""
+    """The result of asking whether the leader is alive."""
 
     ALIVE = "alive"
     SILENT = "silent"
-    """No answer in time: paused, slow, or cut off. Only the lease can tell."""
+    """No answer in time: paused, slow, or cut off. Only the lease can decide."""
     GONE = "gone"
-    """Nobody listens there any more: its connection is gone, and so is its process, or it is being restored."""
+    """No listener: its connection is gone, because the process died or is reconnecting."""
 
 
 class Presence(Protocol):
-    """How leaders and followers of one partition speak to each other, besides the lease."""
+    """Messages between the leader and followers of one partition, in addition to the lease."""
 
     async def announce(self, term: str, on_handover: Callable[[str, int], None]) -> Callable[[], Awaitable[None]]:
-        """Answer questions to a term's holder from now on; returns how to stop.
+        """Start answering questions to a term's holder; returns a function that stops it.
 
         ``on_handover(instance_id, priority)`` is called when an instance asks for the leadership.
         """
         ...
 
     async def ask(self, term: str, handover: tuple[str, int] | None = None) -> Answer:
-        """Ask a term's holder whether it is there, and for a hand-over to ``(instance_id, priority)`` if one is given."""
+        """Ask a term's holder whether it is alive, and for a hand-over to ``(instance_id, priority)`` if one is given."""
         ...
 
 
 class JobStopper(Protocol):
-    """How the leader has workers end jobs that an overlap policy wants ended."""
+    """Lets the leader stop jobs on workers, as an overlap policy requires."""
 
     def stop(self, job_ids: Sequence[str], reason: str) -> None:
-        """Ask the workers to stop these jobs. Never waits, never fails; asking twice does no harm."""
+        """Ask the workers to stop these jobs. Never waits, never fails; may be repeated."""
         ...

@@ -1,4 +1,4 @@
-"""Reading many records, each by itself: one that cannot be read does not keep the others from being read.
+"""Reading many records: one that cannot be read does not affect the others.
 
 `read_all` gives both, what was read and what could not be; `readable` and `readable_one` log what could not be read and
 leave it out.
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Found(Generic[T]):
-    """What was read; deleted entries are left out."""
+    """The records that were read, without deleted ones."""
 
     records: list[tuple[Entry, T]] = field(default_factory=list)
     unreadable: list[tuple[Entry, RecordUnreadable]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""A worker without threads, processes or a server: queued jobs are run one after the other, where they stand.
+"""A worker without threads, processes or a server: it runs queued jobs one after the other.
 
 Attempts are run and settled by the code of a real worker (`Runner`, `Settling`): results, retries with their backoff, dead
 letters, ends of runs that a schedule waits for, runs that an overlap policy ends. Left out are timeouts of sync functions,

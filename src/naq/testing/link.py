@@ -1,4 +1,4 @@
-"""One client's way to a `MemoryStore`, and all that can go wrong on it.
+"""A client's connection to a `MemoryStore`, with the faults of a network.
 
 A `Link` is slow, loses requests or answers, is cut in one direction or in both, or is known to be down. What was sent
 arrives though its sender has stopped or died meanwhile: a transaction whose answer is lost is done, or not, or will
@@ -30,11 +30,11 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Link:
-    """How requests, answers and news travel. Seconds are drawn evenly between the two bounds, each time anew."""
+    """How requests, answers and news travel. Seconds are drawn uniformly between the two bounds for each message."""
 
     random: Random = field(default_factory=lambda: Random(0))
     delay: tuple[float, float] = (0.0, 0.0)
-    """Of a request on its way, and of an answer on its way back."""
+    """Delay of each request and of each answer."""
     lag: tuple[float, float] = (0.0, 0.0)
     """Of the news for watches."""
     lost_requests: float = 0.0
@@ -81,7 +81,7 @@ class MemoryClient:
     # --- what can be done to it
 
     def cut(self, *, sends: bool = False, hears: bool = False) -> None:
-        """Nothing arrives any more in the directions that are ``False``, and nobody is told."""
+        """Nothing arrives any more in the directions that are ``False``; the client is not notified."""
         self.link.sends, self.link.hears = sends, hears
 
     def disconnect(self) -> None:
@@ -103,7 +103,7 @@ class MemoryClient:
             self._tell(watch, self.store.revision)
 
     def kill_watches(self) -> None:
-        """Every watch there is now delivers nothing any more, and nobody is told."""
+        """All current watches stop delivering, without an error."""
         for watch in self._live_watches():
             watch.way = _nothing
         self._watches.clear()

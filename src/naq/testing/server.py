@@ -1,4 +1,4 @@
-"""A real ``nats-server`` for tests: its own directory, its own port, and a hand on its process.
+"""A real ``nats-server`` for tests, with its own directory and port, and control of its process.
 
 ::
 
@@ -7,7 +7,7 @@
         await server.kill()        # as a crash does it
         await server.start()       # same port, same data
 
-Everything here returns when it is so, not when it should be so: `NatsServer.start` when the server answers,
+Each method returns when its effect is complete: `NatsServer.start` when the server answers,
 `NatsServer.stop` and `NatsServer.kill` when its process has ended. JetStream is always on. There are no credentials: the
 servers listen on loopback only. No method sleeps in the hope that something has happened.
 """
@@ -37,7 +37,7 @@ START_TIMEOUT = 30.0
 STOP_TIMEOUT = 15.0
 """Seconds a server may take to end after a signal, before it is killed."""
 GLANCE = 0.02
-"""Seconds between two questions to a server that is about to be ready."""
+"""Seconds between two readiness checks."""
 PORT_ATTEMPTS = 5
 RELOADED = b"Reloaded server configuration"
 """What it says in its log then."""
@@ -56,7 +56,7 @@ class ClusterPlace:
 
 
 class NatsServer:
-    """One ``nats-server`` process with its data in ``directory``, to be started, hurt and started again.
+    """One ``nats-server`` process with its data in ``directory``, to be started, stopped, killed and restarted.
 
     ``port`` 0 chooses a free one at the first start and keeps it for all later ones. ``config`` is added to the
     configuration file as it is, e.g. ``"max_payload: 2MB"``. ``sync_always`` makes JetStream sync every write to
@@ -230,7 +230,7 @@ class NatsServer:
                 os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
-        """Let it go on after `pause` (SIGCONT)."""
+        """Resume after `pause` (SIGCONT)."""
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
 
@@ -265,7 +265,7 @@ async def nats_server(*, port: int = 0, config: str = "", sync_always: bool = Fa
 
 
 async def until(question: Callable[[], Awaitable[bool]], complaint: Callable[[], str]) -> None:
-    """Ask until the answer is yes. Raises `EmbeddedServerError` with the complaint after `START_TIMEOUT`."""
+    """Poll until the answer is yes. Raises `EmbeddedServerError` with the complaint after `START_TIMEOUT`."""
     clock = SystemClock()
     try:
         async with asyncio.timeout(START_TIMEOUT):

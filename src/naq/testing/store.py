@@ -44,7 +44,7 @@ class MemoryStore:
         self.full: str | None = None
         """Set to a reason, every transaction is answered with `StoreRejected`."""
         self.on_commit: list[Callable[[Sequence[Entry]], None]] = []
-        """Called with what each transaction wrote, before anybody else hears of it."""
+        """Called with what each transaction wrote, before watches see it."""
         self.context = contextvars.Context()
         """In which the store's own timers run: it belongs to none of its clients."""
         self._clock = clock or SystemClock()
@@ -119,7 +119,7 @@ class MemoryStore:
         return Committed(tuple(revisions.get(place, 0) for place in range(len(writes))))
 
     def purge(self, pattern: str) -> int:
-        """Remove keys without a marker and without a word, as the trimming of finished jobs does; how many they were."""
+        """Remove keys without a marker or notification, as trimming finished jobs does; returns how many."""
         matches = key_matcher((pattern,))
         gone = [key for key in self._entries if matches(key)]
         for key in gone:
@@ -141,7 +141,7 @@ class MemoryStore:
         self._reborn = asyncio.Event()
 
     def add_watch(self, watch: Watch) -> None:
-        """Have a watch told of every transaction, as long as somebody holds it."""
+        """Notify a watch of every transaction while it is referenced."""
         self._watches.append(weakref.ref(watch))
 
     def news(self, watch: Watch) -> list[Entry]:

@@ -119,8 +119,18 @@ class CronSearch:
                 return None if day > 0 else self.next_wall(_FIRST_DAY * DAY)
             first, end, mask = self._month_of(day)
         left = mask >> (day - first)
-        if left & 1 and (time := self._next_time(second)) >= 0:
-            return day * DAY + time
+        if left & 1:
+            # The day itself: this minute, this hour, or a later one. It is written out, for nearly every question ends here.
+            hours, minutes, seconds = self._next
+            hour, rest = divmod(second, 3600)
+            if hours[hour] == hour:
+                minute, rest = divmod(rest, 60)
+                if minutes[minute] == minute and (found := seconds[rest]) >= 0:
+                    return day * DAY + hour * 3600 + minute * 60 + found
+                if (minute := minutes[minute + 1]) >= 0:
+                    return day * DAY + hour * 3600 + minute * 60 + seconds[0]
+            if (hour := hours[hour + 1]) >= 0:
+                return day * DAY + hour * 3600 + minutes[0] * 60 + seconds[0]
         left &= -2
         if left:
             return (day + (left & -left).bit_length() - 1) * DAY + self._earliest
@@ -210,20 +220,6 @@ class CronSearch:
             if self._next[1][minute] == minute:
                 total += bisect_left(seconds, second)
         return total
-
-    def _next_time(self, second: int) -> int:
-        """The first second of the day that matches and is not less than ``second``; -1 when there is none."""
-        hours, minutes, seconds = self._next
-        hour, rest = divmod(second, 3600)
-        if hours[hour] == hour:
-            minute, rest = divmod(rest, 60)
-            if minutes[minute] == minute and (found := seconds[rest]) >= 0:
-                return hour * 3600 + minute * 60 + found
-            if (minute := minutes[minute + 1]) >= 0:
-                return hour * 3600 + minute * 60 + seconds[0]
-        if (hour := hours[hour + 1]) < 0:
-            return -1
-        return hour * 3600 + minutes[0] * 60 + seconds[0]
 
     def _previous_time(self, second: int) -> int:
         """The last second of the day that matches and is not more than ``second``; -1 when there is none."""

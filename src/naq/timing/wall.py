@@ -23,6 +23,7 @@ from naq.timing.zones import EPOCH, MARGIN, DstGap, DstOverlap, Segment, Zone
 __all__ = ["DstMark", "Grid", "WallClock", "WallRule"]
 
 _SECOND = timedelta(seconds=1)
+_from_second = datetime.fromtimestamp
 _LATEST = (datetime.max.replace(microsecond=0, tzinfo=UTC) - EPOCH) // _SECOND
 """The last wall second there is: what has not come by then never comes."""
 
@@ -108,7 +109,10 @@ class WallClock:
             if wall is None:
                 return None
             if wall - offset < end:
-                return _instant(wall - offset)
+                try:
+                    return _from_second(wall - offset, UTC)
+                except (OverflowError, ValueError):
+                    return None  # behind the year 9999
         found = self._next_second(second)
         return None if found is None else _instant(found)
 

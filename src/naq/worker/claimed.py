@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+import msgspec
+
 from naq.jobs.job import QueuedJob
 from naq.queue.settle import Settlement
 from naq.worker.execution.run import Attempt
@@ -39,8 +41,7 @@ class Stage(Enum):
     """It was acknowledged or given back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """A job as the server handed it out."""
 
     queue: str
@@ -78,8 +79,7 @@ class Claimed:
         return self.stage is Stage.RUNNING and self.attempt is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(msgspec.Struct, frozen=True, gc=False):
     """A claimed job that may run."""
 
     claimed: Claimed
@@ -89,8 +89,7 @@ class Admitted:
     """How many times it was started without an end, this start included."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True, gc=False):
     """A job that leaves the worker: what to write, and what to answer the server afterwards."""
 
     claimed: Claimed

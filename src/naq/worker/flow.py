@@ -68,7 +68,7 @@ class JobFlow:
         while self._has_room() and (claimed := self._buffer.next()) is not None:
             self._occupy(claimed)
             self._decide(claimed)
-        if self._has_room() and self._wake_at is None and (seconds := self._buffer.wait()) is not None:
+        if self._wake_at is None and self._buffer and self._has_room() and (seconds := self._buffer.wait()) is not None:
             self._wake_at = asyncio.get_running_loop().call_later(max(0.001, seconds), self._pump_later)
         self._demand.changed.set()
 

@@ -163,7 +163,7 @@ def test_a_switch() -> None:
             "schedule = '': must be a pattern of names; for example schedule = 'nightly-\\*'",
         ),
         (lambda: Missed(queue=3), "queue = 3: must be a pattern of names"),  # type: ignore[arg-type]
-        (lambda: Missed(func=lambda: None), "func = .*is a lambda"),
+        (lambda: Missed(func=lambda: None), "func = .*not a lambda"),
     ],
 )
 def test_what_cannot_be_used_is_refused(make: Any, complaint: str) -> None:

@@ -61,30 +61,30 @@ CASES: dict[str, tuple[JobInfo, Around, str, str | None]] = {
         job(),
         around(limits=QueueLimits(paused=True)),
         "queue 'mail' is paused",
-        "let it go on: naq queue limit mail --resume",
+        "resume it: naq queue limit mail --resume",
     ),
     "the queue's limit": (
         job(),
         around(worker(), limits=QueueLimits(max_concurrent=1), in_hand=1),
-        "queue 'mail' lets 1 job run at once, and so many do",
+        "queue 'mail' may run 1 job at once, and this limit is reached",
         "wait, or raise the limit: naq queue limit mail --max-concurrent N",
     ),
     "the function's limit": (
         job(max_concurrent=2),
         around(worker(), slots_taken=2),
-        "shop:send may run 2 at once (max_concurrent), and so many do",
-        "wait, or look at what runs: naq job ls --status running",
+        "shop:send may run 2 at once (max_concurrent), and this limit is reached",
+        "wait, or see what runs: naq job ls --status running",
     ),
     "the rate": (
         job(),
         around(worker(), limits=QueueLimits(rate=0.5), waiting=3, in_hand=1),
-        "queue 'mail' starts 0.5 jobs a second at most, and 4 jobs lie in it",
+        "queue 'mail' starts 0.5 jobs a second at most, and 4 jobs are in it",
         "wait, or raise the limit: naq queue limit mail --rate N",
     ),
     "no place is free": (
         job(),
         around(worker(running_count=2)),
-        "all 2 places of the 1 worker of queue 'mail' are taken",
+        "all 2 slots of the 1 worker of queue 'mail' are in use",
         "wait, start another worker, or raise its --concurrency",
     ),
     "the worker is blocked": (
@@ -93,8 +93,8 @@ CASES: dict[str, tuple[JobInfo, Around, str, str | None]] = {
         "a job blocks the event loop of its worker w, for 12s so far",
         "see where: naq events --type worker_blocked --since 1h",
     ),
-    "in a moment": (job(), around(worker()), "a worker gets it in a moment", None),
-    "begun and not said yet": (job(), around(worker(running=("x",))), "w has it, and begins", None),
+    "in a moment": (job(), around(worker()), "a worker will get it soon", None),
+    "begun and not said yet": (job(), around(worker(running=("x",))), "w has it and is starting it", None),
     "it runs": (RUNNING, around(worker()), RUNS, None),
     "it runs on a blocked worker": (
         RUNNING,
@@ -105,15 +105,14 @@ CASES: dict[str, tuple[JobInfo, Around, str, str | None]] = {
     "its worker is gone, and it was the only one": (
         RUNNING,
         around(),
-        "its worker w gives no sign of life any more; it began the job 3m12s ago, and no other serves queue 'mail'",
+        "its worker w stopped responding; it started the job 3m12s ago, and no other worker serves queue 'mail'",
         START,
     ),
     "its worker is listed, and is gone": (
         RUNNING,
         around(worker(), worker("v"), held=False),
-        "its worker w gives no sign of life any more; it began the job 3m12s ago. "
-        "Another worker gets it as soon as ack_wait has passed",
-        "wait, or look: naq workers",
+        "its worker w stopped responding; it started the job 3m12s ago. Another worker gets it after ack_wait",
+        "wait, or check: naq workers",
     ),
     "for later": (
         job(JobStatus.DEFERRED, due_at=T + timedelta(hours=2)),
@@ -127,35 +126,35 @@ CASES: dict[str, tuple[JobInfo, Around, str, str | None]] = {
         "attempt 2 of 3 starts in 12s; the one before ended with OSError: down",
         None,
     ),
-    "due, and nobody leads": (
+    "due, and no scheduler leads": (
         job(JobStatus.DEFERRED, due_at=ago(minutes=3)),
         around(),
-        "it has been due for 3m, and nobody leads",
+        "it has been due for 3m, and no scheduler leads",
         "start a scheduler (naq scheduler)",
     ),
     "due, and the leader does nothing": (
         job(JobStatus.DEFERRED, due_at=ago(minutes=3)),
         around(leader="s"),
         "it has been due for 3m",
-        "look at the scheduler's log, and at naq doctor",
+        "check the scheduler's log, and run naq doctor",
     ),
     "it waits for a job": (
         job(JobStatus.DEFERRED, depends_on=("a",)),
         around(others={"a": JobStatus.RUNNING}),
         "it waits for a to succeed, which is running",
-        "look at that one: naq job show a",
+        "see that job: naq job show a",
     ),
     "it waits for a job that nobody knows": (
         job(JobStatus.DEFERRED, depends_on=("a", "b"), depends_when="ended"),
         around(others={"a": JobStatus.COMPLETED, "b": None}),
-        "it waits for b to end, of which nothing is known: no such job, or its result is no longer kept",
-        "run b, or give this one up: naq job cancel x",
+        "it waits for b to end, which is unknown: it does not exist, or its result expired",
+        "run b, or cancel this one: naq job cancel x",
     ),
     "failed": (
         job(JobStatus.FAILED, **DEAD),
         around(),
         "it failed for good on attempt 3 of 3: ValueError: no stock",
-        "mend that, then queue it again: naq job requeue x",
+        "fix that, then queue it again: naq job requeue x",
     ),
     "failed, and no dead letter any more": (
         job(JobStatus.FAILED, **{**DEAD, "reason": None, "retries": None}),
@@ -166,14 +165,14 @@ CASES: dict[str, tuple[JobInfo, Around, str, str | None]] = {
     "a job that it waited for failed": (
         job(JobStatus.FAILED, reason="dependency", error_type="DependencyNotMet", error="a ended as failed"),
         around(),
-        "a job that it waited for did not end as it wanted: DependencyNotMet: a ended as failed",
-        "run that one again first, then queue it again: naq job requeue x",
+        "a job that it depends on did not end as required: DependencyNotMet: a ended as failed",
+        "run that job again first, then queue it again: naq job requeue x",
     ),
     "missed": (
         job(JobStatus.MISSED),
         around(),
         "no worker started it before its start deadline, so it was not run",
-        "see that the workers of queue 'mail' keep up, or lengthen start_deadline",
+        "add workers for queue 'mail', or increase start_deadline",
     ),
     "cancelled while it waited": (
         job(JobStatus.CANCELLED, error="wrong month"),
@@ -202,7 +201,7 @@ CASES: dict[str, tuple[JobInfo, Around, str, str | None]] = {
     "completed, its value too large": (
         job(JobStatus.COMPLETED, error_type="ResultNotStored", error="it is no JSON"),
         around(),
-        "it completed, but what it returned is not kept: it is no JSON",
+        "it completed, but its result was not stored: it is no JSON",
         None,
     ),
 }

@@ -65,12 +65,12 @@ CATCH_UP = (
 CASES: dict[str, tuple[Schedule, Sequence[Occurrence], Sequence[OpenJob], str | None, list[tuple[str, str | None]]]] = {
     "healthy": (made(), [record(RunOutcome.COMPLETED)], [], "s", []),
     "healthy, and it runs": (made(), [], [RUNNING], "s", []),
-    "nobody leads": (
+    "no scheduler leads": (
         made(next_nominal_at=T - HOUR / 2, next_run_at=T - HOUR / 2),
         [],
         [],
         None,
-        [("nobody leads: nothing fires; one time passed since", "start a scheduler (naq scheduler)")],
+        [("no scheduler leads: nothing fires; one time passed since", "start a scheduler (naq scheduler)")],
     ),
     "the leader does not fire it": (
         made(next_nominal_at=T - HOUR / 2, next_run_at=T - HOUR / 2),
@@ -79,8 +79,8 @@ CASES: dict[str, tuple[Schedule, Sequence[Occurrence], Sequence[OpenJob], str | 
         "s",
         [
             (
-                "it has been due for 30m, and s, which leads, has not fired it",
-                "look at that scheduler's log, and at naq doctor",
+                "it has been due for 30m, and the leader s has not fired it",
+                "check that scheduler's log, and run naq doctor",
             )
         ],
     ),
@@ -92,7 +92,7 @@ CASES: dict[str, tuple[Schedule, Sequence[Occurrence], Sequence[OpenJob], str | 
         [
             (
                 "it was paused 1h ago by cli:ann: stock-taking [north]; one time passed since",
-                "let it fire again: naq schedule resume x (with --catch-up for what was due meanwhile)",
+                "resume it: naq schedule resume x (with --catch-up for the times that were due meanwhile)",
             )
         ],
     ),
@@ -104,7 +104,7 @@ CASES: dict[str, tuple[Schedule, Sequence[Occurrence], Sequence[OpenJob], str | 
         [
             (
                 "it was cancelled 1h ago: it never fires again",
-                "cancelled is final: remove it (naq schedule delete x) and add it anew",
+                "cancelled is final: remove it (naq schedule delete x) and add it again",
             )
         ],
     ),
@@ -116,7 +116,7 @@ CASES: dict[str, tuple[Schedule, Sequence[Occurrence], Sequence[OpenJob], str | 
         [
             (
                 "it ended 1h ago: it has had its 2 runs (max_runs)",
-                "let it go on: naq schedule update x --set max_runs=4",
+                "extend it: naq schedule update x --set max_runs=4",
             )
         ],
     ),
@@ -128,7 +128,7 @@ CASES: dict[str, tuple[Schedule, Sequence[Occurrence], Sequence[OpenJob], str | 
         [
             (
                 "it ended 0s ago: its last time before end_at (2030-01-01 12:00 UTC) passed",
-                "let it go on: naq schedule update x --set end_at=2030-12-31T00:00:00Z",
+                "extend it: naq schedule update x --set end_at=2030-12-31T00:00:00Z",
             )
         ],
     ),
@@ -173,7 +173,7 @@ CASES: dict[str, tuple[Schedule, Sequence[Occurrence], Sequence[OpenJob], str | 
         [
             (
                 "the last run failed after 3 attempts: ValueError: no stock",
-                "naq job show x/j; when that is mended: naq job requeue x/j",
+                "naq job show x/j; after fixing the cause: naq job requeue x/j",
             )
         ],
     ),
@@ -190,7 +190,7 @@ CASES: dict[str, tuple[Schedule, Sequence[Occurrence], Sequence[OpenJob], str | 
         [record(RunOutcome.ABANDONED, worker_id="w")],
         [],
         "s",
-        [("the last run lost its worker w; another worker begins it anew", None)],
+        [("the last run lost its worker w; another worker starts it again", None)],
     ),
     "not started in time": (
         made(),
@@ -200,7 +200,7 @@ CASES: dict[str, tuple[Schedule, Sequence[Occurrence], Sequence[OpenJob], str | 
         [
             (
                 "the last run was not started before its start deadline",
-                "see that the workers of queue 'default' keep up: naq queue show default",
+                "check the workers of queue 'default': naq queue show default",
             )
         ],
     ),
@@ -232,7 +232,7 @@ CASES: dict[str, tuple[Schedule, Sequence[Occurrence], Sequence[OpenJob], str | 
         "s",
         [
             (
-                "the last time did not fire: the run before was not finished (overlap=skip)",
+                "the last time did not fire: the previous run had not finished (overlap=skip)",
                 "see how long it takes: naq schedule history x; or let it wait: naq schedule update x --set overlap=buffer_one",
             )
         ],
@@ -249,14 +249,14 @@ CASES: dict[str, tuple[Schedule, Sequence[Occurrence], Sequence[OpenJob], str | 
         [],
         [],
         "s",
-        [("its next 2 times are to be skipped, as somebody asked", "take that back: naq schedule skip x 0")],
+        [("its next 2 times are to be skipped, on request", "undo: naq schedule skip x 0")],
     ),
     "excluded until then": (
         made(excluded_from=T - HOUR),
         [],
         [],
         "s",
-        [("its exclusions leave out all times until 2030-01-01 12:30:00 UTC", None)],
+        [("all its times are excluded until 2030-01-01 12:30:00 UTC", None)],
     ),
     "a fixed delay": (
         made(FixedDelay(HOUR), next_nominal_at=None, next_run_at=None, open_runs=(OpenRun("x/k", T, T),)),
@@ -270,7 +270,7 @@ CASES: dict[str, tuple[Schedule, Sequence[Occurrence], Sequence[OpenJob], str | 
         [],
         [],
         "s",
-        [("it has not fired yet: its first time is still to come", None)],
+        [("it has not fired yet: its first time is in the future", None)],
     ),
     "the most pressing first": (
         made(skip_next=1),
@@ -278,13 +278,13 @@ CASES: dict[str, tuple[Schedule, Sequence[Occurrence], Sequence[OpenJob], str | 
         [QUEUED],
         None,
         [
-            ("nobody leads: nothing fires", "start a scheduler (naq scheduler)"),
+            ("no scheduler leads: nothing fires", "start a scheduler (naq scheduler)"),
             ("1 run of it waits: no worker runs", "start a worker"),
             (
                 "the last run failed after 3 attempts: ValueError: no stock",
-                "naq job show x/j; when that is mended: naq job requeue x/j",
+                "naq job show x/j; after fixing the cause: naq job requeue x/j",
             ),
-            ("its next time is to be skipped, as somebody asked", "take that back: naq schedule skip x 0"),
+            ("its next time is to be skipped, on request", "undo: naq schedule skip x 0"),
         ],
     ),
 }

@@ -230,7 +230,7 @@ def test_what_keeps_it_from_firing_is_said() -> None:
         type=EventType.SCHEDULE_QUARANTINED, timestamp=at(3), schedule_id="s", reason="no zone Mars/Base"
     )
     for more, why in (
-        ({"leaderless": "nobody leads, so nothing fires"}, "nobody leads"),
+        ({"leaderless": "no scheduler leads, so nothing fires"}, "no scheduler leads"),
         ({"events": [quarantined], "leaderless": "nobody leads"}, "it is quarantined: no zone Mars/Base"),
     ):
         judged = check(schedule(decided=2), ALL[:2], **more)

@@ -188,7 +188,7 @@ async def test_a_schedule_that_nobody_leads_is_overdue(world: World) -> None:
     await asyncio.sleep(0.3)  # two more come due
     verdict = await world.verify(patience="50ms")
     assert [(each.kind, each.schedule_id) for each in verdict.findings] == [(Kind.OVERDUE, "s")]
-    assert "nobody leads" in verdict.findings[0].why
+    assert "no scheduler leads" in verdict.findings[0].why
     assert verdict.figures.overdue == verdict.findings[0].count >= 1
     patient = await world.verify(patience="1h")
     assert patient.clean

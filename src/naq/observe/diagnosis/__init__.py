@@ -1,4 +1,6 @@
-"""Why a schedule or a job did not run, and what to do about it: one plain sentence for each state.
+"""Why a schedule or a job did not run, and what to do: one sentence for each cause.
+
+`jobs` and `schedules` make the sentences and are pure; `service` reads what they need from the store.
 
 Order: `jobs`, `schedules`, `service`.
 """

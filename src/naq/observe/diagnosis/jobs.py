@@ -1,6 +1,6 @@
-"""Where a job is in its life, why it is not further, and what to do about that: one plain sentence. Pure.
+"""The state of a job, why it does not continue, and what to do, in one sentence. Pure.
 
-``account_of_job(info, around, now)`` is what every face says of a job, so that no two of them say different things.
+The command line and the client both use ``account_of_job(info, around, now)``, so they report the same.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from naq.jobs.records import DeadReason, JobInfo, QueueLimits, WorkerInfo
 from naq.timing.duration import duration_text
 
 __all__ = [
-    "NOBODY_LEADS",
+    "NO_LEADER",
     "PATIENCE",
     "START_SCHEDULER",
     "Account",
@@ -29,48 +29,48 @@ __all__ = [
 ]
 
 PATIENCE = timedelta(seconds=5)
-"""How long something may be due before it is worth a word."""
-NOBODY_LEADS = "nobody leads: nothing fires"
+"""How long something may be due before it is reported."""
+NO_LEADER = "no scheduler leads: nothing fires"
 START_SCHEDULER = "start a scheduler (naq scheduler)"
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What is to be said of a job or a schedule, and what to do about it."""
+    """A finding about a job or schedule, and its remedy."""
 
     found: str
     remedy: str | None = None
-    """``None``: there is nothing to do."""
+    """``None``: nothing needs to be done."""
 
     def to_dict(self) -> dict[str, str | None]:
-        """Both as plain values."""
+        """The fields as plain values."""
         return {"found": self.found, "remedy": self.remedy}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
-    """What there is around a job that decides whether it goes on."""
+    """The surroundings of a job that decide whether it continues."""
 
     leader: str | None = None
-    """The instance that leads; ``None``: nobody does."""
+    """The leading instance, if any."""
     workers: tuple[WorkerInfo, ...] = ()
-    """All that are alive, whatever queue they serve."""
+    """All live workers, of any queue."""
     limits: QueueLimits = QueueLimits()
-    """Of the job's queue."""
+    """The limits of the job's queue."""
     waiting: int = 0
-    """Jobs of its queue that no worker has."""
+    """Jobs of its queue that are not delivered to a worker."""
     in_hand: int = 0
-    """Jobs of its queue that workers have."""
+    """Jobs of its queue that workers hold."""
     slots_taken: int = 0
-    """Jobs with its function that run, where those are limited."""
+    """Running jobs with its function, if the function has a limit."""
     held: bool = True
-    """Whether a worker says that it has this job; of a job that does not run it means nothing."""
+    """Whether a worker reports that it holds this job; only used for running jobs."""
     others: Mapping[str, JobStatus | None] = field(default_factory=dict)
-    """How the jobs stand that it waits for; ``None``: nothing is known of one."""
+    """Statuses of the jobs that it waits for; ``None``: unknown."""
 
 
 def account_of_job(info: JobInfo, around: Around, now: datetime) -> Account:
-    """What is to be said of the job ``now``."""
+    """The state of the job ``now``, with a remedy."""
     match info.status:
         case JobStatus.QUEUED:
             return _queued(info, around)
@@ -81,7 +81,7 @@ def account_of_job(info: JobInfo, around: Around, now: datetime) -> Account:
         case JobStatus.FAILED:
             return _failed(info)
         case JobStatus.MISSED:
-            remedy = f"see that the workers of queue {info.queue!r} keep up, or lengthen start_deadline"
+            remedy = f"add workers for queue {info.queue!r}, or increase start_deadline"
             return Account("no worker started it before its start deadline, so it was not run", remedy)
         case JobStatus.CANCELLED:
             why = "" if info.error in (None, "cancelled") else f": {info.error}"
@@ -91,14 +91,14 @@ def account_of_job(info: JobInfo, around: Around, now: datetime) -> Account:
 
 
 def span(length: timedelta) -> str:
-    """A length of time as a person says it: to the second, or in milliseconds below one."""
+    """A duration as text, rounded down to seconds, or in milliseconds below one second."""
     if length < timedelta(seconds=1):
         return f"{length / timedelta(milliseconds=1):.0f}ms"
     return duration_text(timedelta(seconds=int(length.total_seconds())))
 
 
 def how_far(info: JobInfo) -> str:
-    """How far it says that it is: ``340 of 1000 (orders)``; empty when it says nothing."""
+    """Its reported progress: ``340 of 1000 (orders)``; empty if none."""
     progress = info.progress
     if progress is None:
         return ""
@@ -107,19 +107,19 @@ def how_far(info: JobInfo) -> str:
 
 
 def attempt_text(info: JobInfo) -> str:
-    """``attempt 2 of 3``; without the total where that is not known."""
+    """``attempt 2 of 3``, or without the total if that is unknown."""
     return f"attempt {info.attempt}" + ("" if info.retries is None else f" of {max(info.attempt, 1 + info.retries)}")
 
 
 def failure(error_type: str | None, error: str | None) -> str:
-    """``ValueError: no stock``, of which one part may be missing."""
+    """``ValueError: no stock``; one of the parts may be missing."""
     return ": ".join(filter(None, (error_type, error))) or "no reason was given"
 
 
 def _completed(info: JobInfo) -> Account:
     took = "" if info.duration is None else f" after {span(info.duration)}"
     if info.error_type is not None:
-        return Account(f"it completed{took}, but what it returned is not kept: {info.error}")
+        return Account(f"it completed{took}, but its result was not stored: {info.error}")
     return Account(f"it completed{took}" + (f", on {attempt_text(info)}" if info.attempt > 1 else ""))
 
 
@@ -129,11 +129,11 @@ def _running(info: JobInfo, around: Around, now: datetime) -> Account:
     found = f"it has been running{since} on {info.worker_id}, {attempt_text(info)}" + (f", at {far}" if far else "")
     worker = next((each for each in around.workers if each.worker_id == info.worker_id), None)
     if worker is None or not (around.held or worker.blocked_for):
-        text = f"its worker {info.worker_id} gives no sign of life any more; it began the job{since and since[4:]} ago"
+        text = f"its worker {info.worker_id} stopped responding; it started the job{since and since[4:]} ago"
         others = [each for each in around.workers if each.worker_id != info.worker_id]
         if not any(info.queue in each.queues for each in others):
-            return Account(f"{text}, and no other serves queue {info.queue!r}", start_worker(info.queue))
-        return Account(f"{text}. Another worker gets it as soon as ack_wait has passed", "wait, or look: naq workers")
+            return Account(f"{text}, and no other worker serves queue {info.queue!r}", start_worker(info.queue))
+        return Account(f"{text}. Another worker gets it after ack_wait", "wait, or check: naq workers")
     if worker.blocked_for:
         found += f". Its worker's event loop has been blocked for {span(timedelta(seconds=worker.blocked_for))}"
         return Account(found, "see where: naq events --type worker_blocked --since 1h")
@@ -144,20 +144,20 @@ def _queued(info: JobInfo, around: Around) -> Account:
     queue, limits, serving = info.queue, around.limits, _serving(info.queue, around)
     begun = next((each for each in serving if info.job_id in each.running), None)
     if begun is not None:
-        return Account(f"{begun.worker_id} has it, and begins")
+        return Account(f"{begun.worker_id} has it and is starting it")
     if limits.paused:
-        return Account(f"queue {queue!r} is paused", f"let it go on: naq queue limit {queue} --resume")
+        return Account(f"queue {queue!r} is paused", f"resume it: naq queue limit {queue} --resume")
     if not serving:
         return Account(_nobody_serves(queue, around), start_worker(queue))
     taking = [each for each in serving if not each.draining]
     if not taking:
         return Account(f"all workers of queue {queue!r} are stopping", start_worker(queue))
     if limits.max_concurrent is not None and around.in_hand >= limits.max_concurrent:
-        found = f"queue {queue!r} lets {counted(limits.max_concurrent, 'job')} run at once, and so many do"
+        found = f"queue {queue!r} may run {counted(limits.max_concurrent, 'job')} at once, and this limit is reached"
         return Account(found, f"wait, or raise the limit: naq queue limit {queue} --max-concurrent N")
     if info.max_concurrent is not None and around.slots_taken >= info.max_concurrent:
-        found = f"{info.func} may run {info.max_concurrent} at once (max_concurrent), and so many do"
-        return Account(found, "wait, or look at what runs: naq job ls --status running")
+        found = f"{info.func} may run {info.max_concurrent} at once (max_concurrent), and this limit is reached"
+        return Account(found, "wait, or see what runs: naq job ls --status running")
     blocked = next((each for each in taking if each.blocked_for), None)
     if blocked is not None and len(taking) == 1:
         length = span(timedelta(seconds=blocked.blocked_for))
@@ -165,13 +165,13 @@ def _queued(info: JobInfo, around: Around) -> Account:
         return Account(found, "see where: naq events --type worker_blocked --since 1h")
     places = sum(each.concurrency for each in taking)
     if sum(each.running_count for each in taking) >= places:
-        found = f"all {places} places of the {counted(len(taking), 'worker')} of queue {queue!r} are taken"
+        found = f"all {places} slots of the {counted(len(taking), 'worker')} of queue {queue!r} are in use"
         return Account(found, "wait, start another worker, or raise its --concurrency")
     if limits.rate is not None:
         lie = around.waiting + around.in_hand
-        found = f"queue {queue!r} starts {limits.rate:g} jobs a second at most, and {counted(lie, 'job')} lie in it"
+        found = f"queue {queue!r} starts {limits.rate:g} jobs a second at most, and {counted(lie, 'job')} are in it"
         return Account(found, f"wait, or raise the limit: naq queue limit {queue} --rate N")
-    return Account("a worker gets it in a moment")
+    return Account("a worker will get it soon")
 
 
 def _deferred(info: JobInfo, around: Around, now: datetime) -> Account:
@@ -183,38 +183,38 @@ def _deferred(info: JobInfo, around: Around, now: datetime) -> Account:
         return Account(f"{what} starts in {span(info.due_at - now)}{before}")
     late = now - info.due_at
     if around.leader is None:
-        return Account(f"{what} has been due for {span(late)}, and nobody leads{before}", START_SCHEDULER)
-    remedy = "look at the scheduler's log, and at naq doctor" if late > PATIENCE else None
+        return Account(f"{what} has been due for {span(late)}, and no scheduler leads{before}", START_SCHEDULER)
+    remedy = "check the scheduler's log, and run naq doctor" if late > PATIENCE else None
     return Account(f"{what} has been due for {span(late)}{before}", remedy)
 
 
 def _waits_for_jobs(info: JobInfo, around: Around) -> Account:
     wanted = {"succeeded": "to succeed", "failed": "to fail"}.get(info.depends_when, "to end")
-    told, lost, open_one = [], None, None
+    waits, lost, open_one = [], None, None
     for other in info.depends_on:
         status = around.others.get(other)
         if status is None:
             lost = lost or other
-            told.append(f"{other} {wanted}, of which nothing is known: no such job, or its result is no longer kept")
+            waits.append(f"{other} {wanted}, which is unknown: it does not exist, or its result expired")
         elif not status.ended:
             open_one = open_one or other
-            told.append(f"{other} {wanted}, which is {status}")
-    found = f"it waits for {', and for '.join(told)}" if told else "it is queued in a moment"
+            waits.append(f"{other} {wanted}, which is {status}")
+    found = f"it waits for {', and for '.join(waits)}" if waits else "it will be queued soon"
     if lost is not None:
-        return Account(found, f"run {lost}, or give this one up: naq job cancel {info.job_id}")
-    return Account(found, None if open_one is None else f"look at that one: naq job show {open_one}")
+        return Account(found, f"run {lost}, or cancel this one: naq job cancel {info.job_id}")
+    return Account(found, None if open_one is None else f"see that job: naq job show {open_one}")
 
 
 DEAD = {
-    DeadReason.KILLER: ("it was started too often without an end: it seems to kill its workers", 'executor="process"'),
+    DeadReason.KILLER: ("it was started too often without ending: it seems to crash its workers", 'executor="process"'),
     DeadReason.UNKNOWN_FUNCTION: (
         "its worker does not know its function",
-        "start the worker with the module that has it",
+        "start the worker with the module that declares it",
     ),
-    DeadReason.BAD_ARGUMENTS: ("its arguments do not fit its function", "mend the schedule or the caller"),
+    DeadReason.BAD_ARGUMENTS: ("its arguments do not match its function", "fix the schedule or the caller"),
     DeadReason.UNREADABLE: ("its record cannot be read", "upgrade the workers, if a newer naq wrote it"),
-    DeadReason.UNWRITABLE: ("it ended, but the store refused its end", "the error says why"),
-    DeadReason.DEPENDENCY: ("a job that it waited for did not end as it wanted", "run that one again first"),
+    DeadReason.UNWRITABLE: ("it ended, but the store refused the record of its end", "see the error"),
+    DeadReason.DEPENDENCY: ("a job that it depends on did not end as required", "run that job again first"),
 }
 
 
@@ -225,7 +225,7 @@ def _failed(info: JobInfo) -> Account:
         return Account(f"it failed for good on {attempt_text(info)}: {why}", None)
     found, remedy = DEAD.get(DeadReason(info.reason), ("", ""))
     if not found:
-        return Account(f"it failed for good on {attempt_text(info)}: {why}", f"mend that, then queue it again: {again}")
+        return Account(f"it failed for good on {attempt_text(info)}: {why}", f"fix that, then queue it again: {again}")
     return Account(f"{found}: {why}", f"{remedy}, then queue it again: {again}")
 
 
@@ -241,7 +241,7 @@ def _nobody_serves(queue: str, around: Around) -> str:
 
 
 def start_worker(queue: str) -> str:
-    """What to do when nobody serves a queue."""
+    """The remedy when no worker serves a queue."""
     return "start a worker: naq worker MODULE:APP" + ("" if queue == "default" else f" --queue {queue}")
 
 

@@ -1,6 +1,6 @@
-"""Why a schedule does not fire, or what came of it when it did, and what to do about that: plain sentences. Pure.
+"""Why a schedule does not fire, or why its last run failed, and what to do, in plain sentences. Pure.
 
-The most pressing comes first. A schedule that fires, and whose last run went well, has nothing to be said of it.
+The most urgent finding comes first. A schedule that fires and whose last run succeeded has no findings.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 from naq.jobs.history import HistoryRecord, RunOutcome
 from naq.jobs.job import JobStatus
 from naq.jobs.records import JobInfo
-from naq.observe.diagnosis.jobs import NOBODY_LEADS, PATIENCE, START_SCHEDULER, Account, counted, failure, span
+from naq.observe.diagnosis.jobs import NO_LEADER, PATIENCE, START_SCHEDULER, Account, counted, failure, span
 from naq.schedules.occurrences import Occurrence
 from naq.schedules.planning.decision import NonFireReason
 from naq.schedules.record import Schedule, ScheduleStatus
@@ -24,12 +24,12 @@ __all__ = ["MOST_OPEN", "OpenJob", "accounts_of_quarantined", "accounts_of_sched
 
 
 MOST_OPEN: Final = 20
-"""Open jobs of a schedule that are looked at, one by one: the newest."""
+"""How many open jobs of a schedule are checked, newest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenJob:
-    """A job of a schedule that has not ended, and what is to be said of it."""
+    """An open job of a schedule, with its finding."""
 
     info: JobInfo
     account: Account
@@ -45,36 +45,36 @@ _NON_FIRES: Final = {
         "run it now: {backfill}; or lengthen it: naq schedule update {id} --set start_deadline=10m",
     ),
     NonFireReason.COALESCED: (
-        "several times were due together, and one of them fired for all (coalesce)",
+        "several times were due together, and only one of them fired (coalesce)",
         "run each of them: {backfill}; or let all fire next time: naq schedule update {id} --set coalesce=all",
     ),
     NonFireReason.TOO_MANY: (
-        "more times were due together than are caught up",
+        "more times were due together than the catch-up limit",
         "run them: {backfill}",
     ),
     NonFireReason.OVERLAP: (
-        "the run before was not finished (overlap={overlap})",
+        "the previous run had not finished (overlap={overlap})",
         "see how long it takes: naq schedule history {id}; or let it wait: naq schedule update {id} --set overlap=buffer_one",
     ),
-    NonFireReason.EXCLUDED: ("its exclusions leave this time out", None),
-    NonFireReason.SKIP_REQUESTED: ("somebody had asked for it to be skipped (naq schedule skip)", None),
+    NonFireReason.EXCLUDED: ("this time is excluded", None),
+    NonFireReason.SKIP_REQUESTED: ("it was skipped on request (naq schedule skip)", None),
     NonFireReason.PAUSED: (
         "the schedule was paused",
-        "run what was left out: {backfill}",
+        "run the skipped times: {backfill}",
     ),
 }
 
 
 def accounts_of_quarantined(schedule_id: str, reason: str) -> tuple[Account, ...]:
-    """Of a record that cannot be read."""
-    remedy = f"mend the record, upgrade the schedulers if a newer naq wrote it, or remove it: naq schedule delete {schedule_id}"
+    """The finding about a record that cannot be read."""
+    remedy = f"repair the record, upgrade the schedulers if a newer naq wrote it, or remove it: naq schedule delete {schedule_id}"
     return (Account(f"its record cannot be used, so it does not fire: {reason}", remedy),)
 
 
 def accounts_of_schedule(
     schedule: Schedule, past: Sequence[Occurrence], open_jobs: Sequence[OpenJob], leader: str | None, now: datetime
 ) -> tuple[Account, ...]:
-    """What is to be said of a schedule ``now``. ``past`` is its history, the newest first; ``leader``: who leads."""
+    """The findings about a schedule ``now``. ``past``: its history, newest first; ``leader``: the leading instance."""
     return (
         *_standing(schedule, leader, now),
         *_waiting(schedule, open_jobs),
@@ -84,7 +84,7 @@ def accounts_of_schedule(
 
 
 def non_fire(schedule: Schedule, record: HistoryRecord) -> Account | None:
-    """Of a nominal time that did not fire; ``None`` for any other record."""
+    """The finding about a nominal time that did not fire; ``None`` for other records."""
     if record.outcome.fired or record.job_id is not None:
         return None
     try:
@@ -114,7 +114,7 @@ def _standing(schedule: Schedule, leader: str | None, now: datetime) -> Iterator
     match schedule.status:
         case ScheduleStatus.CANCELLED:
             since = _ago(schedule.cancelled_at, now)
-            remedy = f"cancelled is final: remove it (naq schedule delete {name}) and add it anew"
+            remedy = f"cancelled is final: remove it (naq schedule delete {name}) and add it again"
             yield Account(f"it was cancelled{since}: it never fires again", remedy)
         case ScheduleStatus.COMPLETED:
             yield _completed(schedule, now)
@@ -123,26 +123,26 @@ def _standing(schedule: Schedule, leader: str | None, now: datetime) -> Iterator
             why = f": {schedule.pause_reason}" if schedule.pause_reason else ""
             yield Account(
                 f"it was paused{_ago(schedule.paused_at, now)}{by}{why}{_passed(schedule, now)}",
-                f"let it fire again: naq schedule resume {name} (with --catch-up for what was due meanwhile)",
+                f"resume it: naq schedule resume {name} (with --catch-up for the times that were due meanwhile)",
             )
         case ScheduleStatus.ACTIVE:
             due_at = schedule.next_run_at
             if leader is None:
-                yield Account(NOBODY_LEADS + _passed(schedule, now), START_SCHEDULER)
+                yield Account(NO_LEADER + _passed(schedule, now), START_SCHEDULER)
             elif due_at is not None and now - due_at > PATIENCE:
-                late = f"it has been due for {span(now - due_at)}, and {leader}, which leads, has not fired it"
-                yield Account(late, "look at that scheduler's log, and at naq doctor")
+                late = f"it has been due for {span(now - due_at)}, and the leader {leader} has not fired it"
+                yield Account(late, "check that scheduler's log, and run naq doctor")
 
 
 def _completed(schedule: Schedule, now: datetime) -> Account:
     name, policy, since = schedule.schedule_id, schedule.policy, _ago(schedule.completed_at, now)
     if policy.max_runs is not None and schedule.runs >= policy.max_runs:
-        more = f"let it go on: naq schedule update {name} --set max_runs={2 * policy.max_runs}"
+        more = f"extend it: naq schedule update {name} --set max_runs={2 * policy.max_runs}"
         return Account(f"it ended{since}: it has had its {counted(policy.max_runs, 'run')} (max_runs)", more)
     if isinstance(schedule.trigger, Once):
         return Account(f"it ended{since}: its one time has passed", f"run it again: naq schedule trigger {name}")
     if policy.end_at is not None:
-        more = f"let it go on: naq schedule update {name} --set end_at=2030-12-31T00:00:00Z"
+        more = f"extend it: naq schedule update {name} --set end_at=2030-12-31T00:00:00Z"
         return Account(
             f"it ended{since}: its last time before end_at ({policy.end_at:%Y-%m-%d %H:%M} UTC) passed", more
         )
@@ -150,7 +150,7 @@ def _completed(schedule: Schedule, now: datetime) -> Account:
 
 
 def _waiting(schedule: Schedule, open_jobs: Sequence[OpenJob]) -> Iterator[Account]:
-    """Runs that wait, for each reason once; and a run that lost its worker."""
+    """Waiting runs, one finding per reason; and runs that lost their worker."""
     reasons: dict[Account, int] = {}
     for each in open_jobs:
         stuck = each.info.status is JobStatus.RUNNING and each.account.remedy is not None
@@ -168,7 +168,7 @@ def _waiting(schedule: Schedule, open_jobs: Sequence[OpenJob]) -> Iterator[Accou
 
 
 def _last(schedule: Schedule, past: Sequence[Occurrence], open_jobs: Sequence[OpenJob]) -> Iterator[Account]:
-    """What came of the newest of its times, unless that went well, or another one fired since."""
+    """The result of its newest time, unless it succeeded or another one fired since."""
     if not past:
         return
     record = past[0].last
@@ -180,7 +180,7 @@ def _last(schedule: Schedule, past: Sequence[Occurrence], open_jobs: Sequence[Op
         case RunOutcome.FAILED:
             tries = "" if record.attempt == 1 else f" after {record.attempt} attempts"
             why = failure(record.error_type, record.error)
-            remedy = f"naq job show {record.job_id}; when that is mended: naq job requeue {record.job_id}"
+            remedy = f"naq job show {record.job_id}; after fixing the cause: naq job requeue {record.job_id}"
             yield Account(f"the last run failed{tries}: {why}", remedy)
         case RunOutcome.CANCELLED:
             why = "" if record.reason in (None, "cancelled") else f": {record.reason}"
@@ -188,11 +188,9 @@ def _last(schedule: Schedule, past: Sequence[Occurrence], open_jobs: Sequence[Op
                 f"the last run was cancelled{why}", f"run it now: naq schedule trigger {schedule.schedule_id}"
             )
         case RunOutcome.ABANDONED:
-            yield Account(f"the last run lost its worker {record.worker_id}; another worker begins it anew")
+            yield Account(f"the last run lost its worker {record.worker_id}; another worker starts it again")
         case RunOutcome.MISSED if record.job_id is not None:
-            remedy = (
-                f"see that the workers of queue {schedule.job.queue!r} keep up: naq queue show {schedule.job.queue}"
-            )
+            remedy = f"check the workers of queue {schedule.job.queue!r}: naq queue show {schedule.job.queue}"
             yield Account("the last run was not started before its start deadline", remedy)
         case RunOutcome.MISSED | RunOutcome.SKIPPED:
             account = non_fire(schedule, record)
@@ -201,24 +199,24 @@ def _last(schedule: Schedule, past: Sequence[Occurrence], open_jobs: Sequence[Op
 
 
 def _coming(schedule: Schedule, now: datetime) -> Iterator[Account]:
-    """What stands between an active schedule and its next times."""
+    """What keeps an active schedule from its next times."""
     if schedule.status is not ScheduleStatus.ACTIVE:
         return
     if schedule.skip_next:
         which = "its next time is" if schedule.skip_next == 1 else f"its next {schedule.skip_next} times are"
-        remedy = f"take that back: naq schedule skip {schedule.schedule_id} 0"
-        yield Account(f"{which} to be skipped, as somebody asked", remedy)
+        remedy = f"undo: naq schedule skip {schedule.schedule_id} 0"
+        yield Account(f"{which} to be skipped, on request", remedy)
     first = schedule.next_nominal_at
     if schedule.excluded_from is not None and first is not None and first > now:
-        yield Account(f"its exclusions leave out all times until {first:%Y-%m-%d %H:%M:%S} UTC")
+        yield Account(f"all its times are excluded until {first:%Y-%m-%d %H:%M:%S} UTC")
     if schedule.waits_for_end:
         yield Account(f"its next time is known when {schedule.open_runs[0].job_id} has ended (fixed delay)")
     if schedule.last_run_at is None and first is not None and first > now:
-        yield Account("it has not fired yet: its first time is still to come")
+        yield Account("it has not fired yet: its first time is in the future")
 
 
 def _passed(schedule: Schedule, now: datetime) -> str:
-    """How many nominal times have passed since, of a schedule that nobody fires."""
+    """How many nominal times passed since, for a schedule that does not fire."""
     first = schedule.next_nominal_at
     if first is None or first > now:
         return ""

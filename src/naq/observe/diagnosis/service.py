@@ -1,6 +1,6 @@
-"""Did it run, when will it, and if not, why not: everything that is known of a schedule or a job, put together.
+"""Everything that is known about a schedule or a job: did it run, when will it run, and if not, why not.
 
-The sentences are made in `naq.observe.diagnosis.jobs` and `.schedules`; this module reads what they need from the store.
+The sentences are made in `naq.observe.diagnosis.jobs` and `.schedules`; this module reads their inputs from the store.
 """
 
 from __future__ import annotations
@@ -34,39 +34,39 @@ __all__ = ["AccountService", "JobReport", "ScheduleReport"]
 
 MANY = 2_000
 TRIES = 5
-"""Names that are looked up before it is given up to guess which one was meant."""
+"""How many similar names are looked up for a suggestion."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleReport:
-    """What is known of a schedule."""
+    """A schedule with its findings."""
 
     entry: dict[str, Any]
-    """As the facade shows it."""
+    """As `list_schedules` returns it."""
     schedule: Schedule | None
     """``None`` when its record cannot be read."""
     coming: tuple[Upcoming, ...] = ()
     past: tuple[Occurrence, ...] = ()
-    """Its last times, the newest first."""
+    """Its last times, newest first."""
     open_jobs: tuple[OpenJob, ...] = ()
-    """Its jobs that have not ended, the newest first, up to `MOST_OPEN`."""
+    """Its open jobs, newest first, up to `MOST_OPEN`."""
     accounts: tuple[Account, ...] = ()
-    """Why not, and what to do; the most pressing first."""
+    """Why not, and what to do; the most urgent first."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobReport:
-    """What is known of a job."""
+    """A job with its finding."""
 
     info: JobInfo | None
-    """``None`` when only its schedule's history knows of it."""
+    """``None`` when only its schedule's history is left."""
     account: Account
     attempts: tuple[HistoryRecord, ...] = ()
-    """What its schedule's history says of it, the oldest first."""
+    """Its records in the schedule's history, oldest first."""
 
 
 class AccountService(BaseService):
-    """Answers for a person who asks. Reads only."""
+    """Explains schedules and jobs. Read-only."""
 
     def __init__(
         self,
@@ -86,15 +86,15 @@ class AccountService(BaseService):
         self._history = history_service
 
     async def _do_initialize(self) -> None:
-        """All it asks is started."""
+        """Nothing to start."""
 
     async def _do_cleanup(self) -> None:
-        """Nothing is held."""
+        """Nothing to release."""
 
     async def schedule(self, schedule_id: str, ahead: int = 5, back: int = 10) -> ScheduleReport | None:
-        """What is known of a schedule, with its next and last times; ``None`` when there is none.
+        """A schedule with its next and last times and its findings; ``None`` if it does not exist.
 
-        Raises `SchedulerError` or `StoreError` when the store cannot be asked.
+        Raises `SchedulerError` or `StoreError` when the store cannot be read.
         """
         check_schedule_id(schedule_id)
         entry = await self._schedules.get_schedule(schedule_id)
@@ -104,8 +104,8 @@ class AccountService(BaseService):
         past = occurrences(records, back)
         last_outcome = _last_outcome(records[0] if records else None)
         if entry["status"] == "quarantined":
-            told = accounts_of_quarantined(schedule_id, entry["reason"])
-            return ScheduleReport(entry=entry | last_outcome, schedule=None, past=past, accounts=told)
+            accounts = accounts_of_quarantined(schedule_id, entry["reason"])
+            return ScheduleReport(entry=entry | last_outcome, schedule=None, past=past, accounts=accounts)
         schedule = await self._schedules.schedules.get(schedule_id)
         if schedule is None:
             return None
@@ -121,20 +121,20 @@ class AccountService(BaseService):
         )
 
     async def schedules(self, status: str | None = None) -> list[dict[str, Any]]:
-        """All schedules (of one status) as the facade lists them, each with its ``last_outcome``.
+        """All schedules (of one status), each with its ``last_outcome``.
 
-        That is what came of the newest attempt or nominal time that its history tells; ``None``: it tells none.
+        That is the outcome of the newest attempt or nominal time in its history; ``None``: the history is empty.
         """
         entries = await self._schedules.list_schedules(status)
         newest = await self._history.newest([entry["schedule_id"] for entry in entries])
         return [{**entry, **_last_outcome(newest.get(entry["schedule_id"]))} for entry in entries]
 
     async def past(self, schedule_id: str, count: int) -> tuple[Occurrence, ...]:
-        """What became of its last times, the newest first; also of a schedule that was removed, as long as it is kept."""
+        """Its last times, newest first; also for a deleted schedule while its history is kept."""
         return occurrences(await self._history.history(schedule_id, self.settings.history_length), count)
 
     async def job(self, job_id: str) -> JobReport | None:
-        """What is known of a job; ``None`` when nothing is, or no more."""
+        """A job with its finding; ``None`` when nothing is known about it."""
         info = await self._jobs.get(job_id)
         schedule_id = schedule_id_of(job_id)
         attempts: tuple[HistoryRecord, ...] = ()
@@ -145,11 +145,11 @@ class AccountService(BaseService):
             return JobReport(info, await self._account(info), attempts)
         if not attempts:
             return None
-        known = f"it ended as {attempts[-1].outcome}, as its schedule's history says; its result is no longer kept"
+        known = f"it ended as {attempts[-1].outcome}, according to the schedule's history; its result expired"
         return JobReport(None, Account(known), attempts)
 
     async def leader(self) -> str | None:
-        """The instance that leads; ``None`` when nobody does."""
+        """The leading instance, if any."""
         try:
             lease = await find_leader(self._kv, self._kv.connection, self.clock.now())
         except RecordUnreadable:
@@ -157,7 +157,7 @@ class AccountService(BaseService):
         return None if lease is None else lease.instance_id
 
     async def near_schedule(self, name: str) -> str | None:
-        """The schedule's id that was probably meant."""
+        """The existing schedule id most similar to ``name``."""
         names = {name_in(key) for key in await self._kv.names_of(ALL_SCHEDULES)}
 
         async def is_there(schedule_id: str) -> bool:
@@ -166,7 +166,7 @@ class AccountService(BaseService):
         return await _nearest_of(name, names, is_there)
 
     async def near_job(self, name: str) -> str | None:
-        """The job's id that was probably meant, of those that have not ended or whose result is kept."""
+        """The most similar id of a job that is open or whose result is kept."""
 
         async def is_there(job_id: str) -> bool:
             return await self._jobs.get(job_id) is not None
@@ -184,7 +184,7 @@ class AccountService(BaseService):
         return account_of_job(info, await self._around(info, workers), self.clock.now())
 
     async def _around(self, info: JobInfo, workers: Sequence[WorkerInfo] | None) -> Around:
-        """What the account of this job goes by, and nothing else is asked for."""
+        """The inputs for the finding about this job; reads only what is needed."""
         if info.status.ended:
             return Around()
         if workers is None:
@@ -210,9 +210,9 @@ def _last_outcome(record: HistoryRecord | None) -> dict[str, str | None]:
 
 
 async def _nearest_of(name: str, names: set[str], is_there: Callable[[str], Awaitable[bool]]) -> str | None:
-    """The nearest of many names that is there: some were removed, and only their marker is left.
+    """The most similar name that exists; deleted names leave a marker behind.
 
-    Where there are thousands, only those that begin or end alike are compared.
+    Of more than `MANY` names, only those with the same start or end are compared.
     """
     left = names - {name}
     if len(left) > MANY:

@@ -1,4 +1,4 @@
-"""What is asked about one schedule, and what is there to answer it with."""
+"""The inputs of the verification of one schedule."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Question:
 
     since: datetime
     as_of: datetime
-    """When reading began: whatever came due later is not judged."""
+    """When reading began: times due later are not judged."""
     patience: timedelta
-    """For how long a nominal time may be due without a decision."""
+    """How long a nominal time may be due without a decision."""
     complete_since: datetime
     """Since when no event was dropped."""
     history_since: datetime
@@ -27,7 +27,7 @@ class Question:
     history_length: int
     """Records of one schedule's history that are kept at most; 0 or less: all."""
     leaderless: str | None
-    """Why nothing fires: there is no leader; ``None``: there is one."""
+    """The text for overdue times if there is no leader; ``None``: there is one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Enqueues that should not be: two of one nominal time, and those that the schedule knows nothing of. Pure."""
+"""Wrong enqueues: two for one nominal time, and those that the schedule does not account for. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is left of fires, non-fires and changes: events, jobs, results, history, brought into one form. Pure.
+"""The traces of fires, non-fires and changes, from events, jobs, results and history, in one form. Pure.
 
 Two *enqueues* of one nominal time are told apart by when they were made: the leader writes one instant into
 the job and into the event, and the worker copies it into result and history. A retry has an instant of its own, and is
@@ -63,7 +63,7 @@ class Change:
 
 @dataclass(slots=True)
 class Evidence:
-    """What is left of one schedule's fires and non-fires."""
+    """The traces of one schedule's fires and non-fires."""
 
     fires: dict[datetime, datetime | None] = field(default_factory=dict)
     """Nominal time -> when it was enqueued, as far as a trace says."""

@@ -1,4 +1,4 @@
-"""The judge of a live system: one schedule, what is left of its fires, and what can be said about each nominal time. Pure.
+"""Judges one schedule of a live system: the state of each nominal time, from the traces of its fires. Pure.
 
 Each nominal time of the present definition fired (a trace says so), did not fire for a recorded reason, waits, is overdue, is
 *lost*, or *unproven*. Traces are kept for a while only, and a process that is killed takes its last events along; so a
@@ -83,7 +83,7 @@ def judge(case: Case, question: Question) -> Judged:
 
 
 def quarantined(schedule_id: str, why: str) -> Judged:
-    """What is said of a schedule whose record cannot be read or planned."""
+    """The finding about a schedule whose record cannot be read or planned."""
     matter = Matter(Kind.QUARANTINED, schedule_id, None, None, 0, why, remedies.quarantined(schedule_id))
     return Judged(Figures(schedules=1), (matter,))
 
@@ -196,7 +196,7 @@ def _untraced(
 
 
 def _reach(evidence: Evidence, question: Question) -> datetime:
-    """Since when a trace of a fire must be there."""
+    """From when on a fire must have left a trace."""
     history = question.history_since
     if 0 < question.history_length <= evidence.runs and evidence.oldest_run is not None:
         history = max(history, evidence.oldest_run)

@@ -32,29 +32,29 @@ grid_moved = "nothing; storing an unchanged definition again does not move the g
 
 
 def aim_again(schedule_id: str) -> str:
-    """For a schedule that a wrong clock aimed."""
+    """For a schedule that was planned with a wrong clock."""
     return f"set the clocks right (NTP), then: naq schedule aim {schedule_id}"
 
 
 def lost(schedule_id: str, first: datetime, last: datetime) -> str:
-    """For fires that never were."""
+    """For lost fires."""
     text = f"naq schedule backfill {schedule_id} {first.isoformat()} {last.isoformat()}"
     return f"enqueue what is missing: {text}; and please report it: this must not happen"
 
 
 def lost_among(schedule_id: str, first: datetime, last: datetime) -> str:
-    """For fires that never were, when it is not known which of several."""
+    """For lost fires, when it is unknown which of several."""
     text = f"naq schedule backfill {schedule_id} FROM TO"
     return f"look in the logs of its jobs which of them ran, and enqueue the others: {text}; and please report it"
 
 
 def unproven(schedule_id: str, first: datetime, last: datetime) -> str:
-    """For fires of which nothing is left."""
+    """For fires without a trace."""
     return "nothing; to know it next time, keep more: history_length, history_age, events_age"
 
 
 def look_at(schedule_id: str, nominal: datetime) -> str:
-    """For a job that should not be."""
+    """For a job that should not exist."""
     return f"naq job show {job_id(schedule_id, nominal)}; {look_into(schedule_id)}"
 
 
@@ -65,4 +65,4 @@ def look_into(schedule_id: str) -> str:
 
 def quarantined(schedule_id: str) -> str:
     """For a record that cannot be read or planned."""
-    return f"mend the record, upgrade the instance, or: naq schedule delete {schedule_id}"
+    return f"repair the record, upgrade the instance, or: naq schedule delete {schedule_id}"

@@ -140,7 +140,7 @@ class VerifyService(BaseService):
             complete_since=_complete_since(events, as_of),
             history_since=_not_aged_since(history, as_of),
             history_length=int(history["config"].get("max_msgs_per_subject") or 0),
-            leaderless=None if leader is not None else "nobody leads, so nothing fires",
+            leaderless=None if leader is not None else "no scheduler leads, so nothing fires",
         )
 
     async def _stream(self, name: str) -> dict[str, Any]:

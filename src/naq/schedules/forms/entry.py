@@ -47,10 +47,11 @@ def to_dict(schedule: Schedule) -> dict[str, Any]:
         "pause_reason": schedule.pause_reason,
         "paused_by": schedule.paused_by,
     }
-    for name in ("paused_at", "resumed_at", "cancelled_at", "completed_at"):
-        instant = getattr(schedule, name)
-        if instant is not None:
-            entry[name] = epoch(instant)
+    return entry | _times_of_actions(schedule)
+
+
+def _times_of_actions(schedule: Schedule) -> dict[str, float | None]:
+    instants = {name: getattr(schedule, name) for name in ("paused_at", "resumed_at", "cancelled_at", "completed_at")}
     if schedule.removed_after is not None and schedule.completed_at is not None:
-        entry["removed_at"] = epoch(schedule.completed_at + schedule.removed_after)
-    return entry
+        instants["removed_at"] = schedule.completed_at + schedule.removed_after
+    return {name: epoch(instant) for name, instant in instants.items() if instant is not None}

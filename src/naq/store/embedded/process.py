@@ -34,9 +34,9 @@ STOP_PATIENCE = 15.0
 KILL_PATIENCE = 5.0
 """Seconds the kernel may take to end a killed server."""
 DECISION_PATIENCE = 60.0
-"""Seconds to wait for another process's decision: longer than a start or a stop may take."""
+"""Seconds to wait for another process that starts or stops the server; longer than either may take."""
 GLANCE = 0.02
-"""Seconds between two looks at a lock that another process holds."""
+"""Seconds between two checks of a lock that another process holds."""
 ROUND = 0.2
 """Seconds between two looks at the server where its end cannot be waited for."""
 
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 @asynccontextmanager
 async def decision(directory: ServerDirectory, clock: Clock) -> AsyncIterator[None]:
-    """Be the only one to start or stop the server. Raises `EmbeddedServerError` if another takes too long."""
+    """Hold the right to start or stop the server. Raises `EmbeddedServerError` if another takes too long."""
 
     def take() -> int | None:
         with directory.writable():
@@ -84,8 +84,8 @@ async def end_server(directory: ServerDirectory, clock: Clock) -> None:
 
 
 async def server_ended(directory: ServerDirectory, known: ServerRecord | None, clock: Clock) -> None:
-    """Return when the server that is ``known`` does not run any more, be it that another member has started it anew: at
-    once where the kernel tells of a process's end, else within `ROUND`."""
+    """Return when the ``known`` server process has ended, even if another member has restarted it already. At once where
+    the kernel reports it, otherwise within `ROUND`."""
     while directory.server_runs() and directory.record() == known:
         pid = directory.server_pid()
         told = pid is not None and await process_ended(pid)
@@ -93,7 +93,7 @@ async def server_ended(directory: ServerDirectory, known: ServerRecord | None, c
 
 
 async def until(probe: Callable[[], T | None], clock: Clock) -> T:
-    """Ask again and again until the answer is not ``None``."""
+    """Poll until the answer is not ``None``."""
     while (answer := probe()) is None:
         await clock.sleep(GLANCE)
     return answer

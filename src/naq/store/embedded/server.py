@@ -2,7 +2,7 @@
 
 Every naq process of one user that uses the same data directory shares one ``nats-server``: the first to `join`
 starts it, the others find it running, and the last to `leave` stops it. There is no daemon that looks after it.
-The members do, as equals: whoever notices that the server is gone takes the decision lock, looks again, and starts
+The members do, as equals: a member that notices the server is gone takes the decision lock, checks again, and starts
 it unless somebody else has meanwhile. A member that is killed is out at that instant, because membership is a lock
 that the kernel releases; the server is nobody's dependant (own session, no terminal) and goes on for the others.
 
@@ -45,16 +45,16 @@ START_TIMEOUT = 30.0
 RETRY = 1.0
 """Seconds after which a member tries again, at the earliest, to have a server that could not be started."""
 CALM = 10.0
-"""Seconds that a server has to live for its end to be restarted at once again."""
+"""Seconds that a server must run to be restarted at once when it ends."""
 LONGEST_NAP = 5.0
-"""Seconds between two restarts of a server that ends again and again, at most."""
+"""Maximum seconds between restarts of a server that keeps ending."""
 ATTEMPTS = 5
 """Starts in a row of a server that is killed, or whose port is taken, before it answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
-    """Where the embedded server is and how to get in. Take the three together: they change together."""
+    """Address and credentials of the embedded server. They change together."""
 
     url: str
     """``nats://127.0.0.1:PORT``, without secrets."""
@@ -64,14 +64,14 @@ class ServerAddress:
 
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
-    """What can be said about a running embedded server without joining it."""
+    """Status of a running embedded server."""
 
     pid: int | None
     """Its process id; ``None`` in the first instants of its life."""
     url: str | None
     """Where it listens, without secrets; ``None`` when its record cannot be read."""
     version: str | None
-    """What it says its version is; ``None`` when it does not answer."""
+    """Its version; ``None`` when it does not respond."""
     members: tuple[int, ...]
     """Process ids of the members; one that joined twice is there twice. Empty: the next to leave stops it."""
     log_file: Path
@@ -169,7 +169,7 @@ class EmbeddedServer:
     async def ensure_running(self) -> ServerAddress:
         """Return the address of a server that runs: the one that is there, or one started now.
 
-        For whoever lost its connection. The restarted server has the same data, and the same port and password
+        For a member that lost its connection. The restarted server has the same data, and the same port and password
         unless a stranger has taken the port: then both are new, so use the address that is returned. Of many that
         call this at once, one starts the server. Raises `EmbeddedServerError` as `join` does, for one that is no
         member, and when the server was stopped by hand (`stop`): then it stays down until somebody joins.
@@ -328,7 +328,7 @@ def describe(data_dir: Path) -> ServerStatus | None:
 async def stop(data_dir: Path, *, clock: Clock | None = None) -> bool:
     """Stop the server of a data directory, whoever uses it; false when none ran.
 
-    Its members do not start it again: it stays down until somebody joins anew, and then they reconnect too.
+    Its members do not start it again: it stays down until another process joins; then they reconnect.
     Raises `EmbeddedServerError` when it could not be stopped.
     """
     require_posix()

@@ -56,7 +56,7 @@ DENIED = re.compile(r'permissions violation for (publish|subscription) to "([^"]
 FAMILY = 3
 """Parts of a subject that tell which permission is missing (``$KV.naq.job``): a line for every single one would be a flood."""
 SAY_AGAIN_AFTER = 60.0
-"""Seconds after which a missing permission is said again."""
+"""Seconds after which a missing permission is logged again."""
 
 CLOSE_PATIENCE = 5.0
 """Seconds that closing the connection may take."""
@@ -274,7 +274,7 @@ class ConnectionService(BaseService):
     async def _on_lost(self) -> None:
         if self._client is None:
             return
-        log.warning("the connection to NATS at %s is lost; it is being restored", self.where)
+        log.warning("the connection to NATS at %s is lost; reconnecting", self.where)
         self._answers.lose("the connection broke before the answer came")
         self._tell(ConnectionState.LOST)
         if self._embedded is not None:

@@ -22,7 +22,7 @@ from naq.store.port import Entry
 __all__ = ["DirectReader", "Stored", "entry_value"]
 
 PAGE = 20_000
-"""Entries asked for in one request: few enough to hold in memory, enough that asking costs nothing."""
+"""Entries per request: small enough for memory, large enough that requests are cheap."""
 SUBJECTS_AT_ONCE = 512
 """Keys in one request of `DirectReader.get_many`; the server's limit is 1024."""
 
@@ -154,6 +154,6 @@ class _Answer:
                 raise StoreUnavailable(f"reading {self._names.stream} stalled: no answer in time")
 
     def close(self) -> None:
-        """The answer is no longer waited for: mark its error as seen."""
+        """The caller no longer waits for the answer: mark its error as seen."""
         if self._done.done() and not self._done.cancelled():
             self._done.exception()

@@ -1,4 +1,4 @@
-"""Events in a stream: emitted without waiting, stored in groups, streamed and replayed to whoever asks.
+"""Events in a stream: emitted without waiting, stored in groups, streamed and replayed on request.
 
 Emitting appends to a buffer; one task writes what has gathered as one message, so that ten thousand fires a second cost
 the server a few dozen messages. An event that cannot be stored while the server is away waits in the buffer, up to
@@ -33,7 +33,7 @@ from naq.store.nats.protocol import Message, header_field, status_code
 __all__ = ["EventService", "group_of"]
 
 LIMIT = 200_000
-"""Events that wait for the server at most."""
+"""Maximum number of events in the buffer."""
 RETRY_AFTER = 1.0
 SERVER_TIME_ENDS = datetime(2262, 1, 1, tzinfo=UTC)
 """The server counts nanoseconds since 1970 in 64 bits: it cannot tell what is later."""
@@ -109,7 +109,7 @@ class EventService(BaseService):
         await self.outbox.stop()
 
     def emit(self, events: Iterable[Event]) -> None:
-        """Take over events. Never waits, never fails; in-process listeners hear of them at once."""
+        """Queue events. Never waits, never fails; listeners in this process are called at once."""
         taken = list(events)
         for event in taken:
             for listener in tuple(self._listeners):
@@ -117,7 +117,7 @@ class EventService(BaseService):
         self.outbox.put(taken)
 
     def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
-        """Call ``listener`` for every event that this process emits; returns how to stop that. It must not raise."""
+        """Call ``listener`` for every event that this process emits; returns a function that stops this. It must not raise."""
         self._listeners.append(listener)
 
         def stop() -> None:
@@ -279,7 +279,7 @@ def _events_of(data: bytes) -> list[Event]:
     try:
         return _group_decoder.decode(data)
     except msgspec.MsgspecError as error:
-        log.warning("a message in the event stream is no group of events: %s", error)
+        log.warning("a message in the event stream cannot be read as a group of events: %s", error)
         return []
 
 

@@ -1,4 +1,4 @@
-"""Following a bucket: every change behind a revision, in order, without a gap, for ever.
+"""Watching a bucket: every change after a revision, in order, without gaps, until cancelled.
 
 An ordered push consumer of our own. The server numbers what it delivers; a number that is missing, a heartbeat that does
 not come, or a connection that was restored, and the consumer is made anew behind the last revision that was handed
@@ -26,9 +26,9 @@ from naq.store.port import Entry
 __all__ = ["follow"]
 
 HEARTBEAT = 2.0
-"""Seconds between the server's signs of life on an idle watch."""
+"""Seconds between the server's heartbeats on an idle watch."""
 SILENCE = 5.0
-"""Seconds of silence after which a watch is taken for dead and made anew."""
+"""Seconds of silence after which a watch is considered dead and created again."""
 RETRY_AFTER = 0.5
 """Seconds before another try when the consumer could not be made."""
 
@@ -75,7 +75,7 @@ class _Feed:
                 async with asyncio.timeout(SILENCE):
                     await self.signal.wait()
             except TimeoutError:
-                log.info("a watch on %s is silent; it is made again", self._names.stream)
+                log.info("a watch on %s received nothing; creating it again", self._names.stream)
                 break
             self.signal.clear()
             if entries := self.take():

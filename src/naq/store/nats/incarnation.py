@@ -1,4 +1,4 @@
-"""The lives of a bucket: a bucket that was deleted and made anew, or restored, is another one under the same name.
+"""Incarnations of a bucket: after being deleted and created again, or restored, it is a different bucket with the same name.
 
 What was read in one life says nothing in another: revisions may begin anew. JetStream tells lives apart by the time at
 which the stream was created. It is looked at whenever a watch is made anew, for a watch does not outlive its stream. A
@@ -21,7 +21,7 @@ log = logging.getLogger("naq.lives")
 
 
 class Lives:
-    """Which life of its bucket a process has to do with."""
+    """The incarnation of the bucket that a process works with."""
 
     def __init__(self, connection: ConnectionService, stream: str) -> None:
         self.number = 0
@@ -51,9 +51,7 @@ class Lives:
         """Take over what the server says of the stream; ``lost``: it ends before what was seen of it."""
         created = str(info["created"])
         if self._created is not None and (created != self._created or lost):
-            log.warning(
-                "the stream %s is another one than before: made anew, or put back to an older state", self._stream
-            )
+            log.warning("the stream %s was replaced: created again, or restored to an older state", self._stream)
             self.number += 1
             self._changed.set()
             self._changed = asyncio.Event()

@@ -33,7 +33,7 @@ DUPLICATE_WINDOW = 30.0
 GROUP = 500
 """Things in one group at most."""
 GATHER_FOR = 0.05
-"""Seconds for which things gather before they are written: the disk that syncs them is the one that fires wait for."""
+"""Seconds for which items are collected before a write, because each sync of the disk delays fires."""
 RETRY_AFTER = 0.2
 """Seconds before another try while the server is away."""
 STORED_BEFORE = 10201
@@ -65,7 +65,7 @@ class Outbox(Generic[T]):
         limit: int,
     ) -> None:
         self.dropped = 0
-        """Things given up because the server was away for too long, or because one alone is more than it takes."""
+        """Items dropped because the server was away too long, or because one was too large."""
         self._name = name
         self._connection = connection
         self._clock = clock
@@ -82,7 +82,7 @@ class Outbox(Generic[T]):
         self._task: asyncio.Task[None] | None = None
 
     def put(self, things: Iterable[T]) -> None:
-        """Take over things. Never waits, never fails."""
+        """Queue items. Never waits, never fails."""
         self._waiting.extend(things)
         while len(self._waiting) > self._limit:
             self._waiting.popleft()
@@ -95,7 +95,7 @@ class Outbox(Generic[T]):
         self._task = asyncio.create_task(self._run(), name=f"naq {self._name}")
 
     async def stop(self) -> None:
-        """Write what waits, if that can be done, and end. Idempotent."""
+        """Write what is queued, if possible, and stop. Idempotent."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()

@@ -34,7 +34,7 @@ def message(names: Namespace, write: Write) -> Message:
 
 
 def expects_absence(write: Write) -> bool:
-    """Whether a write is conditional on its key's not existing."""
+    """Whether a write requires that its key does not exist."""
     return write.revision == 0 if isinstance(write, Check) else write.expect == 0
 
 

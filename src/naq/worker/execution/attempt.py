@@ -54,5 +54,13 @@ class Attempt:
         self.seconds = now - self.began
         for timer in self.timers:
             timer.cancel()
-        self.on_end(self, outcome)
+        on_end, self.on_end = (
+            self.on_end,
+            _nothing,
+        )  # what is called refers to this attempt: no circle is left to collect
+        on_end(self, outcome)
         return True
+
+
+def _nothing(attempt: Attempt, outcome: Outcome) -> None:
+    """The end was reported."""
