@@ -121,7 +121,9 @@ class Drift:
             self._poke.set()
 
     async def run(self) -> None:
-        """Measure, for ever."""
+        """Measure, for ever. Returns only when it is cancelled; without ``ask`` there is nothing to do."""
+        if self._ask is None:
+            await asyncio.Event().wait()
         while True:
             await self.measure()
             self._poke.clear()
