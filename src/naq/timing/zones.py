@@ -233,9 +233,6 @@ _NO_ZONES = frozenset({"localtime", "posixrules", "Factory"})
 
 def check_zone(name: str, field: str) -> list[Problem]:
     """What is wrong with the zone called ``name`` that the user wrote in ``field``; empty when it can be loaded."""
-    if name in _NO_ZONES:
-        reason = "is not a zone: it means another one on each machine"
-        return [Problem(field, shown(name), reason, "'Europe/Berlin'")]
     try:
         get_zone(name)
     except InvalidSchedule:

@@ -30,6 +30,8 @@ class SyncCall:
         self._loop = future.get_loop()
         self._thread_id: int | None = None
         self._guard = threading.Lock()
+        self.interrupted = False
+        """Whether it was interrupted; the exception may still be pending when it has ended."""
 
     def interrupt(self, error: type[BaseException]) -> bool:
         """Raise ``error`` in the function at its next Python instruction; whether it was running.
@@ -39,7 +41,8 @@ class SyncCall:
         with self._guard:
             if self._thread_id is None:
                 return False
-            return _raise_in(self._thread_id, error) > 0
+            self.interrupted = _raise_in(self._thread_id, error) > 0 or self.interrupted
+            return self.interrupted
 
     def run(self) -> None:
         """Do the work, in the current thread."""
@@ -105,7 +108,8 @@ class Threads:
             if call is None:
                 return
             call.run()
-            _raise_in(threading.get_ident(), None)  # an interrupt that came too late for its job
+            if call.interrupted:
+                _drop_interrupt()
             del call
             with self._guard:
                 self._idle += 1
@@ -127,6 +131,23 @@ class Threads:
             return call
 
 
-def _raise_in(thread_id: int, error: type[BaseException] | None) -> int:
-    kind = ctypes.py_object(error) if error is not None else None
-    return int(ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), kind))
+class _Dropped(BaseException):
+    """Takes the place of an interrupt that came too late for its job."""
+
+
+def _drop_interrupt() -> None:
+    """Take back an interrupt of this thread that was not raised yet.
+
+    Not by ``None``: CPython 3.11 then keeps the whole process on its slow path for good, and a function that is profiled
+    never gets past its first line. Another exception takes the place of the pending one, and is caught.
+    """
+    try:
+        _raise_in(threading.get_ident(), _Dropped)
+        while True:  # it is raised when the loop goes round
+            pass
+    except _Dropped:
+        return
+
+
+def _raise_in(thread_id: int, error: type[BaseException]) -> int:
+    return int(ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), ctypes.py_object(error)))
