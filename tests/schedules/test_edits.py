@@ -416,5 +416,5 @@ def test_a_zone_inside_of_an_expression_is_refused_with_where_it_belongs(form: A
 
 
 def test_localtime_is_not_a_zone(scheduler: ManualScheduler) -> None:
-    with pytest.raises(InvalidSchedule, match="another one on each machine"):
+    with pytest.raises(InvalidSchedule, match="another zone on each machine"):
         scheduler.schedule("shop:greet", cron("0 9 * * *", tz="localtime"))

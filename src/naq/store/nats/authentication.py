@@ -53,6 +53,7 @@ class Certificates:
 
         Raises `ConfigError` for files that cannot be read the first time. Later that is logged, and the old ones stay.
         """
+        _require_whole(self._settings.nats_creds)
         if not self._files:
             return None
         try:
@@ -70,6 +71,15 @@ class Certificates:
             return None
         self._read = stamps
         return context
+
+
+def _require_whole(creds: str | None) -> None:
+    """Raise `ConfigError` for a credentials file without a token or a seed: nats-py would read on in it for ever."""
+    if creds is None or not Path(creds).is_file():
+        return
+    text = Path(creds).read_bytes()
+    if not all(part in text for part in (b"BEGIN NATS USER JWT", b"BEGIN USER NKEY SEED")):
+        raise ConfigError(Problem("nats_creds", shown(creds), "has no user token and seed", "'/etc/naq/naq.creds'"))
 
 
 def _tls(settings: Settings) -> ssl.SSLContext:

@@ -16,7 +16,7 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error, ProtocolError
 from nats.protocol.parser import Parser
 
-from naq.exceptions import StoreUnavailable
+from naq.exceptions import ConfigError, StoreUnavailable
 
 try:
     from nkeys import NkeysError
@@ -31,7 +31,7 @@ LONGEST_LINE = 1 << 20
 PERMISSIONS, STALE = "permissions violation", "stale connection"
 """Errors after which the server keeps the connection, or that nats-py treats as it should; in its lower case."""
 QUOTES = "' "
-UNREADABLE: tuple[type[Exception], ...] = (ValueError, LookupError, NkeysError)
+UNREADABLE: tuple[type[Exception], ...] = (ValueError, LookupError, TypeError, NkeysError)
 """What reading credentials raises."""
 
 OnFrame = Callable[[bytes, bytes, bytes, bytes], None]
@@ -69,7 +69,10 @@ class RawClient(Client):
         """nats-py would forget the socket of an attempt to reconnect that failed, without closing it."""
         if self._transport:
             self._transport.close()  # type: ignore[no-untyped-call]
-        context = self._before_attempt()
+        try:
+            context = self._before_attempt()
+        except ConfigError as error:
+            raise Error(f"nats: {error}") from error
         if context is not None:
             self.options["tls"] = context
         await super()._connect_to_server(s)
