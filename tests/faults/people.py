@@ -116,7 +116,8 @@ async def resume(schedules: ScheduleService, name: str, mark: str, rng: random.R
 
 
 async def skip(schedules: ScheduleService, name: str, mark: str, rng: random.Random) -> object:
-    return await schedules.skip_next(name, rng.randrange(4))
+    count = rng.randrange(4)
+    return f"skip {count}" if await schedules.skip_next(name, count) else False
 
 
 async def trigger(schedules: ScheduleService, name: str, mark: str, rng: random.Random) -> object:
@@ -166,7 +167,26 @@ def _is_so(done: Done, records: dict[str, list[RecordWritten]], enqueued: Counte
         return enqueued[str(done.answer)] == 1
     if isinstance(done.answer, list):
         return all(records[name] for name in done.answer)
-    return any(_wrote(done, written.record) for written in records[done.schedule_id] if _is_meanwhile(done, written))
+    life = records[done.schedule_id]
+    if any(_wrote(done, written.record) for written in life if _is_meanwhile(done, written)):
+        return True
+    return any(_was_so_already(done, written.record) for written in _in_force(done, life))
+
+
+def _in_force(done: Done, life: Sequence[RecordWritten]) -> Iterator[RecordWritten]:
+    """The record that an act found, and those that were written while it was done."""
+    before = [written for written in life if written.at < done.began_at]
+    yield from before[-1:]
+    yield from (written for written in life if _is_meanwhile(done, written))
+
+
+def _was_so_already(done: Done, record: Schedule | None) -> bool:
+    """Whether an act that changes nothing found what it asks for: then nothing is written."""
+    if record is None:
+        return False
+    if done.what == "skip":
+        return done.answer == f"skip {record.skip_next}"
+    return done.what == "cancel" and record.status is ScheduleStatus.CANCELLED
 
 
 def _is_meanwhile(done: Done, written: RecordWritten) -> bool:
