@@ -7,17 +7,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from naq.exceptions import InvalidJob, Problem, shown
-from naq.jobs.form import parse_job
+from naq.jobs.form import parse_job, with_options
 from naq.jobs.functions import Registry
 from naq.jobs.job import Job
 from naq.jobs.options import JobOptions
+from naq.jobs.published import publish
 from naq.jobs.signature import check_arguments
 from naq.parsing import nearest
 from naq.store.codec import function_name
+from naq.store.port import Store
 
 __all__ = ["Declarations"]
 
-DEFAULTS = Job(func="naq:declared")
 NAMES = tuple(JobOptions.__annotations__)
 
 
@@ -48,17 +49,16 @@ class Declarations:
 
         Raises `InvalidJob` when its arguments do not fit its function.
         """
-        if isinstance(job.func, str):
-            reference = job.func
-        else:
-            reference = function_name(job.func)
-            check_arguments(job.func, job.args, job.kwargs)
-        left: dict[str, Any] = {
-            name: value
-            for name, value in self.options.get(reference, {}).items()
-            if getattr(job, name) == getattr(DEFAULTS, name)
-        }
-        return dataclasses.replace(job, **left) if left else job
+        func = self.registry.registered(job.func) if isinstance(job.func, str) else job.func
+        if func is None:
+            return job  # the service takes what another process declared
+        check_arguments(func, job.args, job.kwargs)
+        return with_options(dataclasses.replace(job, func=func), self.options.get(function_name(func), {}))
+
+    async def publish(self, store: Store) -> None:
+        """Write the declared options, for processes that enqueue these functions by name. Raises `StoreError`."""
+        functions = {self.registry.resolve(reference): options for reference, options in self.options.items()}
+        await publish(store, functions)
 
 
 def refuse_unknown(options: Mapping[str, Any]) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from naq.cli.context import Options, options_of, start_logging
+from naq.cli.forms import weights
+from naq.exceptions import InvalidInput
 
 if TYPE_CHECKING:
     from naq.app.application import Naq
@@ -16,6 +19,10 @@ __all__ = ["run_both", "scheduler", "worker"]
 
 AppArgument = Annotated[str, typer.Argument(metavar="MODULE:APP", help="Where the application's Naq is.")]
 PriorityOption = Annotated[int | None, typer.Option(help="A standby with a higher priority takes over.")]
+WeightOption = Annotated[
+    list[str] | None,
+    typer.Option("--weight", help="mail=3: jobs of a queue that are taken in turn (default 1); may be given again."),
+]
 InstanceOption = Annotated[str | None, typer.Option(help="Name of this process among the others.")]
 
 
@@ -25,6 +32,7 @@ def run_both(
     queue: Annotated[list[str] | None, typer.Option("--queue", help="A queue to serve; may be given again.")] = None,
     concurrency: Annotated[int | None, typer.Option(help="Jobs at the same time.")] = None,
     priority: PriorityOption = None,
+    weight: WeightOption = None,
     instance_id: InstanceOption = None,
 ) -> None:
     """Run a scheduler and a worker in one process, until Ctrl-C or SIGTERM."""
@@ -33,7 +41,9 @@ def run_both(
     options = options_of(context).with_more(
         queues=queue, concurrency=concurrency, priority=priority, instance_id=instance_id
     )
-    run(_run_app(load_app(application, options), scheduler=True, worker=True, name="run"))
+    app = load_app(application, options)
+    _use_weights(app, weight or [])
+    run(_run_app(app, scheduler=True, worker=True, name="run"))
 
 
 def scheduler(
@@ -57,13 +67,25 @@ def worker(
     application: AppArgument,
     queue: Annotated[list[str] | None, typer.Option("--queue", help="A queue to serve; may be given again.")] = None,
     concurrency: Annotated[int | None, typer.Option(help="Jobs at the same time.")] = None,
+    weight: WeightOption = None,
     instance_id: InstanceOption = None,
 ) -> None:
     """Run a worker: it takes jobs of its queues until Ctrl-C or SIGTERM, then drains."""
     from naq.cli.running import load_app, run
 
     options = options_of(context).with_more(queues=queue, concurrency=concurrency, instance_id=instance_id)
-    run(_run_app(load_app(application, options), scheduler=False, worker=True, name="worker"))
+    app = load_app(application, options)
+    _use_weights(app, weight or [])
+    run(_run_app(app, scheduler=False, worker=True, name="worker"))
+
+
+def _use_weights(app: Naq, given: Sequence[str]) -> None:
+    served = app.settings.queues
+    for queue, number in weights(given).items():
+        if queue not in served:
+            reason = f"the worker does not serve this queue, but {', '.join(served)}"
+            raise InvalidInput.of("--weight", f"{queue}={number}", reason, f"{served[0]}={number}")
+        app.weights[queue] = number
 
 
 def _bare_app(options: Options) -> Naq:

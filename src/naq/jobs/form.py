@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -11,7 +12,8 @@ import msgspec
 from naq.durations import read_duration
 from naq.exceptions import InvalidInput, InvalidJob, Problem, shown
 from naq.jobs.job import Job, JobSpec
-from naq.jobs.signature import check_arguments, refuse_generator
+from naq.jobs.keying import escaped, unique_text
+from naq.jobs.signature import call_signature, check_arguments, refuse_generator
 from naq.jobs.values import encode_value
 from naq.parsing import MISSING, Reader, seconds
 from naq.store.codec import function_name
@@ -19,13 +21,15 @@ from naq.store.keys import check_job_id, check_queue
 from naq.timing.backoff import Backoff, BackoffKind
 from naq.timing.duration import LONGEST, parse_duration
 
-__all__ = ["as_job", "job_form", "job_from_mapping", "parse_job"]
+__all__ = ["as_job", "job_form", "job_from_mapping", "parse_job", "with_options"]
 
 EXECUTORS = ("auto", "process")
 ENDINGS = ("succeeded", "failed", "ended")
 MOST_CONCURRENT = 1000
 """Slots that a function with ``max_concurrent`` may have: each is a key in the store."""
 JOB_KEYS = tuple(Job.__dataclass_fields__)
+
+DEFAULTS = Job(func="naq:declared")
 
 EXAMPLES: Mapping[str, str] = {
     "func": "'reports:send_daily'",
@@ -42,6 +46,8 @@ EXAMPLES: Mapping[str, str] = {
     "depends_on": "['extract-1']",
     "depends_when": "'succeeded'",
     "max_concurrent": "2",
+    "unique_for": "'1h'",
+    "unique_key": "'invoice-{number}'",
     "kind": "'exponential'",
     "delay": "'30s'",
     "longest": "'1h'",
@@ -85,9 +91,16 @@ def parse_job(job: Job | Callable[..., Any] | str, path: str = "job", *, call: b
     }
     if callable(given.func):
         problems += _problems_of_call(given, path, call and not problems)
+    values |= _unique(given, reader, call and not problems)
     if problems:
         raise InvalidJob(*problems)
     return JobSpec(**{name: value for name, value in values.items() if value is not None})
+
+
+def with_options(job: Job, options: Mapping[str, Any]) -> Job:
+    """A job with these options, where it leaves them at their default."""
+    left = {name: value for name, value in options.items() if getattr(job, name) == getattr(DEFAULTS, name)}
+    return dataclasses.replace(job, **left) if left else job
 
 
 def _problems_of_call(job: Job, path: str, call: bool) -> Sequence[Problem]:
@@ -100,6 +113,27 @@ def _problems_of_call(job: Job, path: str, call: bool) -> Sequence[Problem]:
     except InvalidJob as error:
         return error.problems
     return ()
+
+
+def _unique(job: Job, reader: Reader, call: bool) -> dict[str, Any]:
+    """What makes a job unique, and for how long; nothing when it need not be."""
+    held = reader.duration("unique_for", positive=False, longest=LONGEST)
+    key = reader.take("unique_key")
+    if job.unique_for is None and key is None:
+        return {}
+    if key is not None and not isinstance(key, str) and not callable(key):
+        reader.complain("unique_key", key, "must be text, or a function of the job's arguments")
+    if reader.problems:
+        return {}
+    if not call:
+        return {"unique_for": held or timedelta(0)}
+    signature = call_signature(job.func) if callable(job.func) else None
+    try:
+        text = unique_text(key, signature, job.args, job.kwargs, reader.field("unique_key"))
+    except InvalidJob as error:
+        reader.problems.extend(error.problems)
+        return {}
+    return {"unique_for": held or timedelta(0), "unique_key": text}
 
 
 def job_from_mapping(form: Mapping[str, Any] | str, path: str = "job") -> Job:
@@ -121,9 +155,11 @@ def job_form(spec: JobSpec) -> dict[str, Any]:
     """What a job runs and how, as plain values; `job_from_mapping` reads it again."""
     form: dict[str, Any] = {"args": [], "kwargs": {}, "queue": spec.queue}
     form |= msgspec.json.decode(msgspec.json.encode(spec))
-    for name in ("timeout", "result_ttl"):
+    for name in ("timeout", "result_ttl", "unique_for"):
         if name in form:
             form[name] = seconds(getattr(spec, name))
+    if spec.unique_key is not None:
+        form["unique_key"] = escaped(spec.unique_key)
     if "backoff" in form:
         backoff = spec.backoff
         form["backoff"] = {"kind": str(backoff.kind), "delay": seconds(backoff.delay)}

@@ -54,6 +54,10 @@ class Registry:
         """The names of the registered functions."""
         return tuple(self._functions)
 
+    def registered(self, reference: str) -> Callable[..., Any] | None:
+        """The function that was registered under this name, if one was."""
+        return self._functions.get(reference)
+
     def resolve(self, reference: str, job_id: str = "") -> Callable[..., Any]:
         """The function. Raises `UnknownFunction` when it is neither registered nor allowed, or does not exist."""
         return self.target(reference, job_id).func

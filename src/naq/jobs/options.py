@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Literal, TypedDict
 
+from naq.jobs.keying import UniqueKey
 from naq.timing.backoff import Backoff
 
 __all__ = ["JobOptions"]
@@ -24,3 +25,5 @@ class JobOptions(TypedDict, total=False):
     depends_on: Sequence[str]
     depends_when: Literal["succeeded", "failed", "ended"]
     max_concurrent: int | None
+    unique_for: float | timedelta | str | None
+    unique_key: UniqueKey | None

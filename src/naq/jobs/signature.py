@@ -25,7 +25,7 @@ from naq.exceptions import InvalidJob, Problem, shown
 from naq.jobs.context import JobContext
 from naq.jobs.resource import resource
 
-__all__ = ["Parameters", "check_arguments", "read_parameters", "refuse_generator"]
+__all__ = ["Parameters", "call_signature", "check_arguments", "read_parameters", "refuse_generator"]
 
 CONTEXT = "JobContext"
 UNTYPED = (Any, inspect.Parameter.empty)
@@ -96,7 +96,7 @@ def check_arguments(func: Callable[..., Any], args: Sequence[Any], kwargs: Mappi
 
     A function whose signature is unknown takes anything, and so does a wrapper that passes on what it gets.
     """
-    signature = _call_signature(func)
+    signature = call_signature(func)
     if signature is None:
         return
     try:
@@ -109,7 +109,7 @@ def check_arguments(func: Callable[..., Any], args: Sequence[Any], kwargs: Mappi
 
 
 @functools.lru_cache(maxsize=4096)
-def _call_signature(func: Callable[..., Any]) -> inspect.Signature | None:
+def call_signature(func: Callable[..., Any]) -> inspect.Signature | None:
     """The signature without the context; ``None`` when it is unknown. Asked at every enqueue, of a few functions."""
     try:
         signature = inspect.signature(func, follow_wrapped=False)

@@ -27,6 +27,7 @@ from naq.exceptions import (
 from naq.jobs.control import Control, Question
 from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import Job, JobSpec, JobStatus
+from naq.jobs.published import PublishedFunctions
 from naq.jobs.records import DeadJob, DeadReason, JobInfo, QueueLimits, StoredResult, WorkerInfo, is_over
 from naq.jobs.signature import check_arguments
 from naq.jobs.target import pickle_arguments
@@ -82,6 +83,7 @@ class JobService(BaseService):
         self._control = Control(connection_service, Namespace(settings.namespace), kv_service)
         self._settling = Settling(settings, kv_service, self.results, self.history, event_service, self.clock)
         self._enqueuer = Enqueuer(settings, kv_service, self.results, self._settling, event_service, self.clock)
+        self._published = PublishedFunctions(kv_service, self.clock)
         self._finder = Finder(kv_service, self.results)
         self.dead_letters = DeadLetters(settings, kv_service, self.results, self._settling, event_service, self.clock)
         self.queues = Queues(settings, connection_service, kv_service, self.results, self._settling, self._control)
@@ -111,19 +113,19 @@ class JobService(BaseService):
         ``job`` is a `Job`, or a function (or its name) that is called with the other arguments; a function with parameters
         called ``at``, ``delay`` or ``pickled`` needs a `Job` with ``kwargs``. With ``at`` or ``delay``
         (seconds, "5m", timedelta) the job waits until then, and a scheduler puts it into the queue. ``pickled``: the
-        arguments need not be JSON; both sides must have ``allow_pickle``.
+        arguments need not be JSON; both sides must have ``allow_pickle``. A function that is given by name has the options
+        that the last process that ran its application declared.
 
         Raises `InvalidJob` or `InvalidInput` with every problem before anything is written, and `JobExists` when a job
         with the chosen id is queued or waiting. The id of a job that has ended may be used again; its old result is
-        dropped.
+        dropped. When an equal job with ``unique_for`` is there, nothing is written, and the id is that job's.
         """
-        wanted = _job(job, args, kwargs)
+        wanted = await self._published.complete(_job(job, args, kwargs))
         due_at = self._due_at(at, delay)
         spec = self._spec(wanted, pickled)
         fresh = wanted.job_id is None
         job_id = new_id() if wanted.job_id is None else check_job_id(wanted.job_id)
-        await self._enqueuer.enqueue([(job_id, spec, fresh)], due_at)
-        return job_id
+        return (await self._enqueuer.enqueue([(job_id, spec, fresh)], due_at))[0]
 
     async def enqueue_many(
         self,
@@ -139,16 +141,16 @@ class JobService(BaseService):
         have been queued then.
         """
         due_at = self._due_at(at, delay)
+        complete = [await self._published.complete(job) for job in jobs]
         made = [
             (new_id() if job.job_id is None else check_job_id(job.job_id), self._spec(job, pickled), job.job_id is None)
-            for job in jobs
+            for job in complete
         ]
         ids = [job_id for job_id, _, _ in made]
         if len(set(ids)) < len(ids):
             twice = next(job_id for job_id in ids if ids.count(job_id) > 1)
             raise InvalidJob.of("job_id", twice, "is given to two jobs at once", "report-2026")
-        await self._enqueuer.enqueue(made, due_at)
-        return ids
+        return await self._enqueuer.enqueue(made, due_at)
 
     def _spec(self, job: Job, pickled: bool) -> JobSpec:
         if not pickled:
@@ -158,6 +160,8 @@ class JobService(BaseService):
         spec = parse_job(dataclasses.replace(job, args=(), kwargs={}), call=False)
         if not isinstance(job.func, str):
             check_arguments(job.func, job.args, job.kwargs)
+        if job.unique_for is not None or job.unique_key is not None:
+            raise InvalidJob.of("unique_for", job.unique_for, "pickled arguments cannot be compared: use JSON", None)
         return msgspec.structs.replace(spec, args=pickle_arguments(list(job.args), dict(job.kwargs)), pickled=True)
 
     def _due_at(self, at: When | None, delay: timedelta | float | str | None) -> datetime | None:

@@ -16,7 +16,8 @@ from naq.events import EventType
 from naq.exceptions import InvalidSchedule, RecordUnreadable, SchedulerError
 from naq.jobs.history import HistorySink
 from naq.jobs.history_stream import HistoryService
-from naq.jobs.job import Job
+from naq.jobs.job import Job, JobSpec
+from naq.jobs.published import PublishedFunctions
 from naq.lifecycle import BaseService, ServiceManager
 from naq.schedules.declared import Change, Definition
 from naq.schedules.forms.changes import read_changes, read_instant
@@ -30,6 +31,7 @@ from naq.schedules.record import Schedule, ScheduleStatus
 from naq.schedules.repository import Change as Edit
 from naq.schedules.repository import Changed, Schedules, Unreadable
 from naq.schedules.stopping import WorkerStopper
+from naq.schedules.stored import asking
 from naq.schedules.sync import SetSync, SyncOptions
 from naq.schedules.transitions import (
     aimed_again,
@@ -58,6 +60,7 @@ class ScheduleActs:
         """The typed way to the same schedules."""
         self.schedules.overdue.history = history
         self._sets = SetSync(schedules, clock)
+        self._published = PublishedFunctions(schedules.store, clock)
 
     async def schedule_job(
         self,
@@ -83,7 +86,7 @@ class ScheduleActs:
         choice = _if_exists(if_exists)
         identity = new_id() if schedule_id is None else _schedule_id(schedule_id)
         now = self.clock.now()
-        spec = parse_job(job)
+        spec = await self._spec(job)
         trigger, policy = parse_schedule(schedule, None)
         created = new_schedule(identity, spec, trigger, policy, now, labels=dict(labels or {}), note=note)
         problems = never_fires(trigger, policy, now)
@@ -99,6 +102,11 @@ class ScheduleActs:
         await self.schedules.create(created, choice, replace, actor)
         return identity
 
+    async def _spec(self, job: Job | Callable[..., Any] | str) -> JobSpec:
+        """The stored form of a job, with what was declared of a function that is given by name."""
+        with asking("read what was declared of the function"):
+            return parse_job(await self._published.complete(job))
+
     async def schedule_many(
         self, jobs: Iterable[tuple[Job, Form] | tuple[Job, Form, str]], *, actor: str | None = None
     ) -> list[str]:
@@ -112,7 +120,7 @@ class ScheduleActs:
         for job, form, *rest in jobs:
             identity = _schedule_id(rest[0]) if rest else new_id()
             trigger, policy = parse_schedule(form, now)
-            made.append(new_schedule(identity, parse_job(job), trigger, policy, now))
+            made.append(new_schedule(identity, await self._spec(job), trigger, policy, now))
         await self.schedules.create_many(made, actor)
         return [schedule.schedule_id for schedule in made]
 

@@ -116,7 +116,7 @@ class Store(Protocol):
         ...
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
-        """The entries of those keys that exist, by key, read at about the same moment."""
+        """The entries of those keys that exist, by key, read at about the same moment. A key may be a pattern (``job.*.ID``)."""
         ...
 
     def scan(self, pattern: str, after: int = 0) -> AsyncIterator[list[Entry]]:

@@ -12,13 +12,14 @@ import contextvars
 import heapq
 import weakref
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol
 
 from naq.clock import Clock, SystemClock
 from naq.exceptions import InvalidInput, StoreRejected, StoreUnavailable, TransactionTooLarge
 from naq.store.ordering import safe_order
 from naq.store.port import Check, Committed, Delete, Entry, Outcome, Put, Refused, Unknown, Write
 
-__all__ = ["MemoryStore", "Watch", "checked_key", "key_matcher"]
+__all__ = ["MemoryStore", "Watch", "checked_key", "existing", "key_matcher"]
 
 BATCH_LIMIT = 1000
 """Writes in one transaction at most, as the server has it."""
@@ -164,8 +165,7 @@ class MemoryStore:
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
         """The entries of those keys that exist; see `Store.get_many`."""
-        found = {key: self.peek(key) for key in keys}
-        return {key: entry for key, entry in found.items() if entry is not None and entry.value is not None}
+        return existing(self, keys)
 
     async def scan(self, pattern: str, after: int = 0) -> AsyncIterator[list[Entry]]:
         """Pages of entries ordered by revision, deletions included; see `Store.scan`."""
@@ -245,6 +245,26 @@ class MemoryStore:
                 watch.tell(self.revision)
         if lost:
             self._watches = [reference for reference in self._watches if reference() is not None]
+
+
+class Source(Protocol):
+    """What can be read: a store, or a replica of it that lags."""
+
+    def peek(self, key: str) -> Entry | None:
+        """What is at a key, a deletion's marker included."""
+        ...
+
+    def entries(self, pattern: str, after: int = 0) -> list[Entry]:
+        """All entries under a pattern behind a revision, deletions included."""
+        ...
+
+
+def existing(source: Source, keys: Sequence[str]) -> dict[str, Entry]:
+    """The entries of those keys, or under those patterns, that exist."""
+    found: list[Entry | None] = []
+    for key in keys:
+        found += source.entries(key) if "*" in key or ">" in key else [source.peek(key)]
+    return {entry.key: entry for entry in found if entry is not None and entry.value is not None}
 
 
 class Watch(AsyncIterator[list[Entry]]):
