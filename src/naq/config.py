@@ -162,6 +162,12 @@ class Settings:
     allow_functions: tuple[str, ...] = setting(
         (), "functions a worker may import besides the registered ones, as module:pattern", "reports:*"
     )
+    unknown_function_wait: float = setting(
+        86400.0,
+        "seconds that a job waits for a worker that knows its function, before it becomes a dead letter",
+        86400.0,
+        _check(lambda value: 0 <= value <= 36_525 * 86_400, "must not be negative, and at most 100 years"),
+    )
     allow_pickle: bool = setting(False, "accept pickled arguments (runs code of whoever can write jobs)", False)
 
     job_ttl: float = setting(86400.0, "seconds a job's result is kept", 86400.0, _lifetime)
@@ -216,6 +222,7 @@ class SettingsOptions(TypedDict, total=False):
     memory_limit: int | None
     process_memory_limit: int | None
     allow_functions: str | Sequence[str] | None
+    unknown_function_wait: float | None
     allow_pickle: bool | None
     job_ttl: float | None
     history_length: int | None

@@ -266,10 +266,11 @@ class JobService(BaseService):
         for entry, queued in await self._finder.entries(job_id):
             if is_over(queued, result) or not await self._settling.remove(entry):
                 continue
-            removed = True
             if queued.spec.depends_on:
                 await self._settling.dependencies.forget(queued)
-            await self._settling.cancel([queued], reason or "cancelled")
+            if not removed:  # what else is there was only left in the queue
+                await self._settling.cancel([queued], reason or "cancelled")
+            removed = True
         # A worker may have got it just before it was removed.
         return await self._ask_to_stop(job_id, reason) or removed
 
