@@ -231,6 +231,12 @@ def _schedule_changes() -> tuple[LazyCommand, ...]:
             "End a schedule for good; its record stays.",
             ("naq schedule cancel daily-report",),
         ),
+        LazyCommand(
+            "rename-set",
+            "schedule_changes:rename_set",
+            "Make the schedules of one declared set those of another, before a release with the new name starts.",
+            ("naq schedule rename-set tasks billing.tasks",),
+        ),
         LazyCommand("delete", "schedule_changes:delete", delete, ("naq schedule delete daily-report",)),
         LazyCommand("rm", "schedule_changes:delete", delete, ("naq schedule delete daily-report",), hidden=True),
     )
