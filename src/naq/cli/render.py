@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -60,6 +59,8 @@ def console() -> Console:
 
 def show_json(document: Any) -> None:
     """One JSON document."""
+    import json
+
     print(json.dumps(document, indent=2, default=str))
 
 
