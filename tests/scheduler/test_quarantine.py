@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,12 +17,11 @@ from naq.store.codec import encode
 from naq.store.nats.bucket import KVStoreService
 from naq.store.port import Put
 from naq.testing.clock import ManualClock, manual_time
-from naq.testing.server import NatsServer
+from naq.testing.server import NatsServer, until
 from naq.testing.store import MemoryStore
 from naq.timing.triggers import Interval
 from tests.scheduler.test_loop import partition_on, stop
 
-PATIENCE = 60
 FIVE = [f"large-{number}" for number in range(5)]
 
 
@@ -94,9 +92,10 @@ async def test_a_record_of_a_newer_naq_is_read_once_this_naq_can(monkeypatch: py
 
 
 async def until_quarantined(scheduler: SchedulerService, count: int) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while len(scheduler.partition.mirror.quarantined) != count:
-            await asyncio.sleep(0.05)
+    async def has_so_many() -> bool:
+        return len(scheduler.partition.mirror.quarantined) == count
+
+    await until(has_so_many, lambda: f"quarantined are {scheduler.partition.mirror.quarantined}, not {count}")
 
 
 @pytest.mark.parametrize("limit", ["server", "stream"])
@@ -123,7 +122,8 @@ async def test_five_schedules_fire_again_after_a_limit_that_was_too_small_for_a_
         await set_limit(1_000_000)
         await until_quarantined(scheduler, 0)
         before = {name: (await scheduler.get_schedule(name) or {})["runs"] for name in FIVE}
-        async with asyncio.timeout(PATIENCE):
-            for name in FIVE:
-                while (await scheduler.get_schedule(name) or {})["runs"] <= before[name]:
-                    await asyncio.sleep(0.05)
+
+        async def go_on() -> bool:
+            return all([(await scheduler.get_schedule(name) or {})["runs"] > before[name] for name in FIVE])
+
+        await until(go_on, lambda: "not all of them fire")

@@ -26,6 +26,6 @@ What happens on failure:
 - The leader's clock is wrong: an instance whose clock is far from the server's gives the lease up and fires nothing.
 - The store is replaced (bucket deleted, restored from a backup): everything is read again, and leadership is won again.
 
-Order: `due_queue`, `trials`, `lease`, `drift`, `presence`, `retries`, `elector`, `leader`, `mirror`, `listeners`, `intents`, `reconcile`,
-`firing`, `loop`, `partition`, `service`.
+Order: `due_queue`, `trials`, `lease`, `drift`, `presence`, `retries`, `elector`, `leader`, `mirror`, `listeners`, `intents`,
+`reconcile`, `firing`, `loop`, `partition`, `service`.
 """
