@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from naq.cli.context import Options, options_of, start_logging
+from naq.cli.say import say
 from naq.exceptions import InvalidInput
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ async def _run_app(app: Naq, *, scheduler: bool, worker: bool, name: str) -> Non
     def ready(services: ServiceManager) -> None:
         found = services.find(SchedulerService)
         leads = "" if found is None else f" leader={str(found.is_leader).lower()}"
-        print(f"naq {name} ready instance={app.settings.instance_id}{leads}", flush=True)
+        say(f"naq {name} ready instance={app.settings.instance_id}{leads}")
 
     with until_stopped(patience=app.settings.drain_timeout) as stopped:
         try:
