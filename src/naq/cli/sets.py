@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from naq.cli.context import JsonOption, Options, actor, options_of
+from naq.cli.say import say
 from naq.exceptions import InvalidInput
 
 if TYPE_CHECKING:
@@ -38,8 +39,7 @@ def sync(
 ) -> None:
     """Bring declared schedules into the store, as a set. Schedules of others are never touched."""
     from naq.cli.running import load_app, run
-    from naq.schedules.declared import ChangeKind
-    from naq.schedules.declared import render as plan_text
+    from naq.schedules.declared import ChangeKind, plan_blocks
     from naq.schedules.declared_file import read_definitions
     from naq.schedules.sync import SyncOptions
 
@@ -53,7 +53,8 @@ def sync(
         definitions, name, origin = app.definitions(), app.set_name() or source.partition(":")[0], app.origin()
     wanted = SyncOptions(dry_run, prune, tuple(adopt or ()), options.settings.release, origin)
     changes = run(_sync(options, definitions, set_name or name, wanted))
-    print(plan_text(changes))
+    for block in plan_blocks(changes):
+        say(block, lines=True)
     if any(change.kind is ChangeKind.REFUSE for change in changes):
         raise typer.Exit(1)
 
@@ -127,7 +128,7 @@ def import_crontab(
     found = read_crontab(text, tz=tz, with_user=with_user)
     render.show_json(found.form)
     for complaint in found.complaints:
-        typer.echo(str(complaint), err=True)
+        say(complaint, error=True)
     if any(not complaint.taken for complaint in found.complaints):
         raise typer.Exit(1)
 
@@ -144,9 +145,9 @@ def lint_schedules(context: typer.Context, as_json: JsonOption = False) -> None:
         )
     else:
         for each in found:
-            print(each)
+            say(each)
         if not found:
-            print("no complaints")
+            say("no complaints")
     if found:
         raise typer.Exit(1)
 
