@@ -83,8 +83,8 @@ class Naq(Client):
         """Without ``nats_url`` (here, in the file or in ``NAQ_NATS_URL``) it uses the embedded server.
 
         ``name``: the name of its set of declared schedules (default: the module that it is a variable of, else that of
-        the first scheduled function). ``middleware``: hooks around every job that its workers run, the first one outermost. ``weights``: how many jobs of each queue they take
-        in turn while all queues have some (default 1 each).
+        the first scheduled function). ``middleware``: hooks around every job that its workers run, the first one
+        outermost. ``weights``: how many jobs of each queue they take in turn while all queues have some (default 1 each).
         ``config``: any key of the configuration. Raises `ConfigError` with every complaint. It connects at the first call.
         """
         self._given: dict[str, Any] = {**config, **({} if nats_url is None else {"nats_url": nats_url})}
