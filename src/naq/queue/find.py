@@ -95,6 +95,13 @@ class Finder:
             return info if dead is None or result.status is not JobStatus.FAILED else _both(info, dead)
         return None if dead is None or dead.value is None else dead_info(decode(DeadJob, dead.key, dead.value))
 
+    async def known(self, job_ids: Sequence[str]) -> dict[str, bool]:
+        """Those of some jobs of which anything is known: queued, deferred, dead, running or ended."""
+        known = set(await self._results.store.get_many(job_ids))
+        rest = [job_id for job_id in job_ids if job_id not in known]
+        found = await self._kv.get_many([key for one in rest for key in (*attempt_patterns(one), dead_key(one))])
+        return dict.fromkeys([*known, *map(job_id_in, found)], True)
+
     async def find(self, query: Query, limit: int) -> list[JobInfo]:
         """Jobs that match, those enqueued last first."""
         best: dict[str, JobInfo] = {}
