@@ -2,9 +2,10 @@
 
 During a rolling deploy old and new workers serve the same queue, and two applications may share one. So a job that this
 worker cannot run is put back: it waits as a deferred job, and the leader queues it again, after half a second at first and
-half as long again each time, up to a minute (several times within seconds, because chance may bring it back here). It stays the same attempt and is not counted as started. What is left of it in the
-queue is acknowledged, and replaced by the leader: a deletion would be delivered, too, and of two workers the same one would
-get the job each time. Only when it was passed on for ``unknown_function_wait`` (a day) it becomes a dead letter.
+half as long again each time, up to a minute (several times within seconds, because chance may bring it back here). It stays
+the same attempt and is not counted as started. What is left of it in the queue is acknowledged, and replaced by the leader:
+a deletion would be delivered, too, and of two workers the same one would get the job each time. Only when it was passed on
+for ``unknown_function_wait`` (a day) it becomes a dead letter.
 """
 
 from __future__ import annotations
