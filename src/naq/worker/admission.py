@@ -12,12 +12,16 @@ from dataclasses import dataclass
 
 from naq.clock import Clock
 from naq.exceptions import RecordUnreadable, StoreError, StoreUnavailable
+from naq.jobs.job import QueuedJob
 from naq.jobs.outcome import Dropped, Ended, Raised, Unrunnable
 from naq.jobs.records import DeadJob, DeadReason
 from naq.queue.dependencies import Dependencies, Verdict
-from naq.store.codec import decode
+from naq.schedules.record import Schedule
+from naq.schedules.run_end import run_taken
+from naq.store.codec import decode, encode
 from naq.store.keys import dead_key, schedule_key
-from naq.store.port import Store, Unknown
+from naq.store.port import Committed, Entry, Put, Store, Unknown
+from naq.store.records import readable_one
 from naq.worker.claimed import Admitted, Claimed
 from naq.worker.function_slots import FunctionSlots
 from naq.worker.starts import Starts
@@ -96,8 +100,8 @@ class Admission:
             return Refuse(Dropped("missed"))
         if again and (ended := await self._died_before(claimed)) is not None:
             return ended
-        if queued.tracked and await self._is_superseded(claimed):
-            return Refuse(Dropped("cancelled"))
+        if queued.tracked and (refused := await self._tracked(claimed)) is not None:
+            return refused
         if queued.spec.depends_on and queued.attempt == 1:
             judgement = await self._dependencies.judge(queued)
             if judgement.verdict is Verdict.NEVER:
@@ -142,13 +146,25 @@ class Admission:
             return Refuse(Raised(error_type, error, dead.traceback))
         return Refuse(Unrunnable(dead.reason, error_type, error))
 
-    async def _is_superseded(self, claimed: Claimed) -> bool:
-        """Whether the overlap policy ended this run before a worker had it."""
-        key = schedule_key(claimed.queued.schedule_id or "")
-        reason = why_superseded(await self._store.get(key), claimed.queued)
-        if reason is not None:
-            claimed.cancel_reason = claimed.cancel_reason or reason
-        return reason is not None
+    async def _tracked(self, claimed: Claimed) -> Decision | None:
+        """The decision about a run that the overlap policy ended before a worker had it, or whose start deadline passes
+        now; ``None``: it may run. Of a run with a deadline the schedule's record notes first that a worker took it: from
+        then on it holds its place past the deadline."""
+        queued = claimed.queued
+        key = schedule_key(queued.schedule_id or "")
+        while True:
+            entry = await self._store.get(key)
+            reason = why_superseded(entry, queued)
+            if reason is not None:
+                claimed.cancel_reason = claimed.cancel_reason or reason
+                return Refuse(Dropped("cancelled"))
+            taken = None if queued.start_by is None else _taken(entry, queued)
+            if taken is None:
+                return None
+            if self._is_late(claimed):
+                return Refuse(Dropped("missed"))
+            if isinstance(await self._store.transact([taken]), Committed):
+                return None
 
     async def _set_aside(self, claimed: Claimed) -> Decision:
         outcome = await self._store.transact(self._dependencies.writes(claimed.queued, None))
@@ -156,3 +172,12 @@ class Admission:
             raise StoreUnavailable(outcome.reason)
         await self._dependencies.check(claimed.queued)
         return Forget()
+
+
+def _taken(entry: Entry | None, queued: QueuedJob) -> Put | None:
+    """The write that notes in the schedule's record that a worker took this run; ``None``: there is nothing to note."""
+    schedule = None if entry is None else readable_one(Schedule, entry, log)
+    if entry is None or schedule is None or queued.schedule_created_at not in (None, schedule.created_at):
+        return None
+    after = run_taken(schedule, queued.job_id)
+    return None if after is None else Put(entry.key, encode(after), entry.revision, after.ttl)
