@@ -108,7 +108,9 @@ class Settings:
         "_INBOX",
         "subject under which this user's answers arrive; one of its own keeps other users from reading them",
         "_INBOX_naq",
-        _check(lambda value: SUBJECT.fullmatch(value) is not None, "must be letters, digits, '-' or '_', with dots between"),
+        _check(
+            lambda value: SUBJECT.fullmatch(value) is not None, "must be letters, digits, '-' or '_', with dots between"
+        ),
     )
     connect_timeout: float = setting(5.0, "seconds one connection attempt may take", 5.0, _positive)
     request_timeout: float = setting(5.0, "seconds to wait for the store's answer", 5.0, _positive)

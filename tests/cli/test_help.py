@@ -130,7 +130,8 @@ def test_the_version_loads_no_more_than_it_needs() -> None:
 def test_help_loads_no_services_and_no_client() -> None:
     loaded = loaded_by("--help", roots=("naq", "nats", "msgspec", "asyncio"))
     assert loaded == {
-        *("naq", "naq.cli", "naq.cli.context", "naq.cli.lazy", "naq.cli.root", "naq.durations", "naq.exceptions"),
+        *("naq", "naq.cli", "naq.cli.context", "naq.cli.lazy", "naq.cli.root", "naq.cli.say"),
+        *("naq.durations", "naq.exceptions", "naq.printable"),
     }
 
 

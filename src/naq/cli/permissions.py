@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from naq.cli.context import options_of
+from naq.cli.say import say, say_json
 from naq.store.permissions import Role
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ def permissions(
         list[str] | None, typer.Option(help="Take jobs only from this queue, and limit only this; may be repeated.")
     ] = None,
     inbox: Annotated[str | None, typer.Option(help="The user's own inbox_prefix, e.g. _INBOX_worker.")] = None,
-    form: Annotated[Format, typer.Option("--format", help="For nats-server.conf, for nsc, or as data.")] = Format.SERVER,
+    form: Annotated[
+        Format, typer.Option("--format", help="For nats-server.conf, for nsc, or as data.")
+    ] = Format.SERVER,
 ) -> None:
     """The NATS permissions of a role: all that it needs, and no more. Asks no server."""
     from naq.store.keys import Namespace
@@ -47,13 +50,11 @@ def permissions(
     found = permissions_of(role, Namespace(settings.namespace), queues=queue or (), inbox=settings.inbox_prefix)
     match form:
         case Format.SERVER:
-            print(as_server(found))
+            say(as_server(found), lines=True)
         case Format.NSC:
-            print(as_nsc(found, "-".join(("naq", *role)), settings.namespace))
+            say(as_nsc(found, "-".join(("naq", *role)), settings.namespace), lines=True)
         case Format.JSON:
-            print(
-                json.dumps({"publish": found.publish, "subscribe": found.subscribe, "allow_responses": found.answers})
-            )
+            say_json({"publish": found.publish, "subscribe": found.subscribe, "allow_responses": found.answers})
 
 
 def as_server(found: Permissions) -> str:

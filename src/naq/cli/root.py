@@ -10,6 +10,7 @@ import typer
 from naq import __version__
 from naq.cli.context import Options, start_logging
 from naq.cli.lazy import LazyCommand, LazyGroup, examples, group
+from naq.cli.say import say
 
 __all__ = ["command"]
 
@@ -20,7 +21,7 @@ START, CHANGE, LOOK = "Run", "Schedules and jobs", "How things stand"
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"naq {__version__}")
+        say(f"naq {__version__}")
         raise typer.Exit
 
 

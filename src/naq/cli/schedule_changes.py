@@ -10,6 +10,7 @@ from naq.cli.asking import ask_schedules
 from naq.cli.context import absent, actor
 from naq.cli.forms import changed_trigger, pairs
 from naq.cli.preview import NO_SCHEDULE, IdArgument
+from naq.cli.say import say
 from naq.exceptions import InvalidInput
 
 __all__ = ["aim", "backfill", "cancel", "delete", "pause", "resume", "skip", "trigger", "update"]
@@ -89,7 +90,7 @@ def trigger(context: typer.Context, schedule_id: IdArgument) -> None:
     job_id = ask_schedules(context, lambda it: it.trigger_schedule(schedule_id, actor=actor()))
     if job_id is None:
         raise absent(schedule_id, f"{NO_SCHEDULE}, or it is cancelled")
-    print(job_id)
+    say(job_id)
 
 
 def backfill(
@@ -122,10 +123,10 @@ def backfill(
     )
     if backfill_id is None:
         raise absent(schedule_id, f"{NO_SCHEDULE}, or it has ended")
-    print(backfill_id)
+    say(backfill_id)
 
 
 def _say(schedule_id: str, done: bool, what: str, otherwise: str) -> None:
     if not done:
         raise absent(schedule_id, otherwise)
-    print(f"{schedule_id}: {what}")
+    say(f"{schedule_id}: {what}")

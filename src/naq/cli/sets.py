@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from naq.cli.context import JsonOption, Options, actor, options_of
+from naq.cli.say import say
 from naq.exceptions import InvalidInput
 
 if TYPE_CHECKING:
@@ -37,8 +38,7 @@ def sync(
 ) -> None:
     """Bring declared schedules into the store, as a set. Schedules of others are never touched."""
     from naq.cli.running import load_app, run
-    from naq.schedules.declared import ChangeKind
-    from naq.schedules.declared import render as plan_text
+    from naq.schedules.declared import ChangeKind, plan_blocks
     from naq.schedules.declared_file import read_definitions
 
     options = options_of(context)
@@ -49,7 +49,8 @@ def sync(
         app = load_app(source, options)
         definitions, name = app.definitions(), app.set_name() or source.partition(":")[0]
     changes = run(_sync(options, definitions, set_name or name, dry_run, prune, tuple(adopt or ())))
-    print(plan_text(changes))
+    for block in plan_blocks(changes):
+        say(block, lines=True)
     if any(change.kind is ChangeKind.REFUSE for change in changes):
         raise typer.Exit(1)
 
@@ -116,7 +117,7 @@ def import_crontab(
     found = read_crontab(text, tz=tz, with_user=with_user)
     render.show_json(found.form)
     for complaint in found.complaints:
-        typer.echo(str(complaint), err=True)
+        say(complaint, error=True)
     if any(not complaint.taken for complaint in found.complaints):
         raise typer.Exit(1)
 
@@ -133,9 +134,9 @@ def lint_schedules(context: typer.Context, as_json: JsonOption = False) -> None:
         )
     else:
         for each in found:
-            print(each)
+            say(each)
         if not found:
-            print("no complaints")
+            say("no complaints")
     if found:
         raise typer.Exit(1)
 

@@ -8,7 +8,6 @@ on its way to an old request is handed out again after ``ack_wait``.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import logging

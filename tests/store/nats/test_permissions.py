@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from naq import Client, FailedTimes, Job, JobFailed, Naq, every
-from naq.clock import SystemClock
+from naq import Client, Event, FailedTimes, Job, JobFailed, Naq, every
 from naq.cli import run as naq_command
 from naq.cli.permissions import as_server
+from naq.clock import SystemClock
 from naq.config import load_settings
 from naq.exceptions import StoreError, StoreForbidden
 from naq.lifecycle import ServiceManager
@@ -190,15 +190,18 @@ async def test_each_role_does_its_work_and_is_refused_nothing(
     monkeypatch.setenv("NAQ_INBOX_PREFIX", "_INBOX_viewer")
     complaints: list[str] = []
     async with NatsServer(tmp_path, config=users()) as server:
-        async with running(shop(server, "scheduler"), scheduler=True), running(shop(server, "worker"), scheduler=False):
-            async with shop(server, "client") as client:
-                await change_everything(client)
-                job = await client.enqueue(patient)
-                await eventually(lambda: has_status(client, job, "running"), "the job's start")
-                assert violations(server) == []
-                await asyncio.to_thread(read_everything, server, job, complaints)
-                await follow_events(server, client)
-                assert await client.cancel_job(job)
+        async with (
+            running(shop(server, "scheduler"), scheduler=True),
+            running(shop(server, "worker"), scheduler=False),
+            shop(server, "client") as client,
+        ):
+            await change_everything(client)
+            job = await client.enqueue(patient)
+            await eventually(lambda: has_status(client, job, "running"), "the job's start")
+            assert violations(server) == []
+            await asyncio.to_thread(read_everything, server, job, complaints)
+            await follow_events(server, client)
+            assert await client.cancel_job(job)
         asked = [line for line in violations(server) if "naq.leader." not in line and "naq.control." not in line]
     assert (complaints, asked) == ([], [])
     assert [record.message for record in caplog.records if "forbids" in record.message and record.levelno > 20] == []
@@ -207,13 +210,11 @@ async def test_each_role_does_its_work_and_is_refused_nothing(
 async def follow_events(server: NatsServer, client: Client) -> None:
     """A viewer hears of an event that a client caused."""
     async with Client(load_settings(login(server, "viewer"))) as viewer:
-        events = viewer.stream_events(types=["job_scheduled"])
-        heard = asyncio.ensure_future(anext(events))
+        heard: asyncio.Future[Event] = asyncio.ensure_future(anext(viewer.stream_events(types=["job_scheduled"])))
         while not heard.done():
             await client.schedule_job("reports:send", every("1h"))
             await asyncio.wait((heard,), timeout=1.0)
         assert heard.result().type == "job_scheduled"
-        await events.aclose()
 
 
 JS = "$JS.API"
@@ -315,16 +316,19 @@ async def test_a_leader_that_was_not_to_be_heard_is_seen_once_it_may_listen(
     monkeypatch.setattr(denials, "ASK_AGAIN_AFTER", 0.2)
     full = permissions([Role.SCHEDULER], NAMES, inbox="_INBOX_scheduler")
     deaf = Permissions(full.publish, ("_INBOX_scheduler.>",), answers=True)
-    async with NatsServer(tmp_path, config=users(scheduler=deaf)) as server:
-        async with running(shop(server, "scheduler"), scheduler=True), ServiceManager(login(server, "admin")) as those:
-            store = await those.get_service(KVStoreService)
+    async with (
+        NatsServer(tmp_path, config=users(scheduler=deaf)) as server,
+        running(shop(server, "scheduler"), scheduler=True),
+        ServiceManager(login(server, "admin")) as those,
+    ):
+        store = await those.get_service(KVStoreService)
 
-            async def is_seen() -> bool:
-                return await find_leader(store, store.connection, SystemClock().now()) is not None
+        async def is_seen() -> bool:
+            return await find_leader(store, store.connection, SystemClock().now()) is not None
 
-            assert not await is_seen()
-            await server.reload(users())
-            await eventually(is_seen, "seeing the leader")
+        assert not await is_seen()
+        await server.reload(users())
+        await eventually(is_seen, "seeing the leader")
     said = [record.message for record in caplog.records if "forbids" in record.message]
     assert len(said) == 1, said
     assert re.search(r"forbids this user to subscribe to 'naq\.leader\.0\.\S+': give .* \(naq\.leader\.>\)", said[0])

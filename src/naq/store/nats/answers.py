@@ -32,12 +32,14 @@ class Answers:
         self._prefix = client.new_inbox() + "."
         self._subscription = await client.subscribe_raw(self._prefix + "*", self._on_answer)
 
-    def expect(self, subjects: Sequence[str] = (), *, optional: bool = False) -> tuple[str, asyncio.Future[tuple[bytes, bytes]]]:
+    def expect(
+        self, subjects: Sequence[str] = (), *, optional: bool = False
+    ) -> tuple[str, asyncio.Future[tuple[bytes, bytes]]]:
         """A fresh reply subject and the future of its answer: header block and payload.
 
         When the connection is lost first, the future gets `StoreUnavailable`; when the server says that the user may not
-        publish to one of ``subjects``, on which the question is sent, `StoreForbidden`. Call `forget` in the end. ``optional``: whoever asks can do without
-        an answer, so that a missing permission is nothing to complain about.
+        publish to one of ``subjects``, on which the question is sent, `StoreForbidden`. Call `forget` in the end.
+        ``optional``: whoever asks can do without an answer, so that a missing permission is nothing to complain about.
         """
         self._count += 1
         token = str(self._count)

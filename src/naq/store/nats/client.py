@@ -9,8 +9,10 @@ Both touch nats-py's inside, so they stand here alone, and a test fails when a n
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Callable, Collection
+from typing import Any
 
 from nats.aio.client import Client, Srv
 from nats.aio.subscription import Subscription
@@ -37,6 +39,11 @@ PATIENCE = 5.0
 QUOTES = "' "
 UNREADABLE: tuple[type[Exception], ...] = (ValueError, LookupError, TypeError, NkeysError)
 """What reading credentials raises."""
+
+LOOK_EVERY = 5.0
+"""Seconds between two questions for the server's limits."""
+
+log = logging.getLogger("naq.connection")
 
 OnFrame = Callable[[bytes, bytes, bytes, bytes], None]
 """Called with subject, reply subject, header block (empty when there is none) and payload."""
@@ -67,7 +74,37 @@ class RawClient(Client):
         super().__init__()
         self.raw: dict[int, OnFrame] = {}
         self._before_attempt = before_attempt
+        self._given: dict[str, Any] = {}
+        self._looked = -LOOK_EVERY
         self._ps = _FrameParser(self)
+
+    async def connect(self, *args: Any, **options: Any) -> None:
+        """As nats-py's; the options are kept for `learn_limit`."""
+        self._given = options
+        await super().connect(*args, **options)
+
+    async def learn_limit(self) -> bool:
+        """Whether the server accepts larger messages by now than it did when this client connected.
+
+        A server whose ``max_payload`` is changed says so to new connections only, so one is made to ask; at most every few
+        seconds.
+        """
+        now = asyncio.get_running_loop().time()
+        if now - self._looked < LOOK_EVERY or self.connected_url is None:
+            return False
+        self._looked = now
+        asker = Client()
+        kept = {name: value for name, value in self._given.items() if not name.endswith("_cb")}
+        try:
+            await asker.connect(**kept | {"servers": [self.connected_url.geturl()], "allow_reconnect": False})
+            limit = asker.max_payload
+            await asker.close()
+        except (TimeoutError, OSError, Error) as error:
+            log.debug("the server's limits are not known anew: %s", error)
+            return False
+        grew = limit > self.max_payload
+        self._max_payload = limit
+        return grew
 
     async def _connect_to_server(self, s: Srv) -> None:
         """nats-py would forget the socket of an attempt to reconnect that failed, without closing it."""

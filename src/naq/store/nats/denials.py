@@ -55,7 +55,9 @@ class Denials:
         subject = denied[2]
         rule = rule_of(action, subject, self._names, self._inbox)
         needed = f" ({rule})" if rule not in (None, subject) else ""
-        reason = f"NATS at {self._where()} forbids this user to {action} to {subject!r}: give it that permission{needed}"
+        reason = (
+            f"NATS at {self._where()} forbids this user to {action} to {subject!r}: give it that permission{needed}"
+        )
         if action is Action.PUBLISH:
             wrong = self._answers.forbid(subject, reason)
         else:
