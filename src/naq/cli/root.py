@@ -8,19 +8,23 @@ from typing import Annotated, Any
 import typer
 
 from naq import __version__
+from naq.cli.completion import complete_as_written
 from naq.cli.context import Options, start_logging
 from naq.cli.lazy import LazyCommand, LazyGroup, examples, group
+from naq.cli.say import say
 
 __all__ = ["command"]
 
 LONG_RUNNING = frozenset({"run", "scheduler", "worker"})
 """They log at the level of their application; all others log only errors, unless --log-level is given."""
+RUNS_JOBS = frozenset({"demo"})
+"""Of the others, those whose log lines may be a job's."""
 START, CHANGE, LOOK = "Run", "Schedules and jobs", "How things stand"
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"naq {__version__}")
+        say(f"naq {__version__}")
         raise typer.Exit
 
 
@@ -47,7 +51,7 @@ def options(
     }
     context.obj = Options({key: value for key, value in given.items() if value is not None}, config, debug)
     if context.invoked_subcommand not in LONG_RUNNING:
-        start_logging(log_level or "ERROR")
+        start_logging(log_level or "ERROR", of_jobs=context.invoked_subcommand in RUNS_JOBS)
 
 
 def command() -> Any:
@@ -63,6 +67,7 @@ def command() -> Any:
     )
     app.callback()(options)
     root = typer.main.get_command(app)
+    complete_as_written()
     if isinstance(root, LazyGroup):
         for each in (*_start(), *_change(), *_look()):
             root.add_command(each)
@@ -231,6 +236,12 @@ def _schedule_changes() -> tuple[LazyCommand, ...]:
             "End a schedule for good; its record stays.",
             ("naq schedule cancel daily-report",),
         ),
+        LazyCommand(
+            "rename-set",
+            "schedule_changes:rename_set",
+            "Make the schedules of one declared set those of another, before a release with the new name starts.",
+            ("naq schedule rename-set tasks billing.tasks",),
+        ),
         LazyCommand("delete", "schedule_changes:delete", delete, ("naq schedule delete daily-report",)),
         LazyCommand("rm", "schedule_changes:delete", delete, ("naq schedule delete daily-report",), hidden=True),
     )
@@ -364,6 +375,16 @@ def _look_closer() -> tuple[LazyCommand, ...]:
             "sets:lint_schedules",
             "Warn of schedules that never fire, pile up on one second, or fall into a DST gap; exit code 1 when there are any.",
             ("naq lint",),
+            LOOK,
+        ),
+        LazyCommand(
+            "permissions",
+            "permissions:permissions",
+            "The NATS permissions of a role: all that it needs, and no more. Asks no server.",
+            (
+                "naq permissions --role worker --queue mail > worker.conf",
+                "naq permissions --role scheduler --role worker --role client --format nsc",
+            ),
             LOOK,
         ),
         LazyCommand(

@@ -118,6 +118,7 @@ class Firing:
             return planned
         match planned:
             case NotDue():
+                self._mirror.release(due.key)
                 self._mirror.requeue(due.key)
             case Unplannable(reason):
                 self._mirror.quarantine(due.key, reason)

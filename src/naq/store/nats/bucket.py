@@ -177,7 +177,13 @@ class KVStoreService(BaseService):
     async def _commit(self, writes: Sequence[Write]) -> Outcome:
         messages = [message(self.names, write) for write in writes]
         batch = self._batches.batch(messages[0])
-        outcome = await self._send(writes, messages, batch)
+        try:
+            outcome = await self._send(writes, messages, batch)
+        except TransactionTooLarge:
+            if not await self.connection.client.learn_limit():
+                raise
+            batch = new_batch()
+            outcome = await self._send(writes, messages, batch)
         if batch.opened and isinstance(outcome, _Dropped):
             outcome = await self._send(writes, messages, new_batch())
         return Refused(outcome.reason) if isinstance(outcome, _Dropped) else outcome
