@@ -236,6 +236,12 @@ def _schedule_changes() -> tuple[LazyCommand, ...]:
             "End a schedule for good; its record stays.",
             ("naq schedule cancel daily-report",),
         ),
+        LazyCommand(
+            "rename-set",
+            "schedule_changes:rename_set",
+            "Make the schedules of one declared set those of another, before a release with the new name starts.",
+            ("naq schedule rename-set tasks billing.tasks",),
+        ),
         LazyCommand("delete", "schedule_changes:delete", delete, ("naq schedule delete daily-report",)),
         LazyCommand("rm", "schedule_changes:delete", delete, ("naq schedule delete daily-report",), hidden=True),
     )
@@ -369,6 +375,16 @@ def _look_closer() -> tuple[LazyCommand, ...]:
             "sets:lint_schedules",
             "Warn of schedules that never fire, pile up on one second, or fall into a DST gap; exit code 1 when there are any.",
             ("naq lint",),
+            LOOK,
+        ),
+        LazyCommand(
+            "permissions",
+            "permissions:permissions",
+            "The NATS permissions of a role: all that it needs, and no more. Asks no server.",
+            (
+                "naq permissions --role worker --queue mail > worker.conf",
+                "naq permissions --role scheduler --role worker --role client --format nsc",
+            ),
             LOOK,
         ),
         LazyCommand(
