@@ -57,7 +57,7 @@ def reconcile(fence: Check, intents: Sequence[Intent], entries: Mapping[str, Ent
             found.behind.append(intent)
         elif entry.revision != intent.revision:
             found.moved.append(entry)
-        elif taken := fired_at(entries[key] for key, _ in intent.jobs if key in entries):
+        elif not intent.returns and (taken := fired_at(entries[key] for key, _ in intent.jobs if key in entries)):
             found.enqueued_before |= taken
         else:
             found.unmoved.append(intent)
@@ -66,6 +66,8 @@ def reconcile(fence: Check, intents: Sequence[Intent], entries: Mapping[str, Ent
 
 def _is_done(intent: Intent, entry: Entry | None, entries: Mapping[str, Entry]) -> bool:
     """Whether the store holds what the intent was to write."""
+    if intent.returns:
+        return entry is None
     if intent.value is None:
         return entry is None and all(key in entries for key, _ in intent.jobs)
     return entry is not None and entry.revision != intent.revision and entry.value == intent.value

@@ -1,7 +1,8 @@
 """Whether a job that this worker holds may run here and now.
 
 Most jobs need no look-up. The store is asked about those that were handed out before, that an overlap policy may have ended,
-that depend on other jobs, or whose function has ``max_concurrent``. A job that was started ``max_deliveries`` times without
+that depend on other jobs, or whose function has ``max_concurrent``. A job whose function this worker does not know is passed
+on to the others (`naq.worker.known_functions`). A job that was started ``max_deliveries`` times without
 an end becomes a dead letter: it probably kills its workers.
 """
 
@@ -24,6 +25,7 @@ from naq.store.port import Committed, Entry, Put, Store, Unknown
 from naq.store.records import readable_one
 from naq.worker.claimed import Admitted, Claimed
 from naq.worker.function_slots import FunctionSlots
+from naq.worker.known_functions import KnownFunctions
 from naq.worker.starts import Starts
 from naq.worker.superseded import why_superseded
 
@@ -59,15 +61,15 @@ class Admission:
 
     def __init__(
         self,
-        max_deliveries: int,
         store: Store,
+        known: KnownFunctions,
         dependencies: Dependencies,
         slots: FunctionSlots,
         starts: Starts,
         clock: Clock,
     ) -> None:
-        self._max_deliveries = max_deliveries
         self._store = store
+        self._known = known
         self._dependencies = dependencies
         self._slots = slots
         self._starts = starts
@@ -77,6 +79,8 @@ class Admission:
         """The decision about a job that needs no look-up; ``None``: ask `decide`. ``slot``: it has this one."""
         queued = claimed.queued
         spec = queued.spec
+        if not self._known.knows(queued):
+            return None
         if slot is None and spec.max_concurrent is not None:
             return NoSlot() if self._slots.waits(spec.func) else None
         if claimed.delivery.delivered > 1 or queued.tracked or spec.depends_on:
@@ -100,7 +104,12 @@ class Admission:
             return Refuse(Dropped("missed"))
         if again and (ended := await self._died_before(claimed)) is not None:
             return ended
-        if queued.tracked and (refused := await self._tracked(claimed)) is not None:
+        if queued.tracked and await self._is_superseded(claimed):
+            return Refuse(Dropped("cancelled"))
+        if not self._known.knows(queued):
+            unknown = await self._known.pass_on(claimed.delivery)
+            return Forget() if unknown is None else Refuse(unknown)
+        if queued.tracked and queued.start_by is not None and (refused := await self._taken(claimed)) is not None:
             return refused
         if queued.spec.depends_on and queued.attempt == 1:
             judgement = await self._dependencies.judge(queued)
@@ -123,7 +132,7 @@ class Admission:
         starts = await self._starts.count(claimed.queued)
         if starts is not None:
             return Admitted(claimed, slot, starts)
-        text = f"it was started {self._max_deliveries} times, and each time its worker vanished before it ended"
+        text = f"it was started {self._starts.most} times, and each time its worker vanished before it ended"
         return Refuse(Unrunnable(DeadReason.KILLER, "WorkerKilled", text))
 
     def _is_late(self, claimed: Claimed) -> bool:
@@ -146,25 +155,25 @@ class Admission:
             return Refuse(Raised(error_type, error, dead.traceback))
         return Refuse(Unrunnable(dead.reason, error_type, error))
 
-    async def _tracked(self, claimed: Claimed) -> Decision | None:
-        """The decision about a run that the overlap policy ended before a worker had it, or whose start deadline passes
-        now; ``None``: it may run. Of a run with a deadline the schedule's record notes first that a worker took it: from
-        then on it holds its place past the deadline."""
-        queued = claimed.queued
-        key = schedule_key(queued.schedule_id or "")
-        while True:
-            entry = await self._store.get(key)
-            reason = why_superseded(entry, queued)
-            if reason is not None:
-                claimed.cancel_reason = claimed.cancel_reason or reason
-                return Refuse(Dropped("cancelled"))
-            taken = None if queued.start_by is None else _taken(entry, queued)
-            if taken is None:
+    async def _is_superseded(self, claimed: Claimed) -> bool:
+        """Whether the overlap policy ended this run before a worker had it."""
+        key = schedule_key(claimed.queued.schedule_id or "")
+        reason = why_superseded(await self._store.get(key), claimed.queued)
+        if reason is not None:
+            claimed.cancel_reason = claimed.cancel_reason or reason
+        return reason is not None
+
+    async def _taken(self, claimed: Claimed) -> Decision | None:
+        """Note in the schedule's record that a worker took this run in time: from then on it holds its place past its start
+        deadline. Returns the decision when that came too late, or the run was given up meanwhile."""
+        key = schedule_key(claimed.queued.schedule_id or "")
+        while not self._is_late(claimed):
+            note = _taken(await self._store.get(key), claimed.queued)
+            if note is None:
+                return Refuse(Dropped("cancelled")) if await self._is_superseded(claimed) else None
+            if isinstance(await self._store.transact([note]), Committed):
                 return None
-            if self._is_late(claimed):
-                return Refuse(Dropped("missed"))
-            if isinstance(await self._store.transact([taken]), Committed):
-                return None
+        return Refuse(Dropped("missed"))
 
     async def _set_aside(self, claimed: Claimed) -> Decision:
         outcome = await self._store.transact(self._dependencies.writes(claimed.queued, None))
