@@ -378,6 +378,16 @@ def _look_closer() -> tuple[LazyCommand, ...]:
             LOOK,
         ),
         LazyCommand(
+            "permissions",
+            "permissions:permissions",
+            "The NATS permissions of a role: all that it needs, and no more. Asks no server.",
+            (
+                "naq permissions --role worker --queue mail > worker.conf",
+                "naq permissions --role scheduler --role worker --role client --format nsc",
+            ),
+            LOOK,
+        ),
+        LazyCommand(
             "config",
             "doctor:config",
             "The settings in force, without secrets, and where each comes from.",
