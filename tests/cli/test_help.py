@@ -34,7 +34,7 @@ def test_all_that_was_promised_is_there() -> None:
         "server run, server status, server stop",
         "schedule add, schedule ls, schedule show, schedule pause, schedule resume, schedule cancel, schedule trigger",
         "schedule delete, schedule update, schedule preview, schedule history, schedule explain",
-        "schedule skip, schedule aim, schedule backfill, alert ls, verify",
+        "schedule skip, schedule aim, schedule backfill, alert ls, verify, health live, health ready",
         "job add, job ls, job show, job requeue, job cancel, job dead, job purge, queue purge, queue show, queue limit",
     }
     wanted = {name for line in promised for name in line.split(", ")}

@@ -10,7 +10,7 @@ Exit codes: 0 done; 1 what was asked for is not there, or failed; 2 bad input or
 answer); 130 interrupted. Standard output is the answer and nothing else; logs and complaints go to standard error.
 
 Order: `say`, `log_lines`, `lazy`, `context`, `running`, `asking`, `forms`, `render`, `alerts`, `demo`, `doctor`,
-`processes`, `server`, `queues`, `preview`, `schedules`, `sets`, `verify`, `schedule_history`, `jobs`,
+`health`, `processes`, `server`, `queues`, `preview`, `schedules`, `sets`, `verify`, `schedule_history`, `jobs`,
 `schedule_changes`, `root`.
 """
 

@@ -331,6 +331,7 @@ def _look() -> tuple[Any, ...]:
             ("naq doctor", "naq --nats-url nats://nats.example.org doctor --json"),
             LOOK,
         ),
+        group("health", "One question for a container's check, answered by the exit code.", _health(), LOOK),
         LazyCommand(
             "verify",
             "verify:verify",
@@ -348,6 +349,14 @@ def _look() -> tuple[Any, ...]:
         ),
         LazyCommand("workers", "jobs:workers", "List the workers that are alive.", ("naq workers --json",), LOOK),
         *_look_closer(),
+    )
+
+
+def _health() -> tuple[LazyCommand, ...]:
+    ready = "Do schedules fire, and can jobs be enqueued? Exit code 1 when not."
+    return (
+        LazyCommand("live", "health:live", "Does the server answer? Exit code 1 when not.", ("naq health live",)),
+        LazyCommand("ready", "health:ready", ready, ("naq health ready", "naq health ready --json")),
     )
 
 

@@ -34,6 +34,7 @@ from naq.store.nats.answers import Answers
 from naq.store.nats.authentication import Certificates, authentication
 from naq.store.nats.client import RawClient
 from naq.store.nats.protocol import encode_request
+from naq.store.nats.remedies import with_remedy
 
 __all__ = ["ConnectionService", "ConnectionState", "StreamService"]
 
@@ -84,6 +85,7 @@ class ConnectionService(BaseService):
         self._listeners: list[Callable[[ConnectionState], None]] = []
         self._answers = Answers()
         self._forbidden: dict[str, float] = {}
+        self._refusals: dict[str, str] = {}
         self._attempts = 0
         self._last_error: Exception | None = None
 
@@ -110,6 +112,11 @@ class ConnectionService(BaseService):
     def is_connected(self) -> bool:
         """Whether requests can be sent right now."""
         return self._client is not None and self._client.is_connected
+
+    @property
+    def refusals(self) -> list[str]:
+        """What the server did not let this user do so far, one sentence for each kind of subject."""
+        return list(self._refusals.values())
 
     @property
     def tears_batches(self) -> bool:
@@ -147,7 +154,8 @@ class ConnectionService(BaseService):
         answer: dict[str, Any] = json.loads(data) if data else {}
         error = answer.get("error")
         if error is not None:
-            raise StoreRejected(f"{error.get('description', 'error')} ({subject})", int(error.get("err_code", 0)))
+            code = int(error.get("err_code", 0))
+            raise StoreRejected(with_remedy(f"{error.get('description', 'error')} ({subject})", code), code)
         return answer
 
     async def ask(self, subject: str, payload: bytes, timeout: float | None = None) -> tuple[bytes, bytes]:
@@ -268,6 +276,7 @@ class ConnectionService(BaseService):
         family = ".".join(subject.split(".")[:FAMILY])
         if now - self._forbidden.get(family, -inf) >= SAY_AGAIN_AFTER:
             self._forbidden[family] = now
+            self._refusals[family] = reason
             log.error("%s", reason)
         self._answers.forbid(subject, reason)
 
