@@ -161,6 +161,10 @@ class SyncClient:
         """The next nominal times, with the reason for those that will not fire."""
         return self._portal.call(lambda naq: naq.preview_schedule(schedule_id, count))
 
+    def rename_set(self, old: str, new: str, *, actor: str | None = None) -> int:
+        """Make the schedules of one declared set those of another; how many there were."""
+        return self._portal.call(lambda naq: naq.rename_set(old, new, actor=actor))
+
     def schedule_history(self, schedule_id: str, count: int = 10) -> tuple[Occurrence, ...]:
         """What came of the last nominal times, newest first; also of a removed schedule, while its history is kept."""
         return self._portal.call(lambda naq: naq.schedule_history(schedule_id, count))

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from naq import __version__
+from naq.cli.completion import complete_as_written
 from naq.cli.context import Options, start_logging
 from naq.cli.lazy import LazyCommand, LazyGroup, examples, group
 from naq.cli.say import say
@@ -16,6 +17,8 @@ __all__ = ["command"]
 
 LONG_RUNNING = frozenset({"run", "scheduler", "worker"})
 """They log at the level of their application; all others log only errors, unless --log-level is given."""
+RUNS_JOBS = frozenset({"demo"})
+"""Of the others, those whose log lines may be a job's."""
 START, CHANGE, LOOK = "Run", "Schedules and jobs", "How things stand"
 
 
@@ -48,7 +51,7 @@ def options(
     }
     context.obj = Options({key: value for key, value in given.items() if value is not None}, config, debug)
     if context.invoked_subcommand not in LONG_RUNNING:
-        start_logging(log_level or "ERROR")
+        start_logging(log_level or "ERROR", of_jobs=context.invoked_subcommand in RUNS_JOBS)
 
 
 def command() -> Any:
@@ -64,6 +67,7 @@ def command() -> Any:
     )
     app.callback()(options)
     root = typer.main.get_command(app)
+    complete_as_written()
     if isinstance(root, LazyGroup):
         for each in (*_start(), *_change(), *_look()):
             root.add_command(each)
@@ -231,6 +235,12 @@ def _schedule_changes() -> tuple[LazyCommand, ...]:
             "schedule_changes:cancel",
             "End a schedule for good; its record stays.",
             ("naq schedule cancel daily-report",),
+        ),
+        LazyCommand(
+            "rename-set",
+            "schedule_changes:rename_set",
+            "Make the schedules of one declared set those of another, before a release with the new name starts.",
+            ("naq schedule rename-set tasks billing.tasks",),
         ),
         LazyCommand("delete", "schedule_changes:delete", delete, ("naq schedule delete daily-report",)),
         LazyCommand("rm", "schedule_changes:delete", delete, ("naq schedule delete daily-report",), hidden=True),

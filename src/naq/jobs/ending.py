@@ -129,6 +129,8 @@ def _retried(queued: QueuedJob, facts: Facts, error_type: str, error: str, after
         enqueued_by=facts.worker_id,
         due_at=due_at,
         error=f"{error_type}: {error}",
+        unknown_since=None,
+        passed_on=0,
     )
     event = _event(queued, facts, EventType.JOB_RETRY_SCHEDULED, error=error, error_type=error_type, wait=wait)
     return Ending(

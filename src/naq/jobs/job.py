@@ -162,6 +162,10 @@ class QueuedJob(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_on
     """For a deferred job: when it is put into the queue."""
     error: str | None = None
     """The error of the attempt before this one."""
+    unknown_since: Instant | None = None
+    """When a worker that does not know its function had it first and passed it on; ``None``: none had it."""
+    passed_on: int = 0
+    """How often such workers passed this attempt on."""
 
     def evolve(self, **changes: Any) -> QueuedJob:
         """This record with some fields changed."""

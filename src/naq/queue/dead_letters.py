@@ -166,6 +166,8 @@ class DeadLetters:
             start_by=None,
             tracked=False,
             error=f"{dead.error_type}: {dead.error}",
+            unknown_since=None,
+            passed_on=0,
         )
 
     async def purge(self, query: DeadQuery) -> int:

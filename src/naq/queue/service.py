@@ -21,7 +21,6 @@ from naq.exceptions import (
     JobCancelled,
     JobFailed,
     JobUnknown,
-    RecordUnreadable,
     StoreError,
 )
 from naq.jobs.control import Control, Question
@@ -38,6 +37,7 @@ from naq.queue.find import Finder, Query
 from naq.queue.queues import QueueInfo, Queues
 from naq.queue.results import ResultService
 from naq.queue.settle import Settling
+from naq.queue.together import Together
 from naq.schedules.forms.specification import parse_job
 from naq.store.keys import Namespace, check_job_id, check_queue, check_schedule_id, new_id
 from naq.store.nats.bucket import KVStoreService
@@ -83,6 +83,7 @@ class JobService(BaseService):
         self._settling = Settling(settings, kv_service, self.results, self.history, event_service, self.clock)
         self._enqueuer = Enqueuer(settings, kv_service, self.results, self._settling, event_service, self.clock)
         self._finder = Finder(kv_service, self.results)
+        self._known = Together(self._finder.known)
         self.dead_letters = DeadLetters(settings, kv_service, self.results, self._settling, event_service, self.clock)
         self.queues = Queues(settings, connection_service, kv_service, self.results, self._settling, self._control)
 
@@ -91,6 +92,7 @@ class JobService(BaseService):
             await service.initialize()
 
     async def _do_cleanup(self) -> None:
+        await self._known.stop()
         for service in self._own:
             await service.cleanup()
 
@@ -242,8 +244,8 @@ class JobService(BaseService):
     async def _is_known(self, job_id: str) -> bool:
         """Whether there is such a job, as far as the store can be asked."""
         try:
-            return await self._finder.get(job_id) is not None
-        except (StoreError, RecordUnreadable):
+            return bool(await self._known.ask(job_id))
+        except StoreError:
             return True
 
     async def list_workers(self) -> list[WorkerInfo]:
@@ -266,10 +268,11 @@ class JobService(BaseService):
         for entry, queued in await self._finder.entries(job_id):
             if is_over(queued, result) or not await self._settling.remove(entry):
                 continue
-            removed = True
             if queued.spec.depends_on:
                 await self._settling.dependencies.forget(queued)
-            await self._settling.cancel([queued], reason or "cancelled")
+            if not removed:  # what else is there was only left in the queue
+                await self._settling.cancel([queued], reason or "cancelled")
+            removed = True
         # A worker may have got it just before it was removed.
         return await self._ask_to_stop(job_id, reason) or removed
 

@@ -45,6 +45,8 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     """Seconds for which the store keeps the advanced record; ``None``: it stays."""
     plan: Plan | None = None
     """The plan, when it asks for more than writes: non-fires to record, jobs to end."""
+    returns: bool = False
+    """The job comes back to the queue (``QueuedJob.passed_on``): it replaces what is left there of its last time."""
 
     @property
     def size(self) -> int:
@@ -58,7 +60,8 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
             if self.value is None
             else Put(self.key, self.value, self.revision, self.ttl)
         )
-        return [advance, *[Put(key, record, 0) for key, record in self.jobs]]
+        expect = None if self.returns else 0
+        return [advance, *[Put(key, record, expect) for key, record in self.jobs]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +120,11 @@ class Planner:
     def _deferred(self, due: Due, epoch: int, now: datetime, enqueued_before: Set[str]) -> Intent:
         waiting = decode(QueuedJob, due.key, due.value)
         check_queue(waiting.spec.queue, "spec.queue")
-        record = waiting.evolve(enqueued_at=now, enqueued_by=self._instance_id, epoch=epoch, due_at=None)
         target = job_key(waiting.spec.queue, waiting.job_id, waiting.attempt)
+        if waiting.passed_on:  # it was enqueued before, and only comes back
+            again = ((target, encode(waiting.evolve(due_at=None))),)
+            return Intent(due.key, due.revision, None, again, (), [], (None, None), returns=True)
+        record = waiting.evolve(enqueued_at=now, enqueued_by=self._instance_id, epoch=epoch, due_at=None)
         event = Event(
             type=EventType.JOB_ENQUEUED,
             timestamp=now,

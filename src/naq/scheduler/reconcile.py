@@ -55,7 +55,7 @@ def reconcile(fence: Check, intents: Sequence[Intent], entries: Mapping[str, Ent
             found.behind.append(intent)
         elif entry.revision != intent.revision:
             found.moved.append(entry)
-        elif taken := [key for key, _ in intent.jobs if key in entries]:
+        elif not intent.returns and (taken := [key for key, _ in intent.jobs if key in entries]):
             found.enqueued_before.update(taken)
         else:
             found.unmoved.append(intent)
@@ -64,6 +64,8 @@ def reconcile(fence: Check, intents: Sequence[Intent], entries: Mapping[str, Ent
 
 def _is_done(intent: Intent, entry: Entry | None, entries: Mapping[str, Entry]) -> bool:
     """Whether the store holds what the intent was to write."""
+    if intent.returns:
+        return entry is None
     if intent.value is None:
         return entry is None and all(key in entries for key, _ in intent.jobs)
     return entry is not None and entry.revision != intent.revision and entry.value == intent.value

@@ -1,7 +1,8 @@
 """Whether a job that this worker holds may run here and now.
 
 Most jobs need no look-up. The store is asked about those that were handed out before, that an overlap policy may have ended,
-that depend on other jobs, or whose function has ``max_concurrent``. A job that was started ``max_deliveries`` times without
+that depend on other jobs, or whose function has ``max_concurrent``. A job whose function this worker does not know is passed
+on to the others (`naq.worker.known_functions`). A job that was started ``max_deliveries`` times without
 an end becomes a dead letter: it probably kills its workers.
 """
 
@@ -20,6 +21,7 @@ from naq.store.keys import dead_key, schedule_key
 from naq.store.port import Store, Unknown
 from naq.worker.claimed import Admitted, Claimed
 from naq.worker.function_slots import FunctionSlots
+from naq.worker.known_functions import KnownFunctions
 from naq.worker.starts import Starts
 from naq.worker.superseded import why_superseded
 
@@ -55,15 +57,15 @@ class Admission:
 
     def __init__(
         self,
-        max_deliveries: int,
         store: Store,
+        known: KnownFunctions,
         dependencies: Dependencies,
         slots: FunctionSlots,
         starts: Starts,
         clock: Clock,
     ) -> None:
-        self._max_deliveries = max_deliveries
         self._store = store
+        self._known = known
         self._dependencies = dependencies
         self._slots = slots
         self._starts = starts
@@ -73,6 +75,8 @@ class Admission:
         """The decision about a job that needs no look-up; ``None``: ask `decide`. ``slot``: it has this one."""
         queued = claimed.queued
         spec = queued.spec
+        if not self._known.knows(queued):
+            return None
         if slot is None and spec.max_concurrent is not None:
             return NoSlot() if self._slots.waits(spec.func) else None
         if claimed.delivery.delivered > 1 or queued.tracked or spec.depends_on:
@@ -98,6 +102,9 @@ class Admission:
             return ended
         if queued.tracked and await self._is_superseded(claimed):
             return Refuse(Dropped("cancelled"))
+        if not self._known.knows(queued):
+            unknown = await self._known.pass_on(claimed.delivery)
+            return Forget() if unknown is None else Refuse(unknown)
         if queued.spec.depends_on and queued.attempt == 1:
             judgement = await self._dependencies.judge(queued)
             if judgement.verdict is Verdict.NEVER:
@@ -119,7 +126,7 @@ class Admission:
         starts = await self._starts.count(claimed.queued)
         if starts is not None:
             return Admitted(claimed, slot, starts)
-        text = f"it was started {self._max_deliveries} times, and each time its worker vanished before it ended"
+        text = f"it was started {self._starts.most} times, and each time its worker vanished before it ended"
         return Refuse(Unrunnable(DeadReason.KILLER, "WorkerKilled", text))
 
     def _is_late(self, claimed: Claimed) -> bool:

@@ -82,7 +82,7 @@ class ConnectionService(BaseService):
         self._embedded: EmbeddedServer | None = None
         self._address: ServerAddress | None = None
         self._streams: StreamService | None = None
-        self._listeners: list[Callable[[ConnectionState], None]] = []
+        self._listeners: dict[object, Callable[[ConnectionState], None]] = {}
         self._answers = Answers()
         self._forbidden: dict[str, float] = {}
         self._refusals: dict[str, str] = {}
@@ -133,11 +133,11 @@ class ConnectionService(BaseService):
 
     def on_state(self, listener: Callable[[ConnectionState], None]) -> Callable[[], None]:
         """Call ``listener`` whenever the connection is lost, restored or closed; returns how to stop that."""
-        self._listeners.append(listener)
+        ours = object()
+        self._listeners[ours] = listener
 
         def stop() -> None:
-            with contextlib.suppress(ValueError):
-                self._listeners.remove(listener)
+            self._listeners.pop(ours, None)
 
         return stop
 
@@ -313,7 +313,7 @@ class ConnectionService(BaseService):
         self._tell(ConnectionState.CLOSED)
 
     def _tell(self, state: ConnectionState) -> None:
-        for listener in tuple(self._listeners):
+        for listener in tuple(self._listeners.values()):
             listener(state)
 
 
