@@ -29,6 +29,7 @@ from naq.exceptions import ConfigError, Problem, shown
 __all__ = ["Settings", "SettingsOptions", "load_settings", "state_directory"]
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+SUBJECT = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 ENVIRONMENT_PREFIX = "NAQ_"
 
 
@@ -104,6 +105,14 @@ class Settings:
     tls_ca: str | None = setting(None, "path of the CA certificate that signed the server's", "/etc/naq/ca.pem")
     tls_cert: str | None = setting(None, "path of the client certificate", "/etc/naq/client.pem")
     tls_key: str | None = setting(None, "path of the client certificate's key", "/etc/naq/client.key")
+    inbox_prefix: str = setting(
+        "_INBOX",
+        "subject under which this user's answers arrive; one of its own keeps other users from reading them",
+        "_INBOX_naq",
+        _check(
+            lambda value: SUBJECT.fullmatch(value) is not None, "must be letters, digits, '-' or '_', with dots between"
+        ),
+    )
     connect_timeout: float = setting(5.0, "seconds one connection attempt may take", 5.0, _positive)
     request_timeout: float = setting(5.0, "seconds to wait for the store's answer", 5.0, _positive)
 
@@ -208,6 +217,7 @@ class SettingsOptions(TypedDict, total=False):
     tls_ca: str | None
     tls_cert: str | None
     tls_key: str | None
+    inbox_prefix: str
     connect_timeout: float | None
     request_timeout: float | None
     namespace: str | None

@@ -22,6 +22,7 @@ from naq.exceptions import (
     JobFailed,
     JobUnknown,
     StoreError,
+    StoreForbidden,
 )
 from naq.jobs.control import Control, Question
 from naq.jobs.history_stream import HistoryService
@@ -210,8 +211,12 @@ class JobService(BaseService):
         return await self._finder.open_of(check_schedule_id(schedule_id), limit)
 
     async def is_held(self, job_id: str) -> bool:
-        """Whether a worker says now that it is busy with this job."""
-        replies = await self._control.ask(Question(who_has=(job_id,)), until=lambda reply: job_id in reply.held)
+        """Whether a worker says now that it is busy with this job; taken for granted if this user may not ask it."""
+        question = Question(who_has=(job_id,))
+        try:
+            replies = await self._control.ask(question, until=lambda reply: job_id in reply.held, optional=True)
+        except StoreForbidden:
+            return True
         return any(job_id in reply.held for reply in replies)
 
     async def known_ids(self) -> list[str]:

@@ -349,6 +349,11 @@ class Namespace:
         return f"{self.name}_results"
 
     @property
+    def streams(self) -> tuple[str, ...]:
+        """All of its streams."""
+        return (self.stream, f"KV_{self.results_bucket}", self.events_stream, self.history_stream)
+
+    @property
     def events_subject(self) -> str:
         """Where events are published."""
         return f"{self.name}.events"
