@@ -140,16 +140,16 @@ async def _(world: World) -> None:
 
 @makes("forbidden")
 async def _(world: World) -> None:
-    """The leader cannot be asked: it fires, and nobody may see it."""
-    deny = 'publish: { deny: ["*.leader.>"] }'
+    """It may do all but read the records."""
+    deny = 'publish: { deny: ["$JS.API.DIRECT.GET.>"] }'
     server = await world.server(
         "authorization { users: [ {user: all, password: pw}, "
         f"{{user: few, password: pw, permissions: {{ {deny} }} }} ] }}"
     )
     url = server.url
     world.config["nats_url"] = url.replace("nats://", "nats://all:pw@")
-    manager = await world.stack.enter_async_context(ServiceManager(dict(world.config)))
-    await leads(manager)
+    async with world.services() as services:
+        await services.get_service(VerifyService)
     world.config["nats_url"] = url.replace("nats://", "nats://few:pw@")
 
 

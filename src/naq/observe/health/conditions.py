@@ -56,7 +56,7 @@ _TABLE = (
         Seen.CANNOT_ASK, "switch JetStream on (nats-server -js); in a cluster wait for its leader",
     ),
     Condition(
-        "forbidden", "permissions", "the server refuses this user a permission that it needs", E, False, Seen.NO,
+        "forbidden", "permissions", "the server refuses this user a permission that it needs", E, False, Seen.CANNOT_ASK,
         "give the user the permission that is named",
     ),
     Condition(

@@ -11,7 +11,7 @@ from naq.observe.health.conditions import Finding, fine, found
 from naq.observe.health.server import CLOCK_OF_OTHERS, clock_finding
 from naq.queue.consumers import find_consumer
 from naq.queue.service import JobService
-from naq.store.keys import ALL_DEAD, ALL_JOBS, ALL_WORKERS, queue_in
+from naq.store.keys import ALL_DEAD, ALL_JOBS, ALL_WORKERS, is_queue, queue_in
 from naq.store.nats.bucket import KVStoreService
 from naq.store.records import readable_one
 
@@ -39,7 +39,9 @@ async def check_queues(jobs: JobService, store: KVStoreService) -> AsyncIterator
                 yield finding
     yield fine("workers", f"{count}, for the queues {', '.join(sorted(served))}" if served else "none")
     queued = {queue_in(key) for key in await store.names_of(ALL_JOBS)}
-    for queue in sorted(queued | {name.partition("=")[0] for name in served}):
+    for queue in sorted(queued | served):
+        if not is_queue(queue):
+            continue  # a worker's record may say anything
         async for finding in _queue(jobs, store, queue):
             yield finding
     async for finding in _dead(jobs, store):
