@@ -80,3 +80,16 @@ class SystemClock:
             finally:
                 timer.cancel()
                 waiter.cancel()
+
+
+async def sleep_or(clock: Clock, seconds: float, wake: asyncio.Event) -> None:
+    """Return after ``seconds`` of monotonic time, or sooner when ``wake`` is set (the caller clears it)."""
+    import asyncio
+
+    sleeper = asyncio.ensure_future(clock.sleep(seconds))
+    woken = asyncio.ensure_future(wake.wait())
+    try:
+        await asyncio.wait((sleeper, woken), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        sleeper.cancel()
+        woken.cancel()

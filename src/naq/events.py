@@ -31,7 +31,7 @@ class EventType(StrEnum):
     """It has no more times: a one-off ran, or ``max_runs`` or ``end_at`` was reached."""
     SCHEDULE_DELETED = "schedule_deleted"
     SCHEDULE_QUARANTINED = "schedule_quarantined"
-    """Its record cannot be read or planned; it does not fire until it is repaired. Nothing was deleted."""
+    """Its record cannot be read or planned; it does not fire until it is repaired, or a later try works. Nothing was deleted."""
     FIRE_MISSED = "fire_missed"
     """Nominal times that were not enqueued because they were older than the catch-up window, or coalesced."""
     FIRE_SKIPPED = "fire_skipped"

@@ -71,8 +71,8 @@ async def test_an_option_that_is_no_longer_declared_no_longer_holds(
     config: dict[str, Any], services: ServiceManager
 ) -> None:
     kv = await services.get_service(KVStoreService)
-    await publish(kv, {functions.greet: {"queue": "mail"}})
-    await publish(kv, {functions.greet: {}})
+    await publish(kv, {GREET: (functions.greet, {"queue": "mail"})})
+    await publish(kv, {GREET: (functions.greet, {})})
     assert (await stored(services, await (await services.get_service(JobService)).enqueue(GREET, "Ada")))[
         "queue"
     ] == "default"
@@ -81,7 +81,7 @@ async def test_an_option_that_is_no_longer_declared_no_longer_holds(
 async def test_what_a_newer_naq_wrote_is_left_alone(services: ServiceManager) -> None:
     kv = await services.get_service(KVStoreService)
     await kv.put(function_key(GREET), {"v": 99, "func": GREET})
-    await publish(kv, {functions.greet: {"queue": "mail"}})
+    await publish(kv, {GREET: (functions.greet, {"queue": "mail"})})
     assert (await kv.get_json(function_key(GREET)))["v"] == 99
     assert (await stored(services, await (await services.get_service(JobService)).enqueue(GREET, "Ada")))[
         "queue"
@@ -106,7 +106,7 @@ async def test_a_key_that_only_the_module_can_make_is_refused_by_name(
     config: dict[str, Any], services: ServiceManager
 ) -> None:
     kv = await services.get_service(KVStoreService)
-    await publish(kv, {functions.greet: {"unique_for": 0, "unique_key": lambda name: name}})
+    await publish(kv, {GREET: (functions.greet, {"unique_for": 0, "unique_key": lambda name: name})})
     jobs = await services.get_service(JobService)
     with pytest.raises(InvalidJob, match="was declared with a function as unique_key"):
         await jobs.enqueue(GREET, "Ada")

@@ -135,11 +135,8 @@ async def start(options: list[str], shop: Path) -> AsyncIterator[Start]:
     running: list[Process] = []
 
     async def begin(*arguments: str, until: str = "ready", given: list[str] | None = None) -> Process:
-        process = Process(
-            [*(options if given is None else given), *arguments],
-            {"PYTHONPATH": os.pathsep.join([str(shop), os.environ.get("PYTHONPATH", "")])},
-            logs=False,
-        )
+        found = os.pathsep.join(filter(None, (str(shop), os.environ.get("PYTHONPATH"))))
+        process = Process([*(options if given is None else given), *arguments], {"PYTHONPATH": found}, logs=False)
         running.append(process)
         await process.start(until)
         return process

@@ -194,6 +194,6 @@ async def test_a_worker_that_died_before_it_let_go_of_the_key_holds_up_nothing(h
     await memory.results.write([ending.result], [60])
     held = await memory.enqueue(greeting(unique_for=held_for)) == first
     assert held == bool(held_for)
-    await memory.settling.close_runs([(queued, ending.result)])  # what the next worker does with the delivery
+    await memory.settling.settle_again([(queued, ending.result)])  # what the next worker does with the delivery
     await memory.settling.settle([Settlement(ending)])
     assert (await memory.enqueue(greeting(unique_for=held_for)) == first) == held

@@ -9,8 +9,9 @@ The settings are read once a run, by `context.Options`; services get them ready-
 Exit codes: 0 done; 1 what was asked for is not there, or failed; 2 bad input or usage; 3 could not ask (no server, no
 answer); 130 interrupted. Standard output is the answer and nothing else; logs and complaints go to standard error.
 
-Order: `lazy`, `context`, `running`, `asking`, `forms`, `render`, `alerts`, `demo`, `doctor`, `processes`, `server`,
-`queues`, `preview`, `schedules`, `sets`, `verify`, `schedule_history`, `jobs`, `schedule_changes`, `root`.
+Order: `say`, `log_lines`, `lazy`, `completion`, `context`, `running`, `asking`, `forms`, `render`, `alerts`, `demo`, `doctor`,
+`health`, `permissions`, `processes`, `server`, `queues`, `preview`, `schedules`, `sets`, `verify`, `schedule_history`, `jobs`,
+`schedule_changes`, `schedule_commands`, `root`.
 """
 
 from __future__ import annotations
@@ -51,13 +52,21 @@ def run(arguments: list[str]) -> int:
 
 
 def _complain(error: NaqError, debug: bool) -> None:
+    import traceback
+
     from rich.console import Console
     from rich.markup import escape
 
-    complaints = Console(stderr=True, soft_wrap=True, highlight=False)
+    from naq.cli.say import say
+    from naq.printable import printable
+
     if debug:
-        complaints.print_exception()
-    complaints.print(f"[bold red]naq:[/] {escape(str(error))}")
+        say("".join(traceback.format_exception(error)), error=True, lines=True)
+    if isinstance(error, InvalidInput):
+        complaint = "\n".join(printable(str(problem)) for problem in error.problems)
+    else:
+        complaint = printable(str(error), lines=True)
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]naq:[/] {escape(complaint)}")
 
 
 def exit_code(error: NaqError) -> int:

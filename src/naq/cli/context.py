@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from naq.cli.say import say
 from naq.exceptions import InvalidInput
 
 if TYPE_CHECKING:
@@ -90,18 +91,27 @@ def actor() -> str:
 
 def absent(name: str, why: str) -> typer.Exit:
     """Say that something is not there, or not in the right state; to be raised."""
-    typer.echo(f"{name}: {why}", err=True)
+    say(f"{name}: {why}", error=True)
     return typer.Exit(FAILED)
 
 
-def start_logging(level: str) -> None:
-    """Log to standard error, one readable line each, unless the application has set up logging. Raises `InvalidInput`."""
+def start_logging(level: str, *, of_jobs: bool) -> None:
+    """Log to standard error, one readable line each, unless the application has set up logging. Raises `InvalidInput`.
+
+    ``of_jobs``: this process runs jobs, and their lines show the job's id.
+    """
     import logging
 
     if level.upper() not in LEVELS:
         raise InvalidInput.of("log_level", level, f"must be one of {', '.join(LEVELS)}", "INFO")
-    from naq.jobs.run_log import carry_job_ids
+    from naq.cli.log_lines import LineFormatter
 
-    carry_job_ids()
-    form = "%(asctime)s %(levelname)-7s %(name)s: %(naq_job)s%(message)s"
-    logging.basicConfig(level=level.upper(), stream=sys.stderr, format=form)
+    form = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+    if of_jobs:
+        from naq.jobs.run_log import carry_job_ids
+
+        carry_job_ids()
+        form = "%(asctime)s %(levelname)-7s %(name)s: %(naq_job)s%(message)s"
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter(form))
+    logging.basicConfig(level=level.upper(), handlers=[handler])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from naq.cli.context import FAILED, JsonOption, Options, options_of
+from naq.cli.say import say, say_json
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -37,10 +37,11 @@ def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
                 finding.subject,
                 finding.found,
                 finding.remedy or "",
+                finding.code or "",
             )
             for finding in findings
         )
-        render.show_table("", ("", "what", "found", "remedy"), rows, "nothing was checked")
+        render.show_table("", ("", "what", "found", "remedy", "code"), rows, "nothing was checked")
     if any(finding.level is Level.ERROR for finding in findings):
         raise typer.Exit(FAILED)
 
@@ -66,7 +67,7 @@ def leader(context: typer.Context, as_json: JsonOption = False) -> None:
             ],
         )
     else:
-        print("no instance leads: is a scheduler running? (naq scheduler, or naq run MODULE:APP)")
+        say("no instance leads: is a scheduler running? (naq scheduler, or naq run MODULE:APP)")
     if lease is None:
         raise typer.Exit(FAILED)
 
@@ -168,9 +169,9 @@ def _show_event(event: Event, as_json: bool) -> None:
     from naq.store.codec import plain
 
     if as_json:
-        print(json.dumps(plain(event)), flush=True)
+        say_json(plain(event))
         return
     about = " ".join(filter(None, (event.schedule_id, event.job_id)))
     why = f"  ({event.reason})" if event.reason else ""
     who = f"  by {event.actor}" if event.actor else ""
-    print(f"{render.local(event.timestamp)}  {event.type:34} {about}{why}{who}", flush=True)
+    say(f"{render.local(event.timestamp)}  {event.type:34} {about}{why}{who}")

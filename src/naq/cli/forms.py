@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from naq.exceptions import InvalidInput, InvalidSchedule
-from naq.store.keys import check_queue
 
-__all__ = ["arguments", "changed_trigger", "pairs", "trigger_form", "weights"]
+__all__ = ["arguments", "changed_trigger", "pairs", "trigger_form"]
 
 
 def arguments(each: Sequence[str], positional: str | None, keyword: str | None) -> tuple[Any, Any]:
@@ -50,17 +49,6 @@ def pairs(policy: Sequence[str]) -> dict[str, Any]:
         if not equals:
             raise InvalidSchedule.of("--set", item, "must be NAME=VALUE", "overlap=skip")
         found[name] = _loose(value)
-    return found
-
-
-def weights(given: Sequence[str]) -> dict[str, int]:
-    """``QUEUE=NUMBER`` texts as a mapping. Raises `InvalidInput`."""
-    found: dict[str, int] = {}
-    for item in given:
-        queue, _, number = item.partition("=")
-        if not number.isdecimal() or int(number) < 1:
-            raise InvalidInput.of("--weight", item, "must be QUEUE=NUMBER, with a whole number of 1 or more", "mail=3")
-        found[check_queue(queue, "--weight")] = int(number)
     return found
 
 

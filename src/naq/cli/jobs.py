@@ -10,6 +10,7 @@ import typer
 from naq.cli.asking import ask_jobs
 from naq.cli.context import JsonOption, Options, absent, options_of
 from naq.cli.forms import arguments
+from naq.cli.say import say
 from naq.exceptions import InvalidInput
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def add(
         unique_for=unique_for,
         unique_key=unique_key,
     )
-    print(ask_jobs(context, lambda jobs: jobs.enqueue(job, at=at, delay=delay)))
+    say(ask_jobs(context, lambda jobs: jobs.enqueue(job, at=at, delay=delay)))
 
 
 def ls(
@@ -163,8 +164,8 @@ def _fields(info: JobInfo, now: datetime) -> list[tuple[str, Any]]:
         ("progress", how_far(info)),
         ("returned", info.value),
         ("failed with", failed_with),
-        ("traceback", (info.traceback or "").rstrip()),
-        ("log", (info.log or "").rstrip()),
+        ("traceback", render.Block(info.traceback or "")),
+        ("log", render.Block(info.log or "")),
     ]
 
 
@@ -186,12 +187,12 @@ def requeue(
         raise InvalidInput.of("ID", job_id, "give one id, or --all", "report-1")
     if everything:
         count = ask_jobs(context, lambda jobs: jobs.requeue_all(queue=queue, schedule_id=schedule))
-        print(f"{count} queued again")
+        say(f"{count} queued again")
         return
     wanted = job_id or ""
     if not ask_jobs(context, lambda jobs: jobs.requeue(wanted)):
         raise absent(wanted, "there is no such dead job")
-    print(f"{wanted}: queued again")
+    say(f"{wanted}: queued again")
 
 
 def dead(
@@ -236,7 +237,7 @@ def purge(
     from naq.timing.duration import parse_duration
 
     age = parse_duration(older_than, "--older-than", positive=False)
-    print(f"{ask_jobs(context, lambda jobs: jobs.purge_dead(older_than=age))} removed")
+    say(f"{ask_jobs(context, lambda jobs: jobs.purge_dead(older_than=age))} removed")
 
 
 def cancel(
@@ -247,7 +248,7 @@ def cancel(
     """Cancel a job: a waiting one is removed, a running one is asked to stop."""
     if not ask_jobs(context, lambda jobs: jobs.cancel(job_id, reason=reason)):
         raise absent(job_id, "there is no such job, or it has ended")
-    print(f"{job_id}: cancelled")
+    say(f"{job_id}: cancelled")
 
 
 def workers(context: typer.Context, as_json: JsonOption = False) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from naq.cli.context import JsonOption, Options, absent, options_of
+from naq.cli.say import say
 
 if TYPE_CHECKING:
     from naq.schedules.preview import Upcoming
@@ -141,5 +142,5 @@ def explain(
     if as_json:
         render.show_json({"means": str(trigger), "next_times": coming.forms()})
     else:
-        print(trigger)
+        say(trigger)
         coming.show(now)

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from naq.cli.context import Options, options_of, start_logging
-from naq.cli.forms import weights
+from naq.cli.say import say
 from naq.exceptions import InvalidInput
 
 if TYPE_CHECKING:
     from naq.app.application import Naq
     from naq.lifecycle import ServiceManager
 
-__all__ = ["run_both", "scheduler", "worker"]
+__all__ = ["queue_weights", "run_both", "scheduler", "worker"]
 
 AppArgument = Annotated[str, typer.Argument(metavar="MODULE:APP", help="Where the application's Naq is.")]
 PriorityOption = Annotated[int | None, typer.Option(help="A standby with a higher priority takes over.")]
-WeightOption = Annotated[
+QueueOption = Annotated[
     list[str] | None,
-    typer.Option("--weight", help="mail=3: jobs of a queue that are taken in turn (default 1); may be given again."),
+    typer.Option("--queue", help="A queue to serve; mail=3 with its weight among the queues. May be given again."),
 ]
 InstanceOption = Annotated[str | None, typer.Option(help="Name of this process among the others.")]
 
@@ -29,21 +29,16 @@ InstanceOption = Annotated[str | None, typer.Option(help="Name of this process a
 def run_both(
     context: typer.Context,
     application: AppArgument,
-    queue: Annotated[list[str] | None, typer.Option("--queue", help="A queue to serve; may be given again.")] = None,
+    queue: QueueOption = None,
     concurrency: Annotated[int | None, typer.Option(help="Jobs at the same time.")] = None,
     priority: PriorityOption = None,
-    weight: WeightOption = None,
     instance_id: InstanceOption = None,
 ) -> None:
     """Run a scheduler and a worker in one process, until Ctrl-C or SIGTERM."""
-    from naq.cli.running import load_app, run
+    from naq.cli.running import run
 
-    options = options_of(context).with_more(
-        queues=queue, concurrency=concurrency, priority=priority, instance_id=instance_id
-    )
-    app = load_app(application, options)
-    _use_weights(app, weight or [])
-    run(_run_app(app, scheduler=True, worker=True, name="run"))
+    options = options_of(context).with_more(concurrency=concurrency, priority=priority, instance_id=instance_id)
+    run(_run_app(_app_serving(application, options, queue), scheduler=True, worker=True, name="run"))
 
 
 def scheduler(
@@ -65,27 +60,36 @@ def scheduler(
 def worker(
     context: typer.Context,
     application: AppArgument,
-    queue: Annotated[list[str] | None, typer.Option("--queue", help="A queue to serve; may be given again.")] = None,
+    queue: QueueOption = None,
     concurrency: Annotated[int | None, typer.Option(help="Jobs at the same time.")] = None,
-    weight: WeightOption = None,
     instance_id: InstanceOption = None,
 ) -> None:
     """Run a worker: it takes jobs of its queues until Ctrl-C or SIGTERM, then drains."""
-    from naq.cli.running import load_app, run
+    from naq.cli.running import run
 
-    options = options_of(context).with_more(queues=queue, concurrency=concurrency, instance_id=instance_id)
-    app = load_app(application, options)
-    _use_weights(app, weight or [])
-    run(_run_app(app, scheduler=False, worker=True, name="worker"))
+    options = options_of(context).with_more(concurrency=concurrency, instance_id=instance_id)
+    run(_run_app(_app_serving(application, options, queue), scheduler=False, worker=True, name="worker"))
 
 
-def _use_weights(app: Naq, given: Sequence[str]) -> None:
-    served = app.settings.queues
-    for queue, number in weights(given).items():
-        if queue not in served:
-            reason = f"the worker does not serve this queue, but {', '.join(served)}"
-            raise InvalidInput.of("--weight", f"{queue}={number}", reason, f"{served[0]}={number}")
-        app.weights[queue] = number
+def _app_serving(application: str, options: Options, queues: Sequence[str] | None) -> Naq:
+    """The application, with the queues and weights of the command line."""
+    from naq.cli.running import load_app
+
+    weights = queue_weights(queues or ())
+    app = load_app(application, options.with_more(queues=list(weights) or None))
+    app.weights |= {queue: weight for queue, weight in weights.items() if weight is not None}
+    return app
+
+
+def queue_weights(given: Sequence[str]) -> dict[str, int | None]:
+    """The queues of ``mail`` and ``mail=3``, each with its weight or ``None``. Raises `InvalidInput`."""
+    weights: dict[str, int | None] = {}
+    for each in given:
+        name, equals, weight = each.partition("=")
+        if equals and not (weight.isascii() and weight.isdigit() and int(weight)):
+            raise InvalidInput.of("--queue", each, "the weight must be a whole number, 1 or more", "mail=3")
+        weights[name] = int(weight) if equals else None
+    return weights
 
 
 def _bare_app(options: Options) -> Naq:
@@ -100,12 +104,12 @@ async def _run_app(app: Naq, *, scheduler: bool, worker: bool, name: str) -> Non
     from naq.cli.running import until_stopped
     from naq.scheduler.service import SchedulerService
 
-    start_logging(app.settings.log_level)
+    start_logging(app.settings.log_level, of_jobs=True)
 
     def ready(services: ServiceManager) -> None:
         found = services.find(SchedulerService)
         leads = "" if found is None else f" leader={str(found.is_leader).lower()}"
-        print(f"naq {name} ready instance={app.settings.instance_id}{leads}", flush=True)
+        say(f"naq {name} ready instance={app.settings.instance_id}{leads}")
 
     with until_stopped(patience=app.settings.drain_timeout) as stopped:
         try:

@@ -9,6 +9,7 @@ import typer
 
 from naq.cli.asking import ask_jobs
 from naq.cli.context import FAILED, JsonOption
+from naq.cli.say import say
 
 if TYPE_CHECKING:
     from naq.queue.service import JobService
@@ -30,7 +31,7 @@ def purge(
             raise typer.BadParameter("must be given: there is no terminal to ask", param_hint="--yes")
         if not typer.confirm(question):
             raise typer.Exit(FAILED)
-    print(f"{ask_jobs(context, lambda jobs: jobs.purge_queue(queue))} removed")
+    say(f"{ask_jobs(context, lambda jobs: jobs.purge_queue(queue))} removed")
 
 
 def show(
@@ -82,4 +83,4 @@ def limit(
         )
 
     ask_jobs(context, change)
-    print(f"{queue}: limits set")
+    say(f"{queue}: limits set")

@@ -1,12 +1,18 @@
-"""How answers are printed: tables for people, one JSON document for programs. Only tables load `rich`."""
+"""How answers are printed: tables for people, one JSON document for programs. Only tables load `rich`.
+
+What is shown passes `printable`: control characters that users wrote are seen, and do nothing.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
+
+from naq.cli.say import say_json
+from naq.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "STATUS_STYLES",
+    "Block",
     "TimeColumns",
     "ago",
     "both_times",
@@ -21,6 +28,7 @@ __all__ = [
     "local",
     "show_fields",
     "show_json",
+    "show_line",
     "show_table",
     "show_told",
     "status",
@@ -48,7 +56,7 @@ STATUS_STYLES = {
 }
 
 
-def console() -> Console:
+def _console() -> Console:
     """Standard output as it is now. In a pipe or a file no line is folded."""
     from rich.console import Console
 
@@ -60,7 +68,14 @@ def console() -> Console:
 
 def show_json(document: Any) -> None:
     """One JSON document."""
-    print(json.dumps(document, indent=2, default=str))
+    say_json(document, indent=2)
+
+
+def show_line(*parts: str | Text, style: str = "") -> None:
+    """One line, which is never folded; its parts stand side by side."""
+    from rich.text import Text
+
+    _console().print(Text("").join(map(_plain, parts)), style=style or None, soft_wrap=True)
 
 
 def show_table(
@@ -83,8 +98,8 @@ def show_table(
     for row in rows:
         table.add_row(*map(_plain, row))
     if title:
-        console().print()
-    console().print(table if table.row_count else empty)
+        _console().print()
+    _console().print(table if table.row_count else _plain(empty))
 
 
 def show_told(
@@ -100,10 +115,10 @@ def show_told(
     widths = [max(width, len(name)) for width, name in zip(longest, headings, strict=False)]
     kept = len(headings) - below
     needed = sum(width + GAP for width in widths[:kept])
-    if not found or needed + min(ROOM, sum(widths[kept:])) + GAP * below <= console().width:
+    if not found or needed + min(ROOM, sum(widths[kept:])) + GAP * below <= _console().width:
         show_table(title, headings, found, empty, kept)
         return
-    out = console()
+    out = _console()
     if title:
         out.print("\n" + title, style="italic")
     out.print(_line([Text(name) for name in headings[:kept]], widths[:kept]), style="bold", soft_wrap=True)
@@ -139,15 +154,28 @@ def show_fields(title: str, fields: Iterable[tuple[str, Any]]) -> None:
     table.add_column(overflow="fold")
     for name, value in fields:
         if value not in (None, "", [], {}, ()):
-            table.add_row(name, _plain(value))
-    console().print(table)
+            table.add_row(_plain(name), _plain(value))
+    _console().print(table)
+
+
+class Block(str):
+    """Text of several lines, e.g. a traceback: its line breaks stay."""
+
+    __slots__ = ()
 
 
 def _plain(value: Any) -> Text:
-    """Text as it is: what users wrote is not markup."""
-    from rich.text import Text
+    """Text as it is: what users wrote is neither markup nor a control character."""
+    from rich.text import Span, Text
 
-    return value if isinstance(value, Text) else Text(str(value))
+    if isinstance(value, Block):
+        return Text("\n".join(map(printable, value.rstrip().expandtabs().split("\n"))))
+    if not isinstance(value, Text):
+        return Text(printable(str(value)))
+    shown = list(map(printable, value.plain))
+    starts = [0, *accumulate(map(len, shown))]
+    spans = [Span(starts[span.start], starts[min(span.end, len(shown))], span.style) for span in value.spans]
+    return Text("".join(shown), style=value.style, spans=spans)
 
 
 def status(value: str) -> Text:

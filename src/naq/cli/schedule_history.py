@@ -85,7 +85,7 @@ def _fields(report: ScheduleReport, zone: tzinfo | None, now: datetime) -> list[
     return [
         ("status", render.status(entry["status"])),
         *account_fields(report.accounts),
-        ("now", "\n".join(running)),
+        ("now", render.Block("\n".join(running))),
         ("next run", _with_gap(entry.get("next_run_at"), zone, now)),
         ("last run", _last_run(report, zone, now)),
         ("when", entry.get("description")),

@@ -8,6 +8,7 @@ import typer
 
 from naq.cli.context import JsonOption, Options, actor, options_of
 from naq.cli.forms import arguments, pairs, trigger_form
+from naq.cli.say import say
 
 if TYPE_CHECKING:
     from naq.jobs.job import Job
@@ -45,7 +46,7 @@ def add(
         form["max_runs"] = max_runs
     positional, keyword = arguments(arg or [], args, kwargs)
     job = Job(func=func, args=positional, kwargs=keyword, queue=queue, retries=retries)
-    print(run(_add(options_of(context), job, form, schedule_id, if_exists)))
+    say(run(_add(options_of(context), job, form, schedule_id, if_exists)))
 
 
 async def _add(options: Options, job: Job, form: dict[str, Any], schedule_id: str | None, if_exists: str) -> str:
@@ -89,7 +90,8 @@ def ls(
     empty = "there are no schedules" if status is None else f"none is {status}"
     render.show_told("", headings, rows, empty, below=2)
     if found and leader is None:
-        print(f"\n{NO_LEADER}. {START_SCHEDULER.capitalize()}")
+        say()
+        say(f"{NO_LEADER}. {START_SCHEDULER.capitalize()}")
 
 
 async def _ls(options: Options, status: str | None) -> tuple[list[dict[str, Any]], str | None]:

@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from naq.cli.context import FAILED, JsonOption, Options, options_of
+from naq.cli.say import say
 
 __all__ = ["run_server", "status", "stop"]
 
@@ -26,7 +27,7 @@ async def _keep(options: Options) -> None:
     with until_stopped() as stopped:
         address = await embedded.join()
         try:
-            print(f"naq server ready {address.url} pid={embedded.pid}", flush=True)
+            say(f"naq server ready {address.url} pid={embedded.pid}")
             await stopped.wait()
         finally:
             await embedded.leave()
@@ -43,7 +44,7 @@ def status(context: typer.Context, as_json: JsonOption = False) -> None:
         if as_json:
             render.show_json(None)
         else:
-            print(f"no embedded server runs in {settings.data_dir}")
+            say(f"no embedded server runs in {settings.data_dir}")
         raise typer.Exit(FAILED)
     fields: dict[str, Any] = {
         "url": found.url,
@@ -67,6 +68,6 @@ def stop(context: typer.Context) -> None:
 
     settings = options_of(context).settings
     if not run(stop_server(settings.data_dir)):
-        print(f"no embedded server runs in {settings.data_dir}")
+        say(f"no embedded server runs in {settings.data_dir}")
         raise typer.Exit(FAILED)
-    print("stopped")
+    say("stopped")

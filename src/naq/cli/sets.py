@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from naq.cli.context import JsonOption, Options, actor, options_of
+from naq.cli.say import say
 from naq.exceptions import InvalidInput
 
 if TYPE_CHECKING:
     from naq.schedules.declared import Change, Definition
     from naq.schedules.lint import Finding
+    from naq.schedules.sync import SyncOptions
 
 __all__ = ["import_crontab", "lint_schedules", "sync"]
 
@@ -37,19 +39,22 @@ def sync(
 ) -> None:
     """Bring declared schedules into the store, as a set. Schedules of others are never touched."""
     from naq.cli.running import load_app, run
-    from naq.schedules.declared import ChangeKind
-    from naq.schedules.declared import render as plan_text
+    from naq.schedules.declared import ChangeKind, plan_blocks
     from naq.schedules.declared_file import read_definitions
+    from naq.schedules.sync import SyncOptions
 
     options = options_of(context)
     path = Path(source)
+    origin = None
     if path.suffix.lower() in (".toml", ".yaml", ".yml", ".json"):
         definitions, name = read_definitions(_read_file(path)), path.stem
     else:
         app = load_app(source, options)
-        definitions, name = app.definitions(), app.set_name() or source.partition(":")[0]
-    changes = run(_sync(options, definitions, set_name or name, dry_run, prune, tuple(adopt or ())))
-    print(plan_text(changes))
+        definitions, name, origin = app.definitions(), app.set_name() or source.partition(":")[0], app.origin()
+    wanted = SyncOptions(dry_run, prune, tuple(adopt or ()), options.settings.release, origin)
+    changes = run(_sync(options, definitions, set_name or name, wanted))
+    for block in plan_blocks(changes):
+        say(block, lines=True)
     if any(change.kind is ChangeKind.REFUSE for change in changes):
         raise typer.Exit(1)
 
@@ -58,15 +63,22 @@ async def _sync(
     options: Options,
     definitions: tuple[Definition, ...],
     set_name: str,
-    dry_run: bool,
-    prune: bool,
-    adopt: tuple[str, ...],
+    wanted: SyncOptions,
 ) -> tuple[Change, ...]:
     from naq.cli.running import service
     from naq.schedules.service import ScheduleService
 
     async with service(options, ScheduleService) as schedules:
-        return await schedules.sync(definitions, set_name, dry_run=dry_run, prune=prune, adopt=adopt, actor=actor())
+        return await schedules.sync(
+            definitions,
+            set_name,
+            dry_run=wanted.dry_run,
+            prune=wanted.prune,
+            adopt=wanted.adopt,
+            release=wanted.release,
+            origin=wanted.origin,
+            actor=actor(),
+        )
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -116,7 +128,7 @@ def import_crontab(
     found = read_crontab(text, tz=tz, with_user=with_user)
     render.show_json(found.form)
     for complaint in found.complaints:
-        typer.echo(str(complaint), err=True)
+        say(complaint, error=True)
     if any(not complaint.taken for complaint in found.complaints):
         raise typer.Exit(1)
 
@@ -133,9 +145,9 @@ def lint_schedules(context: typer.Context, as_json: JsonOption = False) -> None:
         )
     else:
         for each in found:
-            print(each)
+            say(each)
         if not found:
-            print("no complaints")
+            say("no complaints")
     if found:
         raise typer.Exit(1)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from naq.cli.context import FAILED, JsonOption, Options, options_of
+from naq.cli.say import say
 
 if TYPE_CHECKING:
     from naq.observe.verify.verdict import Figures, Matter, Verdict
@@ -47,7 +48,7 @@ def verify(
     else:
         _show(verdict)
     for name in verdict.absent:
-        typer.echo(f"{name}: there is no such schedule", err=True)
+        say(f"{name}: there is no such schedule", error=True)
     if not verdict.clean:
         raise typer.Exit(FAILED)
 
@@ -74,14 +75,12 @@ def _show(verdict: Verdict) -> None:
         for matter in matters[:MOST]:
             _show_matter(matter)
         if len(matters) > MOST:
-            render.console().print(f"... and {len(matters) - MOST} more: --json has all")
+            say(f"... and {len(matters) - MOST} more: --json has all")
     for each in verdict.shortened[:MOST]:
-        render.console().print(
-            f"{each.schedule_id}: judged since {render.utc(each.since)} UTC: {each.why}", style="dim", markup=False
-        )
+        render.show_line(f"{each.schedule_id}: judged since {render.utc(each.since)} UTC: {each.why}", style="dim")
     if verdict.clean:
         rest = f", but for {verdict.figures.unproven} of which no trace is left" if verdict.unproven else ""
-        render.console().print(Text("✓", style="bold green"), f"all that should have fired did{rest}")
+        render.show_line(Text("✓", style="bold green"), f" all that should have fired did{rest}")
 
 
 def _show_matter(matter: Matter) -> None:
@@ -95,9 +94,8 @@ def _show_matter(matter: Matter) -> None:
         when += f" to {render.utc(matter.until)} UTC"
     many = f" ({matter.count})" if matter.count > 1 else ""
     what = Text(f"{matter.kind:11} ", style=STYLES.get(str(matter.kind), "bold red"))
-    console = render.console()
-    console.print(what + Text(f"{matter.schedule_id}{when}{many}: {matter.why}", style=""), soft_wrap=True)
-    console.print(Text(f"            -> {matter.remedy}", style="dim"), soft_wrap=True)
+    render.show_line(what, f"{matter.schedule_id}{when}{many}: {matter.why}")
+    render.show_line(f"            -> {matter.remedy}", style="dim")
 
 
 def verdict_form(verdict: Verdict) -> dict[str, Any]:

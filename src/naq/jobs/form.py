@@ -21,7 +21,7 @@ from naq.store.keys import check_job_id, check_queue
 from naq.timing.backoff import Backoff, BackoffKind
 from naq.timing.duration import LONGEST, parse_duration
 
-__all__ = ["as_job", "job_form", "job_from_mapping", "parse_job", "with_options"]
+__all__ = ["DEFAULTS", "as_job", "job_form", "job_from_mapping", "parse_job", "with_options"]
 
 EXECUTORS = ("auto", "process")
 ENDINGS = ("succeeded", "failed", "ended")

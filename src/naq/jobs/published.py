@@ -74,9 +74,10 @@ class DeclaredFunction(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     """Declared options that cannot be written down."""
 
 
-async def publish(store: Store, functions: Mapping[Callable[..., Any], Mapping[str, Any]]) -> None:
-    """Write the declared options of functions, where they differ from what is there. Raises `StoreError`."""
-    wanted = {function_key(each.func): each for each in (_declared(func, given) for func, given in functions.items())}
+async def publish(store: Store, functions: Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]) -> None:
+    """Write the declared options of functions, by the names that jobs use, where they differ from what is there. Raises
+    `StoreError`."""
+    wanted = {function_key(name): _declared(name, *declared) for name, declared in functions.items()}
     for _ in range(ATTEMPTS):
         entries = await store.get_many(list(wanted))
         there = {entry.key: record for entry, record in readable(DeclaredFunction, entries.values(), log)}
@@ -132,13 +133,13 @@ def _completed(job: Job, declared: DeclaredFunction) -> Job:
     return dataclasses.replace(complete, unique_key=escaped(key))
 
 
-def _declared(func: Callable[..., Any], options: Mapping[str, Any]) -> DeclaredFunction:
-    withheld = tuple(name for name, value in options.items() if name == "unique_key" and callable(value))
-    own = {name: value for name, value in options.items() if name not in withheld}
-    form = job_form(parse_job(Job(func=func, **own), call=False))
-    form |= {name: own[name] for name in ("unique_key",) if name in own}
-    kept = {name: form[name] for name in own if name in form}
-    return DeclaredFunction(func=function_name(func), options=kept, parameters=_parameters(func), withheld=withheld)
+def _declared(name: str, func: Callable[..., Any], options: Mapping[str, Any]) -> DeclaredFunction:
+    withheld = tuple(each for each, value in options.items() if each == "unique_key" and callable(value))
+    own = {each: value for each, value in options.items() if each not in withheld}
+    form = job_form(parse_job(Job(func=name, **own), call=False))
+    form |= {each: own[each] for each in ("unique_key",) if each in own}
+    kept = {each: form[each] for each in own if each in form}
+    return DeclaredFunction(func=name, options=kept, parameters=_parameters(func), withheld=withheld)
 
 
 def _parameters(func: Callable[..., Any]) -> tuple[Parameter, ...] | None:

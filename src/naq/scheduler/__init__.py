@@ -20,12 +20,12 @@ What happens on failure:
 - The leader dies: NATS reports within milliseconds that its presence subject has no listener; a standby takes over.
 - The leader hangs or is cut off: it stops by itself before its lease can expire; the lease decides.
 - A transaction is refused: the keys are read again; what moved is planned again, what did not is halved until the
-  bad record is alone. A record that cannot be planned is quarantined and reported; the others continue.
+  bad record is alone. A record that cannot be planned is quarantined, reported and tried again later; the others continue.
 - No answer: the keys are read again, and they show whether it was committed. Nothing is guessed.
 - The store rejects everything or is away: all tries wait, with backoff, and it is reported once.
 - The leader's clock is wrong: an instance whose clock is far from the server's gives the lease up and fires nothing.
 - The store is replaced (bucket deleted, restored from a backup): everything is read again, and leadership is won again.
 
-Order: `due_queue`, `lease`, `drift`, `presence`, `retries`, `elector`, `leader`, `mirror`, `listeners`, `intents`, `reconcile`,
-`firing`, `loop`, `partition`, `service`.
+Order: `due_queue`, `trials`, `lease`, `drift`, `presence`, `retries`, `elector`, `leader`, `mirror`, `listeners`, `intents`,
+`reconcile`, `firing`, `loop`, `partition`, `service`.
 """

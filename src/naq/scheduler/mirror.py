@@ -20,6 +20,7 @@ from naq.clock import Clock
 from naq.events import Event, EventType
 from naq.exceptions import RecordUnreadable, StoreError
 from naq.scheduler.due_queue import DueQueue
+from naq.scheduler.trials import Trials
 from naq.schedules.record import ScheduleStatus
 from naq.store.codec import decode
 from naq.store.keys import ALL_DEFERRED, ALL_SCHEDULES, schedule_key
@@ -74,6 +75,8 @@ class Mirror:
         """Status -> how many schedules have it."""
         self.quarantined: dict[str, str] = {}
         """Key -> why its record is not fired. Nothing is deleted: a mended record leaves by itself."""
+        self.trials = Trials(clock)
+        """When they are tried again, for what kept them may be gone."""
         self.changed = asyncio.Event()
         """Set when something may be due earlier than before."""
         self.loaded = asyncio.Event()
@@ -107,10 +110,10 @@ class Mirror:
     def pop_due(self, now: datetime, limit: int) -> list[Due]:
         """Take up to ``limit`` records that are due at ``now`` out of the due-queue, the earliest first.
 
-        They stay held; `requeue` puts them back. Quarantined ones are left out.
+        They stay held; `requeue` puts them back. Quarantined ones are left out, unless they are tried again.
         """
         popped = self.due.pop_due(now, limit)
-        return [Due(key, revision, value) for _, key, revision, value, _ in popped if key not in self.quarantined]
+        return [Due(key, revision, value) for _, key, revision, value, _ in popped if not self._kept_out(key)]
 
     def schedule_keys(self) -> list[str]:
         """The keys of all schedules, quarantined ones among them."""
@@ -174,6 +177,7 @@ class Mirror:
         self._gone.clear()
         self._seen_to = dict.fromkeys(PATTERNS, 0)
         self.quarantined.clear()
+        self.trials.clear()
         self.counts.clear()
         self.due.clear()
         self.loaded.clear()
@@ -213,7 +217,7 @@ class Mirror:
             self.quarantine(key, error.reason)
             return
         if self.quarantined:
-            self.quarantined.pop(key, None)
+            self.release(key)
         self._count(None if held is None else held[4], status)
         if self.due.put(key, due_at, revision, value, status):
             self.changed.set()
@@ -224,12 +228,15 @@ class Mirror:
         self._forget(key, 0 if held is None else held[2])
 
     def quarantine(self, key: str, reason: str) -> None:
-        """Fire this record no more until it changes; the others are not concerned."""
-        if self.quarantined.get(key) == reason:
-            return
+        """Do not fire this record until it changes, or a later try works; the others are not concerned."""
+        known = self.quarantined.get(key)
+        is_news = known is None or (known != reason and key not in self.trials.open)
         self.quarantined[key] = reason
+        self.trials.failed(key)
         if self.due.get(key) is not None:
             self.due.queue(key, None)
+        if not is_news:
+            return
         log.error("%s is quarantined: %s", key, reason)
         event = Event(
             type=EventType.SCHEDULE_QUARANTINED,
@@ -240,10 +247,34 @@ class Mirror:
         )
         self._sink.emit([event])
 
+    def release(self, key: str) -> None:
+        """The record can be fired again, if it is quarantined."""
+        if self.quarantined.pop(key, None) is not None:
+            self.trials.over(key)
+            log.warning("%s is not quarantined any more", key)
+
+    def retry(self, key: str) -> None:
+        """Have a quarantined record fired again if it can be; it stays quarantined until that worked."""
+        held = self.due.get(key)
+        if held is None:
+            return
+        _, _, revision, value, before = held
+        try:
+            status, due_at = self._head(key, value)
+        except RecordUnreadable as error:
+            self.quarantine(key, error.reason)
+            return
+        self._count(before, status)
+        self.due.put(key, due_at, revision, value, status)
+        self.changed.set()
+
+    def _kept_out(self, key: str) -> bool:
+        return key in self.quarantined and key not in self.trials.open
+
     def requeue(self, key: str) -> None:
         """Put a key back into the due-queue as its record says, if it is not there."""
         held = self.due.get(key)
-        if held is None or key in self.quarantined:
+        if held is None or self._kept_out(key):
             return
         queued_for, _, _, value, status = held
         if queued_for is not None or status not in (None, ScheduleStatus.ACTIVE):
@@ -257,6 +288,7 @@ class Mirror:
         self._count(None if held is None else held[4], None)
         self._gone[key] = revision
         self.quarantined.pop(key, None)
+        self.trials.over(key)
         self.due.remove(key)
 
     def _count(self, before: str | None, after: str | None) -> None:

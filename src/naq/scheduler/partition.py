@@ -81,6 +81,7 @@ class Partition:
         for pattern in PATTERNS:
             self._tasks.start(f"naq mirror {pattern}", partial(self.mirror.follow, pattern))
         self._tasks.start("naq resync", lambda: self.mirror.resync(self._resync_interval))
+        self._tasks.start("naq quarantine", lambda: self.mirror.trials.run(self.mirror.retry))
         self._tasks.start("naq fire loop", self.loop.run)
         self._tasks.start("naq lease watch", self.elector.follow)
         self._tasks.start("naq elector", self.elector.run)
@@ -131,4 +132,5 @@ class Partition:
 
     def _on_change(self) -> None:
         self.firing.retries.reopen()
+        self.mirror.trials.all_at_once()
         self.loop.wake()

@@ -6,7 +6,7 @@ straight to the store by compare-and-set, from any instance.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +24,7 @@ from naq.schedules.record import Schedule, ScheduleStatus
 from naq.schedules.service import ScheduleService, quarantined
 from naq.store.keys import schedule_key
 from naq.store.nats.bucket import KVStoreService
-from naq.store.nats.connection import ConnectionService
+from naq.store.nats.connection import ConnectionService, ConnectionState
 from naq.store.nats.event_stream import EventService
 
 __all__ = ["SchedulerService"]
@@ -64,15 +64,22 @@ class SchedulerService(ScheduleService):
             Drift(self.clock, event_service, settings.instance_id, self._server_time, settings.clock_limit),
         )
         self.schedules.on_written = self.partition.mirror.apply
+        self._stop_listening: Callable[[], None] = lambda: None
 
     async def _server_time(self) -> datetime | None:
         return server_time(await self._connection.stream_service.info(self._kv.names.stream))
 
     async def _do_initialize(self) -> None:
         await super()._do_initialize()
+        self._stop_listening = self._connection.on_state(self._on_state)
         await self.partition.start()
 
+    def _on_state(self, state: ConnectionState) -> None:
+        if state is ConnectionState.RESTORED:
+            self.partition.mirror.trials.all_at_once()  # its limits may be others now
+
     async def _do_cleanup(self) -> None:
+        self._stop_listening()
         await self.partition.stop()
         await super()._do_cleanup()
 

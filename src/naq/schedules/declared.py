@@ -38,6 +38,7 @@ __all__ = [
     "define",
     "diff",
     "digest",
+    "plan_blocks",
     "render",
 ]
 
@@ -253,8 +254,13 @@ def changed(schedule: Schedule, definition: Definition, now: datetime, set_name:
 
 def render(changes: Iterable[Change]) -> str:
     """The changes as a plan to read: one block for each that is not kept as it is, and a line of totals."""
+    return "\n".join(plan_blocks(changes))
+
+
+def plan_blocks(changes: Iterable[Change]) -> list[str]:
+    """The parts of the plan that `render` shows."""
     every = tuple(changes)
     lines = [str(change) for change in every if change.kind is not ChangeKind.KEEP or change.reason is not None]
     totals = {kind: sum(change.kind is kind for change in every) for kind in ChangeKind}
     lines.append(", ".join(f"{count} to {kind}" for kind, count in totals.items() if count) or "nothing is declared")
-    return "\n".join(lines)
+    return lines

@@ -16,13 +16,13 @@ from naq.events import EventType
 from naq.exceptions import InvalidSchedule, RecordUnreadable, SchedulerError
 from naq.jobs.history import HistorySink
 from naq.jobs.history_stream import HistoryService
-from naq.jobs.job import Job, JobSpec
+from naq.jobs.job import Job
 from naq.jobs.published import PublishedFunctions
 from naq.lifecycle import BaseService, ServiceManager
 from naq.schedules.declared import Change, Definition
 from naq.schedules.forms.changes import read_changes, read_instant
 from naq.schedules.forms.entry import to_dict
-from naq.schedules.forms.specification import Form, never_fires, parse_job, parse_schedule, zone_of
+from naq.schedules.forms.specification import Form, never_fires, parse_schedule, zone_of
 from naq.schedules.planning.manual import backfill, backfill_stopped
 from naq.schedules.planning.soundness import PLANNING_ERRORS, flaw_of
 from naq.schedules.policy import IfExists, Overlap
@@ -31,7 +31,7 @@ from naq.schedules.record import Schedule, ScheduleStatus
 from naq.schedules.repository import Change as Edit
 from naq.schedules.repository import Changed, Schedules, Unreadable
 from naq.schedules.stopping import WorkerStopper
-from naq.schedules.stored import asking
+from naq.schedules.stored import declared_spec
 from naq.schedules.sync import SetSync, SyncOptions
 from naq.schedules.transitions import (
     aimed_again,
@@ -86,7 +86,7 @@ class ScheduleActs:
         choice = _if_exists(if_exists)
         identity = new_id() if schedule_id is None else _schedule_id(schedule_id)
         now = self.clock.now()
-        spec = await self._spec(job)
+        spec = await declared_spec(self._published, job)
         trigger, policy = parse_schedule(schedule, None)
         created = new_schedule(identity, spec, trigger, policy, now, labels=dict(labels or {}), note=note)
         problems = never_fires(trigger, policy, now)
@@ -102,11 +102,6 @@ class ScheduleActs:
         await self.schedules.create(created, choice, replace, actor)
         return identity
 
-    async def _spec(self, job: Job | Callable[..., Any] | str) -> JobSpec:
-        """The stored form of a job, with what was declared of a function that is given by name."""
-        with asking("read what was declared of the function"):
-            return parse_job(await self._published.complete(job))
-
     async def schedule_many(
         self, jobs: Iterable[tuple[Job, Form] | tuple[Job, Form, str]], *, actor: str | None = None
     ) -> list[str]:
@@ -120,7 +115,7 @@ class ScheduleActs:
         for job, form, *rest in jobs:
             identity = _schedule_id(rest[0]) if rest else new_id()
             trigger, policy = parse_schedule(form, now)
-            made.append(new_schedule(identity, await self._spec(job), trigger, policy, now))
+            made.append(new_schedule(identity, await declared_spec(self._published, job), trigger, policy, now))
         await self.schedules.create_many(made, actor)
         return [schedule.schedule_id for schedule in made]
 
@@ -297,7 +292,11 @@ class ScheduleActs:
         return await self._sets.sync(tuple(definitions), set_name, options)
 
     async def rename_set(self, old: str, new: str, *, actor: str | None = None) -> int:
-        """Make the schedules of one declared set those of another, e.g. when a module was renamed; how many there were."""
+        """Make the schedules of one declared set those of another, e.g. when a module was renamed; how many there were.
+
+        They keep everything else, and a release that still declares the old set changes nothing from then on. Raises
+        `InvalidInput` when a name is empty, or both are the same.
+        """
         return await self._sets.rename(old, new, actor)
 
     async def _change(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from naq.exceptions import (
@@ -16,6 +17,9 @@ from naq.exceptions import (
     StoreError,
     TransactionTooLarge,
 )
+from naq.jobs.form import parse_job
+from naq.jobs.job import Job, JobSpec, QueuedJob
+from naq.jobs.published import PublishedFunctions
 from naq.schedules.record import Schedule
 from naq.store.codec import decode, plain
 from naq.store.port import Entry, Outcome
@@ -23,7 +27,9 @@ from naq.store.port import Entry, Outcome
 __all__ = [
     "Unreadable",
     "asking",
+    "declared_spec",
     "difference",
+    "fired_at",
     "has_change",
     "new_change_id",
     "schedule_in",
@@ -53,6 +59,12 @@ def asking(what: str) -> Iterator[None]:
         raise SchedulerError(f"could not {what}: {error}") from error
 
 
+async def declared_spec(published: PublishedFunctions, job: Job | Callable[..., Any] | str) -> JobSpec:
+    """The stored form of a job, with what was declared of a function that is given by name."""
+    with asking("read what was declared of the function"):
+        return parse_job(await published.complete(job))
+
+
 def unknown(what: str, outcome: Outcome) -> SchedulerError:
     return SchedulerError(f"whether {what} is not known, because the answer was lost ({outcome}): look, and try again")
 
@@ -67,6 +79,18 @@ def schedule_or_reason(entry: Entry) -> Schedule | Unreadable:
         return schedule_in(entry)
     except RecordUnreadable as error:
         return Unreadable(entry.key.partition(".")[2], error.reason)
+
+
+def fired_at(entries: Iterable[Entry]) -> dict[str, datetime]:
+    """When the jobs among these entries were enqueued, by key; of a job that cannot be read it is the latest time there is."""
+    found = {}
+    for entry in entries:
+        if entry.value is not None and entry.key.startswith("job."):
+            try:
+                found[entry.key] = decode(QueuedJob, entry.key, entry.value).enqueued_at
+            except RecordUnreadable:
+                found[entry.key] = datetime.max.replace(tzinfo=UTC)
+    return found
 
 
 def new_change_id() -> str:
