@@ -29,6 +29,8 @@ class Declarations:
         self.registry = Registry(allow)
         self.options: dict[str, JobOptions] = {}
         """The options of each function, by its reference."""
+        self.functions: dict[str, Callable[..., Any]] = {}
+        """The functions that were declared or enqueued, by reference."""
 
     def declare(self, function: Callable[..., Any], options: JobOptions) -> str:
         """Declare a function with its options, and return its reference. Raises `InvalidJob` with every complaint."""
@@ -37,6 +39,7 @@ class Declarations:
         merged: JobOptions = {**self.options.get(reference, {}), **options}
         parse_job(Job(func=function, **merged), call=False)
         self.options[reference] = merged
+        self.functions[reference] = function
         return reference
 
     def call(self, func: Callable[..., Any] | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
@@ -53,6 +56,7 @@ class Declarations:
         else:
             reference = function_name(job.func)
             check_arguments(job.func, job.args, job.kwargs)
+            self.functions[reference] = job.func
         left: dict[str, Any] = {
             name: value
             for name, value in self.options.get(reference, {}).items()

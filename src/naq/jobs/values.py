@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import Any, Protocol, runtime_checkable
@@ -21,12 +22,16 @@ import msgspec
 from naq.exceptions import InvalidJob, Problem, shown
 from naq.jobs.job_id import After
 
-__all__ = ["convert_value", "encode_value"]
+__all__ = ["UnreadableType", "convert_value", "encode_value"]
 
 DEEPEST = 200
 """Levels of nesting that a value may have."""
 EXAMPLE = '["eu", 3, {"full": true}]'
 SCALARS = (str, int, bool, bytes, type(None))
+
+
+class UnreadableType(TypeError):
+    """A type of which no value can be made from JSON values. It is the cause of the `msgspec.ValidationError`."""
 
 
 def encode_value(value: Any, field: str) -> msgspec.Raw:
@@ -111,10 +116,12 @@ def _restored(wanted: type, value: Any) -> Any:
     if issubclass(wanted, PurePath) and isinstance(value, str):
         return wanted(value)
     if wanted.__module__ == "numpy":
-        return wanted(value)
+        # The constructor of an array takes a shape.
+        return sys.modules["numpy"].array(value) if wanted.__qualname__ == "ndarray" else wanted(value)
     if isinstance(wanted, _Model):
         return wanted.model_validate(value)
-    raise TypeError(f"expected {wanted.__qualname__}, got {type(value).__qualname__}")
+    kind = TypeError if issubclass(wanted, PurePath) else UnreadableType
+    raise kind(f"expected {wanted.__qualname__}, got {type(value).__qualname__}")
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_written)
