@@ -109,7 +109,7 @@ def test_a_result_is_what_the_function_returned(func: Callable[..., Any], value:
 @pytest.mark.parametrize(("func", "value"), [(model, {"number": "x"}), (moment, 3.5), (nothing, 3), (some, [[]])])
 def test_a_value_that_no_longer_fits_is_an_error_that_says_so(func: Callable[..., Any], value: Any) -> None:
     with pytest.raises(
-        ResultUnfit, match=rf"job 'a': completed, but .* {func.__name__}, annotated to return .*get_job"
+        ResultUnfit, match=rf"(?s)job 'a': completed, but .* {func.__name__}, annotated to return .*get_job"
     ):
         value_of(stored(value), func)
 

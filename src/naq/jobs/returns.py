@@ -1,8 +1,8 @@
 """What a job returned, for the process that asks: as the function's annotation says where the function is known there.
 
-Results are stored as JSON. ``-> Order`` of a pydantic model, a dataclass, a msgspec struct, a datetime, a path and so on come
-back as such. Of a function that is not known to the caller, or whose annotation is missing, unresolved or of a type that cannot be
-read from JSON, the JSON values come back.
+Results are stored as JSON. A pydantic model, a dataclass, a msgspec struct, a datetime, a path and so on come back as such. The
+JSON values come back of a function that is not known to the caller, and where the annotation is missing, cannot be resolved, or
+is of a type that cannot be read from JSON.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from naq.exceptions import JobCancelled, JobFailed, ResultUnfit
 from naq.jobs.job import JobStatus
 from naq.jobs.records import StoredResult
 from naq.jobs.signature import returned_type
-from naq.jobs.values import convert_value
+from naq.jobs.values import UnreadableType, convert_value
 
 __all__ = ["value_of"]
 
@@ -48,6 +48,8 @@ def _annotated(job_id: str, value: Any, func: Callable[..., Any]) -> Any:
     try:
         return convert_value(value, wanted)
     except Exception as error:
+        if isinstance(error.__cause__, UnreadableType):
+            return value
         name = inspect.formatannotation(wanted)
         raise ResultUnfit(job_id, getattr(func, "__qualname__", str(func)), name, str(error)) from error
 
