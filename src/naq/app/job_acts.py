@@ -125,7 +125,7 @@ class JobActs:
         (``None``: no limit).
         """
         result = await (await self._jobs()).wait(job_id, timeout=timeout)
-        return value_of(result, self._declarations.functions.get(result.func))
+        return value_of(result, self._declarations.function_of(result.func))
 
     async def get_job(self, job_id: str) -> JobInfo | None:
         """What is known of a job."""
