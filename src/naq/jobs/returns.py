@@ -18,7 +18,7 @@ from naq.exceptions import JobCancelled, JobFailed, ResultUnfit
 from naq.jobs.job import JobStatus
 from naq.jobs.records import StoredResult
 from naq.jobs.signature import returned_type
-from naq.jobs.values import UnreadableType, convert_value
+from naq.jobs.values import convert_value, is_of_unknown_type
 
 __all__ = ["value_of"]
 
@@ -48,7 +48,7 @@ def _annotated(job_id: str, value: Any, func: Callable[..., Any]) -> Any:
     try:
         return convert_value(value, wanted)
     except Exception as error:
-        if isinstance(error.__cause__, UnreadableType):
+        if is_of_unknown_type(error):
             return value
         name = inspect.formatannotation(wanted)
         raise ResultUnfit(job_id, getattr(func, "__qualname__", str(func)), name, str(error)) from error
