@@ -96,6 +96,7 @@ async def test_a_unique_job_by_name_is_the_one_that_was_enqueued_with_the_functi
     app.job(unique_for="1h")(functions.greet)
     async with app:
         first, second = await app.enqueue(functions.add, 1), await app.enqueue(functions.greet, "Ada")
+        assert await app.enqueue(GREET, name="Ada") == second, "by name, where it is known"
     await has_run(app)
     async with Naq(**config) as client:
         assert await client.enqueue("tests.worker.functions:add", a=2, b=0) == first

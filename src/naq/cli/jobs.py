@@ -48,7 +48,7 @@ def add(
         str | None, typer.Option("--unique-key", help="What is equal (default: all arguments); {NAME} is an argument.")
     ] = None,
 ) -> None:
-    """Enqueue a job, and print its id; that of an equal job if it is there and the job is to be unique."""
+    """Enqueue a job, and print its id."""
     from naq.jobs.job import Job
 
     positional, keyword = arguments(arg or [], args, kwargs)

@@ -21,5 +21,6 @@ attempt.
 
 
 Order: `control`, `history`, `job_id`, `values`, `keying`, `job`, `options`, `events`, `size`, `records`, `parents`, `context`,
-`run_log`, `resource`, `signature`, `form`, `published`, `flow`, `history_stream`, `outcome`, `ending`, `target`, `functions`.
+`run_log`, `resource`, `signature`, `returns`, `form`, `published`, `flow`, `history_stream`, `outcome`, `ending`, `target`,
+`functions`.
 """

@@ -9,7 +9,6 @@ A function that makes a key of the arguments (``unique_key=lambda ...``) cannot 
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import logging
 from collections.abc import Callable, Mapping
@@ -19,9 +18,8 @@ import msgspec
 
 from naq.clock import Clock
 from naq.exceptions import InvalidInput, InvalidJob
-from naq.jobs.form import as_job, job_form, parse_job, with_options
+from naq.jobs.form import as_job, job_form, parse_job, with_key, with_options
 from naq.jobs.job import Job
-from naq.jobs.keying import escaped, unique_text
 from naq.jobs.signature import call_signature
 from naq.jobs.values import encode_value
 from naq.store.codec import encode, function_name
@@ -127,10 +125,7 @@ def _completed(job: Job, declared: DeclaredFunction) -> Job:
         if getattr(complete, name) is None:
             reason = f"{declared.func} was declared with a function as {name}, and by name alone it is not known here"
             raise InvalidJob.of(f"job.{name}", None, f"{reason}: enqueue the function itself, or give the {name}", "x")
-    if complete.unique_for is None and complete.unique_key is None:
-        return complete
-    key = unique_text(complete.unique_key, _signature(declared), complete.args, complete.kwargs, "job.unique_key")
-    return dataclasses.replace(complete, unique_key=escaped(key))
+    return with_key(complete, _signature(declared))
 
 
 def _declared(name: str, func: Callable[..., Any], options: Mapping[str, Any]) -> DeclaredFunction:

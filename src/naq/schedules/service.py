@@ -75,13 +75,12 @@ class ScheduleActs:
     ) -> str:
         """Store a schedule that runs ``job``, and return its id (a fresh one when none is given).
 
-        ``job`` is a `Job`, or a function (or its name, ``"module:qualname"``) that is called without arguments.
-        ``schedule`` is a mapping such as ``{"type": "interval", "interval": 60, "max_runs": 10}``, a `Trigger`, or what
-        `naq.cron` and `naq.every` return. When the id is taken, ``if_exists`` says what happens: ``raise``, ``keep`` or
-        ``replace`` (history and counters stay, and the next run too unless the timing changed).
+        ``job`` is a `Job`, or a function (or its name, ``"module:qualname"``) that is called without arguments. ``schedule`` is
+        a mapping such as ``{"type": "interval", "interval": 60}``, a `Trigger`, or what `naq.cron` and `naq.every` return. When
+        the id is taken, ``if_exists`` decides: ``raise``, ``keep`` or ``replace`` (history and counters stay).
 
-        Raises `InvalidJob` or `InvalidSchedule` with every complaint, before anything is written; `ScheduleExists`, also
-        when it is to be replaced and was cancelled; `SchedulerError` when the store cannot be asked.
+        Raises `InvalidJob` or `InvalidSchedule` with every complaint, before anything is written; `ScheduleExists`, also when it
+        is to be replaced and was cancelled; `SchedulerError`.
         """
         choice = _if_exists(if_exists)
         identity = new_id() if schedule_id is None else _schedule_id(schedule_id)
@@ -122,11 +121,13 @@ class ScheduleActs:
     async def update_schedule(self, schedule_id: str, *, actor: str | None = None, **changes: Any) -> bool:
         """Change a schedule in place; ``False`` when there is none, or it is cancelled. History and counters stay.
 
-        ``changes``: ``job`` (as for `schedule_job`); any key of a form (``cron``, ``interval``, ``timezone``, ``max_runs``,
-        ``overlap``, ...), which leaves zone and policy as they are where it does not name them; ``schedule``, a whole form
-        that replaces trigger and policy; ``next_run_at`` (the next run only), ``labels``, ``note``. Times without an offset
-        are read in the schedule's zone. The next run is computed from now only if the timing changed; what is due by now
-        is decided first, by the old definition. Raises `InvalidSchedule` or `InvalidJob` before anything is written.
+        ``changes``: ``job`` (a `Job` replaces all of it; a function, its name, or a mapping of fields changes only these);
+        any field of the job (``args``, ``kwargs``, ``queue``, ``retries``, ``timeout``, ...); any key of a form (``cron``,
+        ``interval``, ``timezone``, ``max_runs``, ``overlap``, ...), which leaves zone and policy as they are where it does
+        not name them; ``schedule``, a whole form that replaces trigger and policy; ``next_run_at`` (the next run only),
+        ``labels``, ``note``. Times without an offset are read in the schedule's zone. The next run is computed from now only
+        if the timing changed; what is due by now is decided first, by the old definition. Raises `InvalidSchedule` or
+        `InvalidJob` before anything is written.
         """
         read = read_changes(changes, self.clock.now())
 
