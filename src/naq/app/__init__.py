@@ -12,5 +12,5 @@ What cannot be used is refused before anything is written, with an `InvalidInput
 arguments when a function is declared or enqueued, everything else by the service that is asked.
 
 Order: `calls`, `connection`, `declared`, `schedule_acts`, `job_acts`, `client`, `portal`, `sync`,
-`application`.
+`origin`, `application`.
 """

@@ -29,6 +29,7 @@ from naq.app.calls import Schedule
 from naq.app.client import Client
 from naq.app.connection import Connection
 from naq.app.declared import Declarations, refuse_unknown
+from naq.app.origin import defining_module, origin_of
 from naq.app.sync import SyncClient
 from naq.config import Settings, SettingsOptions, load_settings
 from naq.events import Event, EventType
@@ -81,14 +82,15 @@ class Naq(Client):
     ) -> None:
         """Without ``nats_url`` (here, in the file or in ``NAQ_NATS_URL``) it uses the embedded server.
 
-        ``name``: the name of its set of declared schedules (default: the module that declares the first one). ``middleware``:
-        hooks around every job that its workers run, the first one outermost. ``weights``: how many jobs of each queue they take
-        in turn while all queues have some (default 1 each).
+        ``name``: the name of its set of declared schedules (default: the module that it is a variable of, else that of
+        the first scheduled function). ``middleware``: hooks around every job that its workers run, the first one
+        outermost. ``weights``: how many jobs of each queue they take in turn while all queues have some (default 1 each).
         ``config``: any key of the configuration. Raises `ConfigError` with every complaint. It connects at the first call.
         """
         self._given: dict[str, Any] = {**config, **({} if nats_url is None else {"nats_url": nats_url})}
         self.settings: Settings = load_settings(self._given, file=config_file)
         self.name = name
+        self._module = defining_module(self)
         self.middleware: list[Middleware] = list(middleware)
         self.weights: dict[str, int] = dict(weights or {})
         self._on_worker_start: list[Callable[..., Any]] = []
@@ -273,11 +275,17 @@ class Naq(Client):
         return tuple(define(each.schedule_id, each.job, each.schedule) for each in self.declared.values())
 
     def set_name(self) -> str | None:
-        """The name of that set; ``None`` when it has none, because nothing is declared."""
-        if self.name is not None or not self.declared:
+        """The name of that set; ``None`` when it has none, because it is no module's variable and declares nothing."""
+        if self.name is not None:
             return self.name
-        first = next(iter(self.declared.values())).job.func
-        return function_name(first).partition(":")[0]
+        if (origin := self.origin()) is not None:
+            return origin.partition(":")[0]
+        first = next(iter(self.declared.values()), None)
+        return None if first is None else function_name(first.job.func).partition(":")[0]
+
+    def origin(self) -> str | None:
+        """``module:variable``, which tells it from other applications; ``None`` when it is no module's variable."""
+        return origin_of(self, self._module)
 
     def _alerts_name(self) -> str:
         """The name that the alerts are kept under: the declared set's, or the module of the first job."""
@@ -292,13 +300,21 @@ class Naq(Client):
         """Create and change the declared schedules. Those of the set that are not declared any more go on, and a warning
         names them (`naq sync MODULE:APP --prune` removes them).
 
-        A release that a newer one replaced changes nothing. What could not be taken over, because its id was taken by
-        hand or was cancelled, is logged; raises `SetConflict` when another set declares one of the ids.
+        A release that a newer one replaced changes nothing: one with a smaller number (the setting ``release``), or with
+        definitions that newer ones replaced. What could not be taken over, because its id was taken by hand or was
+        cancelled, is logged; raises `SetConflict` when another application declares the set, or another set one of the ids.
         """
         name = self.set_name()
         if name is None:
             return ()
-        changes = await service.sync(self.definitions(), name, at_start=True, actor=f"declared:{name}")
+        changes = await service.sync(
+            self.definitions(),
+            name,
+            release=self.settings.release,
+            origin=self.origin(),
+            at_start=True,
+            actor=f"declared:{name}",
+        )
         for change in changes:
             if change.kind is ChangeKind.REFUSE:
                 log.error("declared schedule %s", change)

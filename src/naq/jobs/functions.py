@@ -31,6 +31,8 @@ class Registry:
         """``allow``: patterns of function names, with ``*`` and ``?``: ``reports:*``, ``app.*:send_*``."""
         self._allow = list(allow)
         self._functions: dict[str, Callable[..., Any]] = {}
+        self._complaints: set[str] = set()
+        """What was logged about modules that cannot be imported: each is logged once."""
         self._targets: dict[str, Target] = {}
 
     def add(self, func: Callable[..., Any], reference: str | None = None) -> str:
@@ -53,6 +55,15 @@ class Registry:
     def references(self) -> tuple[str, ...]:
         """The names of the registered functions."""
         return tuple(self._functions)
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The patterns of functions that may be imported."""
+        return tuple(self._allow)
+
+    def knows(self, reference: str) -> bool:
+        """Whether it is a registered function, or an allowed one that exists. The module of an allowed one is imported."""
+        return reference in self._functions or reference in self._targets or self._allowed(reference) is not None
 
     def resolve(self, reference: str, job_id: str = "") -> Callable[..., Any]:
         """The function. Raises `UnknownFunction` when it is neither registered nor allowed, or does not exist."""
@@ -78,16 +89,23 @@ class Registry:
     def _allowed(self, reference: str) -> Callable[..., Any] | None:
         if not any(fnmatch.fnmatchcase(reference, pattern) for pattern in self._allow):
             return None
-        return import_function(reference)
+        return import_function(reference, self._complaints)
 
 
-def import_function(reference: str) -> Callable[..., Any] | None:
-    """The function of that name; its module is imported if necessary. ``None`` when the module does not define it."""
+def import_function(reference: str, complaints: set[str] | None = None) -> Callable[..., Any] | None:
+    """The function of that name; its module is imported if necessary. ``None`` when the module does not define it.
+
+    A module that cannot be imported is logged, but not again when the line is in ``complaints``, which is added to.
+    """
     name, _, qualname = reference.partition(":")
     try:
         module = sys.modules["__main__"] if name == main_module_name() else importlib.import_module(name)
     except Exception as error:  # noqa: BLE001 - a user's module may raise anything
-        log.warning("the module of %s cannot be imported: %s: %s", reference, type(error).__name__, error)
+        complaint = f"the module of {reference} cannot be imported: {type(error).__name__}: {error}"
+        if complaints is None or complaint not in complaints:
+            log.warning("%s", complaint)
+        if complaints is not None:
+            complaints.add(complaint)
         return None
     found: Any = module
     for part in qualname.split("."):

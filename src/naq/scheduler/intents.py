@@ -6,7 +6,7 @@ cannot be read or planned. It writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from naq.exceptions import RecordUnreadable
 from naq.jobs.job import QueuedJob
 from naq.scheduler.mirror import Due, Head
 from naq.schedules.planning.decision import Plan
-from naq.schedules.planning.output import Origin, output
+from naq.schedules.planning.output import Origin, output, queued_by_another
 from naq.schedules.planning.plan import plan
 from naq.schedules.planning.soundness import PLANNING_ERRORS, flaw_text
 from naq.schedules.record import Schedule
@@ -45,6 +45,8 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     """Seconds for which the store keeps the advanced record; ``None``: it stays."""
     plan: Plan | None = None
     """The plan, when it asks for more than writes: non-fires to record, jobs to end."""
+    returns: bool = False
+    """The job comes back to the queue (``QueuedJob.passed_on``): it replaces what is left there of its last time."""
 
     @property
     def size(self) -> int:
@@ -58,7 +60,8 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
             if self.value is None
             else Put(self.key, self.value, self.revision, self.ttl)
         )
-        return [advance, *[Put(key, record, 0) for key, record in self.jobs]]
+        expect = None if self.returns else 0
+        return [advance, *[Put(key, record, expect) for key, record in self.jobs]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +82,12 @@ class Planner:
     def __init__(self, instance_id: str) -> None:
         self._instance_id = instance_id
 
-    def intent(self, due: Due, epoch: int, now: datetime, enqueued_before: Set[str]) -> Intent | NotDue | Unplannable:
+    def intent(
+        self, due: Due, epoch: int, now: datetime, enqueued_before: Mapping[str, datetime]
+    ) -> Intent | NotDue | Unplannable:
         """What a due record becomes at ``now`` under the leader's ``epoch``.
 
-        ``enqueued_before`` are keys of jobs that the store holds already; they are not enqueued again.
+        ``enqueued_before`` are keys of jobs that the store holds already, and when they fired; they are not enqueued again.
         """
         try:
             if due.key.startswith("schedule."):
@@ -93,15 +98,19 @@ class Planner:
         except PLANNING_ERRORS as error:
             return Unplannable(flaw_text(error))
 
-    def _scheduled(self, due: Due, epoch: int, now: datetime, enqueued_before: Set[str]) -> Intent | NotDue:
+    def _scheduled(
+        self, due: Due, epoch: int, now: datetime, enqueued_before: Mapping[str, datetime]
+    ) -> Intent | NotDue:
         schedule = decode(Schedule, due.key, due.value)
         check_queue(schedule.job.queue, "job.queue")
         decided = plan(schedule, now)
+        if enqueued_before and (another := queued_by_another(schedule, decided, enqueued_before)):
+            decided = plan(schedule, now, another)
         advanced = decided.schedule
         if advanced is schedule:
             return NotDue()
         origin = Origin(self._instance_id, due.revision, now, epoch)
-        jobs, events = output(schedule, decided, origin, enqueued_before)
+        jobs, events = output(schedule, decided, origin, enqueued_before.keys())
         return Intent(
             due.key,
             due.revision,
@@ -114,11 +123,14 @@ class Planner:
             decided if decided.non_fires or decided.cancel_jobs or decided.terminate_jobs else None,
         )
 
-    def _deferred(self, due: Due, epoch: int, now: datetime, enqueued_before: Set[str]) -> Intent:
+    def _deferred(self, due: Due, epoch: int, now: datetime, enqueued_before: Mapping[str, datetime]) -> Intent:
         waiting = decode(QueuedJob, due.key, due.value)
         check_queue(waiting.spec.queue, "spec.queue")
-        record = waiting.evolve(enqueued_at=now, enqueued_by=self._instance_id, epoch=epoch, due_at=None)
         target = job_key(waiting.spec.queue, waiting.job_id, waiting.attempt)
+        if waiting.passed_on:  # it was enqueued before, and only comes back
+            again = ((target, encode(waiting.evolve(due_at=None))),)
+            return Intent(due.key, due.revision, None, again, (), [], (None, None), returns=True)
+        record = waiting.evolve(enqueued_at=now, enqueued_by=self._instance_id, epoch=epoch, due_at=None)
         event = Event(
             type=EventType.JOB_ENQUEUED,
             timestamp=now,
