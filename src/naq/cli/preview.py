@@ -124,7 +124,7 @@ def explain(
     """What a cron expression means, and its next times; a time that DST moved is marked. Asks no server."""
     from naq.cli import render
     from naq.clock import SystemClock
-    from naq.schedules.forms.triggers import parse_cron
+    from naq.schedules.forms.kinds.cron import parse_cron
 
     now = SystemClock().now()
     trigger = parse_cron(cron, tz, now)

@@ -149,15 +149,29 @@ class SeveralForm(_SeveralKeys, _TimeZone, PolicyOptions, total=False):
     type: Literal["several"]
 
 
-class ScheduleChanges(PolicyOptions, total=False):
-    """What `update_schedule` can change, besides the policy."""
+class ScheduleChanges(CronOptions, total=False):
+    """What `update_schedule` can change: the job, the record's own fields, and any key of a schedule's form."""
 
     job: Job | Callable[..., Any] | Mapping[str, Any] | str
     schedule: Any
-    interval: Duration
-    cron: str
-    run_at: Moment
-    timezone: Zone
     next_run_at: Moment
     labels: Mapping[str, str]
     note: str | None
+    type: Literal["once", "interval", "fixed_delay", "cron", "calendar", "rrule", "several"]
+    timezone: Zone
+    run_at: Moment
+    interval: Duration
+    anchor: Moment | None
+    delay: Duration
+    first_at: Moment | None
+    cron: str
+    every: int | str
+    unit: Literal["days", "weeks", "months", "years"]
+    at: str | time
+    start: str | date | None
+    day: int
+    rrule: str
+    dtstart: Moment | date | None
+    exdate: Moment | date | Sequence[Moment | date] | None
+    rdate: Moment | date | Sequence[Moment | date] | None
+    of: Sequence[Any]

@@ -19,11 +19,11 @@ from naq.exceptions import InvalidSchedule, Problem, shown
 from naq.jobs.form import job_from_mapping, parse_job
 from naq.parsing import MISSING, Reader
 from naq.schedules.binding import written
+from naq.schedules.forms.examples import EXAMPLES
 from naq.schedules.forms.exclusions import exclude_form
 from naq.schedules.forms.options import CronOptions, PolicyOptions, WallClockOptions
 from naq.schedules.forms.policy import POLICY_KEYS, check_policy, policy_form, read_policy
 from naq.schedules.forms.triggers import (
-    EXAMPLES,
     KIND_OF_KEY,
     TRIGGER_KEYS,
     TRIGGER_TYPES,
