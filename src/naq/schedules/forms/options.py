@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict
 from zoneinfo import ZoneInfo
 
 from naq.jobs.job import Job
+from naq.jobs.options import RunOptions
 from naq.schedules.policy import Coalesce, First, Overlap
 from naq.timing.exclusions import Exclusion
 
@@ -149,9 +150,12 @@ class SeveralForm(_SeveralKeys, _TimeZone, PolicyOptions, total=False):
     type: Literal["several"]
 
 
-class ScheduleChanges(CronOptions, total=False):
-    """What `update_schedule` can change: the job, the record's own fields, and any key of a schedule's form."""
+class ScheduleChanges(CronOptions, RunOptions, total=False):
+    """What `update_schedule` can change: the job and its fields, the record's own, and any key of a schedule's form."""
 
+    func: Callable[..., Any] | str
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
     job: Job | Callable[..., Any] | Mapping[str, Any] | str
     schedule: Any
     next_run_at: Moment
