@@ -46,6 +46,8 @@ __all__ = ["Change", "Changed", "Schedules", "Unreadable"]
 
 ATTEMPTS = 100
 """Times a change is tried again after a lost race for the same schedule, before the contention is reported."""
+DECIDED_FIRST = 5
+"""Times that one edit decides about what is due: more comes due meanwhile of a schedule that fires many times a second."""
 BULK = 480
 """Schedules created in one transaction."""
 IN_FLIGHT = 4
@@ -196,7 +198,7 @@ class Schedules:
         """
         change_id = new_change_id()
         before: Schedule | None = None
-        decided = False
+        decided = 0
         for _ in range(ATTEMPTS):
             entry = await self._entry(schedule_id)
             if entry is None:
@@ -209,8 +211,10 @@ class Schedules:
                 return None
             if is_same(before, after):
                 return Changed(before, before, entry.revision)
-            if not decided and needs_decision(before, after, self._clock.now()):
-                decided = await self._decide_first(entry)
+            if decided < DECIDED_FIRST and needs_decision(before, after, self._clock.now()):
+                decided += 1
+                with asking(f"change schedule {schedule_id!r}"):
+                    await self.overdue.decide(entry)
                 continue
             after = after.evolve(change_id=change_id, updated_at=self._clock.now(), counted_from=Counters.of(after))
             with asking(f"change schedule {schedule_id!r}"):
@@ -220,12 +224,6 @@ class Schedules:
                 self.on_written(Entry(entry.key, value, outcome.revisions[0]))
                 return self._tell(kind, Changed(before, after, outcome.revisions[0]), actor, reason)
         raise SchedulerError(f"schedule {schedule_id!r} is changed by others all the time; try again")
-
-    async def _decide_first(self, entry: Entry) -> bool:
-        """Decide about what is due before an edit; once, for what comes due meanwhile came due after the edit."""
-        with asking(f"change the schedule at {entry.key!r}"):
-            await self.overdue.decide(entry)
-        return True
 
     async def delete(self, schedule_id: str, actor: str | None = None, fence: Check | None = None) -> bool:
         """Remove a schedule, a quarantined one too; ``False`` when there is none."""
@@ -240,7 +238,7 @@ class Schedules:
             if isinstance(outcome, Committed) or (
                 not isinstance(outcome, Refused) and await self._entry(schedule_id) is None
             ):
-                self._emit(EventType.SCHEDULE_DELETED, schedule_id, actor, None, {})
+                self._emit(EventType.SCHEDULE_DELETED, schedule_id, actor, None, _ownership(entry))
                 return True
         raise SchedulerError(f"schedule {schedule_id!r} is changed by others all the time; try again")
 
@@ -386,3 +384,10 @@ class Schedules:
             details=details,
         )
         self._sink.emit([event])
+
+
+def _ownership(entry: Entry) -> dict[str, Any]:
+    """Which declared set a schedule belonged to, as a detail of the event of its removal."""
+    found = schedule_or_reason(entry)
+    owner = None if isinstance(found, Unreadable) else found.declared_in
+    return {} if owner is None else {"declared_in": owner}
