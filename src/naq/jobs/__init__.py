@@ -21,5 +21,5 @@ attempt.
 
 
 Order: `control`, `history`, `job_id`, `values`, `job`, `options`, `events`, `size`, `records`, `parents`, `context`, `run_log`,
-`resource`, `signature`, `form`, `flow`, `history_stream`, `outcome`, `ending`, `target`, `functions`.
+`resource`, `signature`, `returns`, `form`, `flow`, `history_stream`, `outcome`, `ending`, `target`, `functions`.
 """

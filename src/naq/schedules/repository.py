@@ -18,6 +18,7 @@ from naq.exceptions import (
     FenceMoved,
     ScheduleExists,
     SchedulerError,
+    StoreFull,
 )
 from naq.jobs.job import QueuedJob
 from naq.jobs.size import check_size
@@ -34,6 +35,7 @@ from naq.schedules.stored import (
     difference,
     has_change,
     new_change_id,
+    ownership,
     schedule_in,
     schedule_or_reason,
     unknown,
@@ -46,8 +48,6 @@ __all__ = ["Change", "Changed", "Schedules", "Unreadable"]
 
 ATTEMPTS = 100
 """Times a change is tried again after a lost race for the same schedule, before the contention is reported."""
-DECIDED_FIRST = 5
-"""Times that one edit decides about what is due: more comes due meanwhile of a schedule that fires many times a second."""
 BULK = 480
 """Schedules created in one transaction."""
 IN_FLIGHT = 4
@@ -198,7 +198,7 @@ class Schedules:
         """
         change_id = new_change_id()
         before: Schedule | None = None
-        decided = 0
+        decided = False
         for _ in range(ATTEMPTS):
             entry = await self._entry(schedule_id)
             if entry is None:
@@ -211,19 +211,29 @@ class Schedules:
                 return None
             if is_same(before, after):
                 return Changed(before, before, entry.revision)
-            if decided < DECIDED_FIRST and needs_decision(before, after, self._clock.now()):
-                decided += 1
-                with asking(f"change schedule {schedule_id!r}"):
-                    await self.overdue.decide(entry)
+            ends = after.status in (ScheduleStatus.PAUSED, ScheduleStatus.CANCELLED)
+            if not decided and needs_decision(before, after, self._clock.now()):
+                decided = await self._decide_first(entry, ends)
                 continue
             after = after.evolve(change_id=change_id, updated_at=self._clock.now(), counted_from=Counters.of(after))
             with asking(f"change schedule {schedule_id!r}"):
                 value = self._encoded(after)
-                outcome = await self._commit([Put(entry.key, value, entry.revision, after.ttl)], fence)
+                outcome = await self._commit([Put(entry.key, value, entry.revision, after.ttl, ends)], fence)
             if isinstance(outcome, Committed):
                 self.on_written(Entry(entry.key, value, outcome.revisions[0]))
                 return self._tell(kind, Changed(before, after, outcome.revisions[0]), actor, reason)
         raise SchedulerError(f"schedule {schedule_id!r} is changed by others all the time; try again")
+
+    async def _decide_first(self, entry: Entry, ends: bool) -> bool:
+        """Decide about what is due before an edit; once, for what comes due meanwhile came due after the edit. A full
+        store keeps no schedule from being paused or cancelled (``ends``): what is due then stays undecided."""
+        with asking(f"change the schedule at {entry.key!r}"):
+            try:
+                await self.overdue.decide(entry)
+            except StoreFull:
+                if not ends:
+                    raise
+        return True
 
     async def delete(self, schedule_id: str, actor: str | None = None, fence: Check | None = None) -> bool:
         """Remove a schedule, a quarantined one too; ``False`` when there is none."""
@@ -238,7 +248,7 @@ class Schedules:
             if isinstance(outcome, Committed) or (
                 not isinstance(outcome, Refused) and await self._entry(schedule_id) is None
             ):
-                self._emit(EventType.SCHEDULE_DELETED, schedule_id, actor, None, _ownership(entry))
+                self._emit(EventType.SCHEDULE_DELETED, schedule_id, actor, None, ownership(entry))
                 return True
         raise SchedulerError(f"schedule {schedule_id!r} is changed by others all the time; try again")
 
@@ -384,10 +394,3 @@ class Schedules:
             details=details,
         )
         self._sink.emit([event])
-
-
-def _ownership(entry: Entry) -> dict[str, Any]:
-    """Which declared set a schedule belonged to, as a detail of the event of its removal."""
-    found = schedule_or_reason(entry)
-    owner = None if isinstance(found, Unreadable) else found.declared_in
-    return {} if owner is None else {"declared_in": owner}
