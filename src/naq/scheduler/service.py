@@ -6,13 +6,16 @@ straight to the store by compare-and-set, from any instance.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from naq.clock import Clock
 from naq.config import Settings
+from naq.exceptions import StoreForbidden
 from naq.jobs.history_stream import HistoryService
+from naq.jobs.result_bucket import ResultBucket
 from naq.lifecycle import ServiceManager
 from naq.scheduler.drift import Drift, server_time
 from naq.scheduler.elector import ElectorSettings
@@ -30,6 +33,9 @@ from naq.store.nats.event_stream import EventService
 __all__ = ["SchedulerService"]
 
 
+log = logging.getLogger("naq.scheduler")
+
+
 class SchedulerService(ScheduleService):
     """A `ScheduleService` that also stands for leadership, and fires what is due while it leads."""
 
@@ -45,11 +51,12 @@ class SchedulerService(ScheduleService):
     ) -> None:
         super().__init__(config, connection_service, kv_service, event_service, history_service, clock=clock)
         settings = self.settings
+        self._results = ResultBucket(settings, connection_service, self.clock)
         self.partition = Partition(
             kv_service,
             NatsPresence(connection_service, kv_service.names),
             self.clock,
-            Listeners(event_service, history_service or NO_HISTORY, self._stopper),
+            Listeners(event_service, history_service or NO_HISTORY, self._stopper, self._results),
             PartitionSettings(
                 ElectorSettings(
                     instance_id=settings.instance_id,
@@ -71,8 +78,15 @@ class SchedulerService(ScheduleService):
 
     async def _do_initialize(self) -> None:
         await super()._do_initialize()
+        await self._open_results()
         self._stop_listening = self._connection.on_state(self._on_state)
         await self.partition.start()
+
+    async def _open_results(self) -> None:
+        try:
+            await self._results.initialize()
+        except StoreForbidden as error:
+            log.warning("the results of jobs cannot be read: a run that nobody closes stays open (%s)", error)
 
     def _on_state(self, state: ConnectionState) -> None:
         if state is ConnectionState.RESTORED:
@@ -81,6 +95,7 @@ class SchedulerService(ScheduleService):
     async def _do_cleanup(self) -> None:
         self._stop_listening()
         await self.partition.stop()
+        await self._results.cleanup()
         await super()._do_cleanup()
 
     @property
