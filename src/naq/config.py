@@ -29,6 +29,7 @@ from naq.exceptions import ConfigError, Problem, shown
 __all__ = ["Settings", "SettingsOptions", "load_settings", "state_directory"]
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+SUBJECT = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 ENVIRONMENT_PREFIX = "NAQ_"
 
 
@@ -52,6 +53,7 @@ _positive = _check(lambda value: value > 0, "must be more than 0")
 _lifetime = _check(lambda value: 0 < value <= 36_525 * 86_400, "must be more than 0 and at most 100 years")
 _positive_or_none = _check(lambda value: value is None or value > 0, "must be more than 0")
 _not_negative = _check(lambda value: value >= 0, "must not be negative")
+_not_negative_or_none = _check(lambda value: value is None or value >= 0, "must not be negative")
 _name = _check(lambda value: NAME.fullmatch(value) is not None, "must be 1 to 64 letters, digits, '-' or '_'")
 
 
@@ -103,6 +105,14 @@ class Settings:
     tls_ca: str | None = setting(None, "path of the CA certificate that signed the server's", "/etc/naq/ca.pem")
     tls_cert: str | None = setting(None, "path of the client certificate", "/etc/naq/client.pem")
     tls_key: str | None = setting(None, "path of the client certificate's key", "/etc/naq/client.key")
+    inbox_prefix: str = setting(
+        "_INBOX",
+        "subject under which this user's answers arrive; one of its own keeps other users from reading them",
+        "_INBOX_naq",
+        _check(
+            lambda value: SUBJECT.fullmatch(value) is not None, "must be letters, digits, '-' or '_', with dots between"
+        ),
+    )
     connect_timeout: float = setting(5.0, "seconds one connection attempt may take", 5.0, _positive)
     request_timeout: float = setting(5.0, "seconds to wait for the store's answer", 5.0, _positive)
 
@@ -116,6 +126,12 @@ class Settings:
     data_dir: Path = setting(state_directory, "directory of the embedded server's data", "/var/lib/naq")
 
     instance_id: str = setting(default_instance_id, "name of this process among the others", "scheduler-1", _name)
+    release: int | None = setting(
+        None,
+        "number of this release of the application, larger with each one: a smaller one changes no declared schedule",
+        42,
+        _not_negative_or_none,
+    )
     priority: int = setting(1, "a standby with a higher priority takes over from a lower one", 10, _not_negative)
     leader_check_interval: float = setting(
         0.25, "seconds between a standby's questions whether the leader is alive", 0.25, _positive
@@ -162,6 +178,12 @@ class Settings:
     allow_functions: tuple[str, ...] = setting(
         (), "functions a worker may import besides the registered ones, as module:pattern", "reports:*"
     )
+    unknown_function_wait: float = setting(
+        86400.0,
+        "seconds that a job waits for a worker that knows its function, before it becomes a dead letter",
+        86400.0,
+        _check(lambda value: 0 <= value <= 36_525 * 86_400, "must not be negative, and at most 100 years"),
+    )
     allow_pickle: bool = setting(False, "accept pickled arguments (runs code of whoever can write jobs)", False)
 
     job_ttl: float = setting(86400.0, "seconds a job's result is kept", 86400.0, _lifetime)
@@ -195,12 +217,14 @@ class SettingsOptions(TypedDict, total=False):
     tls_ca: str | None
     tls_cert: str | None
     tls_key: str | None
+    inbox_prefix: str
     connect_timeout: float | None
     request_timeout: float | None
     namespace: str | None
     replicas: int | None
     data_dir: str | Path | None
     instance_id: str | None
+    release: int | None
     priority: int | None
     leader_check_interval: float | None
     leader_heartbeat_interval: float | None
@@ -216,6 +240,7 @@ class SettingsOptions(TypedDict, total=False):
     memory_limit: int | None
     process_memory_limit: int | None
     allow_functions: str | Sequence[str] | None
+    unknown_function_wait: float | None
     allow_pickle: bool | None
     job_ttl: float | None
     history_length: int | None

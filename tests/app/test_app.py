@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import types
 from typing import Any
 
 import pytest
 
 from naq import Job, Naq, cron, every
-from naq.exceptions import InvalidInput, InvalidJob, InvalidSchedule
+from naq.exceptions import ConfigError, InvalidInput, InvalidJob, InvalidSchedule, SetConflict
 from naq.lifecycle import ServiceManager
 from naq.queue.service import JobService
 from naq.scheduler.service import SchedulerService
@@ -72,6 +74,80 @@ async def test_declared_schedules_are_a_set(config: dict[str, Any]) -> None:
             "by-hand": "refuse",
         }
     await first.close()
+
+
+def application(monkeypatch: pytest.MonkeyPatch, module: str, *ids: str, name: str | None = None, **config: Any) -> Naq:
+    """The application ``module:app``, which declares these schedules."""
+    made = types.ModuleType(module)
+    monkeypatch.setitem(sys.modules, module, made)
+    vars(made).update(Naq=Naq, every=every, config=config, set_name=name, ids=ids)
+    code = (
+        "app = Naq(name=set_name, **config)\n"
+        "def greet() -> None: ...\n"
+        "app.job(greet)\n"
+        "for each in ids: app.schedule(every('1h'), id=each)(greet)\n"
+    )
+    exec(code, vars(made))
+    found = vars(made)["app"]
+    assert isinstance(found, Naq)
+    return found
+
+
+async def test_the_last_declared_schedule_is_named_when_nothing_is_declared_any_more(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with ServiceManager(config) as services:
+        scheduler = await services.get_service(SchedulerService)
+        await application(monkeypatch, "shop.tasks", "nightly", **config).store_declared(scheduler)
+        emptied = application(monkeypatch, "shop.tasks", **config)
+        await emptied.store_declared(scheduler)
+        assert "does not declare these schedules any more, and they go on: nightly" in caplog.text
+        await scheduler.sync(emptied.definitions(), emptied.set_name() or "", prune=True)
+        assert await scheduler.list_schedules() == []
+        await application(monkeypatch, "shop.tasks", "nightly", **config).store_declared(scheduler)
+        assert await scheduler.list_schedules() == [], "the release from before is no longer the newest"
+
+
+async def test_two_applications_that_share_a_set_are_named_at_the_start(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = application(monkeypatch, "billing.tasks", "invoices", name="tasks", **config)
+    second = application(monkeypatch, "shop.tasks", "orders", name="tasks", **config)
+    async with ServiceManager(config) as services:
+        scheduler = await services.get_service(SchedulerService)
+        await first.store_declared(scheduler)
+        with pytest.raises(SetConflict, match=r"declared by billing\.tasks:app and by shop\.tasks:app"):
+            await second.store_declared(scheduler)
+        assert [each["schedule_id"] for each in await scheduler.list_schedules()] == ["invoices"]
+        await first.store_declared(scheduler)
+
+
+async def test_the_number_of_a_release_decides_which_one_is_older(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ServiceManager(config) as services:
+        scheduler = await services.get_service(SchedulerService)
+        await application(monkeypatch, "shop.tasks", "a", "b", release=8, **config).store_declared(scheduler)
+        await application(monkeypatch, "shop.tasks", "a", "c", release=7, **config).store_declared(scheduler)
+        assert {each["schedule_id"] for each in await scheduler.list_schedules()} == {"a", "b"}
+        monkeypatch.setenv("NAQ_RELEASE", "9")
+        await application(monkeypatch, "shop.tasks", "a", "c", **config).store_declared(scheduler)
+        assert {each["schedule_id"] for each in await scheduler.list_schedules()} == {"a", "b", "c"}
+
+
+def test_an_application_knows_where_it_is_defined(config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ours(Naq):
+        def __init__(self, **config: Any) -> None:
+            super().__init__(**config)
+
+    found = application(monkeypatch, "shop.tasks", "a", **config)
+    assert (found.origin(), found.set_name()) == ("shop.tasks:app", "shop.tasks")
+    assert Naq(**config).origin() is None, "it is no variable of this module"
+    ours = Ours(**config)
+    monkeypatch.setattr(sys.modules[__name__], "ours", ours, raising=False)
+    assert ours.origin() == f"{__name__}:ours"
+    with pytest.raises(ConfigError, match="release"):
+        Naq(release=-1, **config)
 
 
 async def test_running_scheduler_and_worker_together(config: dict[str, Any]) -> None:

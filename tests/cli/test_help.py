@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer._completion_classes import FishComplete, PowerShellComplete, ZshComplete
 
+from naq.cli.completion import Fish, PowerShell, Zsh
 from naq.cli.lazy import LazyCommand
 from naq.cli.root import command as root
 from tests.cli.conftest import Command
@@ -30,11 +32,12 @@ ALL = dict(commands(root()))
 
 def test_all_that_was_promised_is_there() -> None:
     promised = {
-        "demo, run, scheduler, worker, workers, leader, events, doctor, config, sync, import, lint",
+        "demo, run, scheduler, worker, workers, leader, events, doctor, config, sync, import, lint, permissions",
         "server run, server status, server stop",
         "schedule add, schedule ls, schedule show, schedule pause, schedule resume, schedule cancel, schedule trigger",
         "schedule delete, schedule update, schedule preview, schedule history, schedule explain",
-        "schedule skip, schedule aim, schedule backfill, alert ls, verify",
+        "schedule skip, schedule aim, schedule backfill, schedule rename-set, alert ls, verify",
+        "health live, health ready",
         "job add, job ls, job show, job requeue, job cancel, job dead, job purge, queue purge, queue show, queue limit",
     }
     wanted = {name for line in promised for name in line.split(", ")}
@@ -130,7 +133,8 @@ def test_the_version_loads_no_more_than_it_needs() -> None:
 def test_help_loads_no_services_and_no_client() -> None:
     loaded = loaded_by("--help", roots=("naq", "nats", "msgspec", "asyncio"))
     assert loaded == {
-        *("naq", "naq.cli", "naq.cli.context", "naq.cli.lazy", "naq.cli.root", "naq.cli.say"),
+        *("naq", "naq.cli", "naq.cli.completion", "naq.cli.context", "naq.cli.lazy", "naq.cli.root", "naq.cli.say"),
+        "naq.cli.schedule_commands",
         *("naq.durations", "naq.exceptions", "naq.printable"),
     }
 
@@ -165,4 +169,21 @@ def test_a_tab_completes_commands_without_loading_them(tmp_path: Path) -> None:
     for words, expected in (("naq ", "schedule"), ("naq schedule ", "preview"), ("naq schedule pa", "pause")):
         names, loaded = completions(words, tmp_path)
         assert expected in names
-        assert not loaded & {"msgspec", "nats", "asyncio", "naq.cli.schedules", "naq.config"}
+        assert not loaded & {"msgspec", "nats", "asyncio", "rich", "logging", "naq.cli.schedules", "naq.config"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "typers"), [(Zsh, ZshComplete), (Fish, FishComplete), (PowerShell, PowerShellComplete)]
+)
+def test_a_tab_shows_what_typer_would_show(kind: Any, typers: Any) -> None:
+    top = root()
+    context = top.make_context("naq", ["leader"], resilient_parsing=True)
+    words = ["", "--", *top.commands]
+    items = [item for word in words for item in top.shell_complete(context, word)]
+    items += [
+        item for each in top.commands.values() if hasattr(each, "commands") for item in each.shell_complete(context, "")
+    ]
+    assert len(items) > 50
+    for item in items:
+        ours, theirs = (each(top, {}, "naq", "_NAQ_COMPLETE").format_completion(item) for each in (kind, typers))
+        assert " ".join(ours.split()) == " ".join(theirs.split())

@@ -215,6 +215,10 @@ def test_sync_a_file(naq: Command, tmp_path: Path) -> None:
     assert naq("sync", str(file), "--set", "another").code == 1, "the id belongs to the first set"
     assert naq("sync", str(file), "--set", "another", "--adopt", "night").code == 0
     assert naq("sync", str(file), "--adopt", "another").code == 0
+    renamed = naq("schedule", "rename-set", "night", "evening")
+    assert (renamed.code, renamed.out) == (0, "night: 1 schedule of set evening now\n")
+    assert naq("schedule", "rename-set", "night", "evening").code == 1, "there is none any more"
+    assert naq("schedule", "rename-set", "evening", "night").code == 0
     add(naq, "by-hand", "--every", "1h")
     file.write_text("schedules = {}\n")
     assert naq("sync", str(file)).code == 0

@@ -35,9 +35,10 @@ async def test_pause_while_it_fires_every_100_ms(config: dict[str, Any], reports
         await scheduler.schedule_job(Job(func="tests.faults.jobs:tick"), form, schedule_id="X")
         paused_at: list[int] = []
         resumed_at: list[int] = []
-        for _ in range(TRIES):
-            # Somewhere within the interval, and so that the pause meets fires again and again.
-            await recorder.until_fire_after(datetime.now(UTC) - timedelta(milliseconds=100))
+        for number in range(TRIES):
+            # Somewhere within the interval; every second one right behind a fire, so that pauses meet fires all the time.
+            moment = datetime.now(UTC)
+            await recorder.until_fire_after(moment if number % 2 else moment - timedelta(milliseconds=100))
             assert await asyncio.to_thread(cli.run, [*globals_, "schedule", "pause", "X"]) == 0
             entry = await store.get("schedule.X")
             assert entry is not None
@@ -54,5 +55,5 @@ async def test_pause_while_it_fires_every_100_ms(config: dict[str, Any], reports
         ]
     fault = f"pause by the command line while a schedule fires every 100 ms, {TRIES} times"
     reports.write(fault, Verdict((), (), tuple(while_paused), ()), recorder)
-    assert len(recorder.fires) > TRIES / 4
+    assert len(recorder.fires) > TRIES / 2
     assert not while_paused

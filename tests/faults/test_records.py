@@ -68,9 +68,6 @@ RAISES = {
     "unbound": record("unbound", {"type": "interval", "every": "PT1S"}),
     "cron": record("cron", {"type": "cron", "expression": "61 * * * *"}),
     "rrule": record("rrule", {"type": "rrule", "rrule": "FREQ=NEVER", "dtstart": "2020-01-01T00:00:00"}),
-    "february": record(
-        "february", {"type": "rrule", "rrule": "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", "dtstart": "2020-01-01T00:00:00"}
-    ),
 }
 NEWER = {
     "newer": record("newer", SECONDLY, v=2),
@@ -106,13 +103,32 @@ async def stops_no_other(those: Fleet, reports: Reports, fault: str, bad: Mappin
     [
         ("rubbish of 17 kinds written into the bucket", RUBBISH),
         ("two records of a newer version written into the bucket", NEWER),
-        ("six triggers that raise, written into the bucket", RAISES),
+        ("five triggers that raise, written into the bucket", RAISES),
     ],
 )
 async def test_what_cannot_be_fired(tmp_path: Path, reports: Reports, fault: str, bad: dict[str, bytes]) -> None:
     async with fleet(tmp_path) as those:
         await those.load(COUNT)
         await stops_no_other(those, reports, fault, bad)
+
+
+@pytest.mark.slow
+async def test_a_rule_that_names_no_day_ends_its_schedule(tmp_path: Path, reports: Reports) -> None:
+    """The 30th of February: well-formed, and there is no next time. What the record says is due is told as missed."""
+    rule = {"type": "rrule", "rrule": "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", "dtstart": "2020-01-01T00:00:00"}
+    async with fleet(tmp_path) as those:
+        await those.load(COUNT)
+        terms = len(those.recorder.terms)
+        await those.schedules._kv.put("schedule.february", record("february", rule))
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            while (found := await those.schedules.get_schedule("february")) is None or found["status"] == "active":  # noqa: ASYNC110 - the leader is another process
+                await asyncio.sleep(0.1)
+        await those.recorder.until_nominal(now() + GOES_ON)
+        verdict = await those.settled(but={"february"})
+        reports.write("a rule that names no day", verdict, those.recorder)
+        assert verdict.clean, verdict
+        assert len(those.recorder.terms) == terms, "the leader fell over it"
+        assert (found["status"], found["missed"], found["runs"]) == ("completed", 1, 0)
 
 
 @pytest.mark.slow

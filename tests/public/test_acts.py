@@ -29,6 +29,7 @@ ACTS: dict[str, tuple[Any, str, str]] = {
     "trigger_schedule": (S, "trigger_schedule", "schedule trigger"),
     "backfill_schedule": (S, "backfill_schedule", "schedule backfill"),
     "stop_backfill": (S, "stop_backfill", "schedule backfill"),
+    "rename_set": (S, "rename_set", "schedule rename-set"),
     "preview_schedule": (S, "next_times", "schedule preview"),
     "schedule_history": (A, "past", "schedule history"),
     "enqueue": (J, "enqueue", "job add"),
@@ -76,6 +77,7 @@ def acts_of(kind: type) -> set[str]:
         "on_alert",
         "on_worker_start",
         "on_worker_stop",
+        "origin",
         "run",
         "schedule",
         "set_name",
@@ -124,6 +126,7 @@ async def test_each_act_works(config: dict[str, Any]) -> None:
         backfill = await app.backfill_schedule("b", "2026-01-01", "2026-01-02")
         assert await app.stop_backfill("b", backfill or "") is True
         assert await app.schedule_history("nothing") == ()
+        assert await app.rename_set("nothing", "something") == 0
         assert await app.cancel_schedule("a") is True
         assert await app.delete_schedule("a") is True
         ids = [

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from naq.exceptions import InvalidSchedule, SetConflict
+from naq.exceptions import InvalidInput, InvalidSchedule, SetConflict
 from naq.schedules.declared import Change
 from naq.schedules.declared_file import read_definitions
 from naq.schedules.record import Schedule
@@ -144,6 +144,38 @@ def test_a_renamed_module_takes_its_schedules_along(scheduler: ManualScheduler) 
     assert {name: each.trigger for name, each in there(scheduler).items()} == {
         name: each.trigger for name, each in before.items()
     }
+
+
+def test_a_replica_from_before_a_rename_changes_nothing(
+    scheduler: ManualScheduler, caplog: pytest.LogCaptureFixture
+) -> None:
+    start(scheduler, OLD, "tasks", origin="tasks:app")
+    start(scheduler, NEW, "tasks", origin="tasks:app")
+    scheduler.call(scheduler.service.rename_set("tasks", "billing.tasks"))
+    start(scheduler, NEW, "billing.tasks", origin="billing.tasks:app")
+    before = there(scheduler)
+    for schedules in (OLD, NEW):
+        start(scheduler, schedules, "tasks", origin="tasks:app")
+    start(scheduler, OLD, "billing.tasks", origin="billing.tasks:app")
+    assert there(scheduler) == before, "what newer definitions replaced stays replaced under the new name"
+    assert "the set was renamed to 'billing.tasks'; to declare it again: naq sync ... --set tasks" in caplog.text
+    by_hand(scheduler, {"fresh": "every 1h"}, "tasks")
+    assert [str(change.kind) for change in start(scheduler, {"fresh": "every 1h"}, "tasks")] == ["keep"]
+
+
+@pytest.mark.parametrize(("old", "new"), [("", "tasks"), ("tasks", ""), ("tasks", "tasks")])
+def test_a_rename_without_two_names_is_refused(scheduler: ManualScheduler, old: str, new: str) -> None:
+    start(scheduler, {"a": "every 6h"})
+    before = scheduler.store.revision
+    with pytest.raises(InvalidInput):
+        scheduler.call(scheduler.service.rename_set(old, new))
+    assert scheduler.store.revision == before
+
+
+def test_an_application_that_never_declared_anything_leaves_no_set(scheduler: ManualScheduler) -> None:
+    before = scheduler.store.revision
+    assert start(scheduler, {}) == ()
+    assert scheduler.store.revision == before
 
 
 def test_schedules_that_moved_between_two_modules_are_adopted(scheduler: ManualScheduler) -> None:

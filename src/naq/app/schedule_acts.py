@@ -154,6 +154,13 @@ class ScheduleActs:
         """The next nominal times, with the reason for those that will not fire."""
         return await (await self._schedules()).next_times(schedule_id, count)
 
+    async def rename_set(self, old: str, new: str, *, actor: str | None = None) -> int:
+        """Make the schedules of one declared set those of another, e.g. when a module was renamed; how many there were.
+
+        Rename it before the release with the new name starts. Processes that still declare the old set change nothing.
+        """
+        return await (await self._schedules()).rename_set(old, new, actor=actor)
+
     async def schedule_history(self, schedule_id: str, count: int = 10) -> tuple[Occurrence, ...]:
         """What came of the last nominal times, newest first; also of a removed schedule, while its history is kept."""
         return await (await self._connection.get(AccountService)).past(schedule_id, count)

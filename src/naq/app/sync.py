@@ -161,6 +161,10 @@ class SyncClient:
         """The next nominal times, with the reason for those that will not fire."""
         return self._portal.call(lambda naq: naq.preview_schedule(schedule_id, count))
 
+    def rename_set(self, old: str, new: str, *, actor: str | None = None) -> int:
+        """Make the schedules of one declared set those of another; how many there were."""
+        return self._portal.call(lambda naq: naq.rename_set(old, new, actor=actor))
+
     def schedule_history(self, schedule_id: str, count: int = 10) -> tuple[Occurrence, ...]:
         """What came of the last nominal times, newest first; also of a removed schedule, while its history is kept."""
         return self._portal.call(lambda naq: naq.schedule_history(schedule_id, count))
@@ -222,7 +226,7 @@ class SyncClient:
     def enqueue_many(
         self, jobs: Iterable[Job], *, at: Moment | None = None, delay: Duration | None = None
     ) -> list[JobId[Any]]:
-        """Enqueue many jobs, some hundreds in one transaction, and return their ids in order."""
+        """Enqueue many jobs, or a flow (`naq.chain`, `naq.group`), and return their ids in order."""
         return self._portal.call(lambda naq: naq.enqueue_many(jobs, at=at, delay=delay))
 
     @overload

@@ -95,17 +95,23 @@ def absent(name: str, why: str) -> typer.Exit:
     return typer.Exit(FAILED)
 
 
-def start_logging(level: str) -> None:
-    """Log to standard error, one readable line each, unless the application has set up logging. Raises `InvalidInput`."""
+def start_logging(level: str, *, of_jobs: bool) -> None:
+    """Log to standard error, one readable line each, unless the application has set up logging. Raises `InvalidInput`.
+
+    ``of_jobs``: this process runs jobs, and their lines show the job's id.
+    """
     import logging
 
     if level.upper() not in LEVELS:
         raise InvalidInput.of("log_level", level, f"must be one of {', '.join(LEVELS)}", "INFO")
     from naq.cli.log_lines import LineFormatter
-    from naq.jobs.run_log import carry_job_ids
 
-    carry_job_ids()
-    form = "%(asctime)s %(levelname)-7s %(name)s: %(naq_job)s%(message)s"
+    form = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+    if of_jobs:
+        from naq.jobs.run_log import carry_job_ids
+
+        carry_job_ids()
+        form = "%(asctime)s %(levelname)-7s %(name)s: %(naq_job)s%(message)s"
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter(form))
     logging.basicConfig(level=level.upper(), handlers=[handler])

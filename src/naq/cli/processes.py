@@ -104,7 +104,7 @@ async def _run_app(app: Naq, *, scheduler: bool, worker: bool, name: str) -> Non
     from naq.cli.running import until_stopped
     from naq.scheduler.service import SchedulerService
 
-    start_logging(app.settings.log_level)
+    start_logging(app.settings.log_level, of_jobs=True)
 
     def ready(services: ServiceManager) -> None:
         found = services.find(SchedulerService)

@@ -13,7 +13,7 @@ from naq.cli.preview import NO_SCHEDULE, IdArgument
 from naq.cli.say import say
 from naq.exceptions import InvalidInput
 
-__all__ = ["aim", "backfill", "cancel", "delete", "pause", "resume", "skip", "trigger", "update"]
+__all__ = ["aim", "backfill", "cancel", "delete", "pause", "rename_set", "resume", "skip", "trigger", "update"]
 
 
 def pause(
@@ -124,6 +124,18 @@ def backfill(
     if backfill_id is None:
         raise absent(schedule_id, f"{NO_SCHEDULE}, or it has ended")
     say(backfill_id)
+
+
+def rename_set(
+    context: typer.Context,
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The set's name: of a module or a file, or Naq(name=...).")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")],
+) -> None:
+    """Make the schedules of one declared set those of another, before a release with the new name starts."""
+    moved = ask_schedules(context, lambda it: it.rename_set(old, new, actor=actor()))
+    if not moved:
+        raise absent(old, "no schedule is declared in this set")
+    say(f"{old}: {moved} schedule{'s' if moved > 1 else ''} of set {new} now")
 
 
 def _say(schedule_id: str, done: bool, what: str, otherwise: str) -> None:

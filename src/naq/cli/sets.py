@@ -16,6 +16,7 @@ from naq.exceptions import InvalidInput
 if TYPE_CHECKING:
     from naq.schedules.declared import Change, Definition
     from naq.schedules.lint import Finding
+    from naq.schedules.sync import SyncOptions
 
 __all__ = ["import_crontab", "lint_schedules", "sync"]
 
@@ -40,15 +41,18 @@ def sync(
     from naq.cli.running import load_app, run
     from naq.schedules.declared import ChangeKind, plan_blocks
     from naq.schedules.declared_file import read_definitions
+    from naq.schedules.sync import SyncOptions
 
     options = options_of(context)
     path = Path(source)
+    origin = None
     if path.suffix.lower() in (".toml", ".yaml", ".yml", ".json"):
         definitions, name = read_definitions(_read_file(path)), path.stem
     else:
         app = load_app(source, options)
-        definitions, name = app.definitions(), app.set_name() or source.partition(":")[0]
-    changes = run(_sync(options, definitions, set_name or name, dry_run, prune, tuple(adopt or ())))
+        definitions, name, origin = app.definitions(), app.set_name() or source.partition(":")[0], app.origin()
+    wanted = SyncOptions(dry_run, prune, tuple(adopt or ()), options.settings.release, origin)
+    changes = run(_sync(options, definitions, set_name or name, wanted))
     for block in plan_blocks(changes):
         say(block, lines=True)
     if any(change.kind is ChangeKind.REFUSE for change in changes):
@@ -59,15 +63,22 @@ async def _sync(
     options: Options,
     definitions: tuple[Definition, ...],
     set_name: str,
-    dry_run: bool,
-    prune: bool,
-    adopt: tuple[str, ...],
+    wanted: SyncOptions,
 ) -> tuple[Change, ...]:
     from naq.cli.running import service
     from naq.schedules.service import ScheduleService
 
     async with service(options, ScheduleService) as schedules:
-        return await schedules.sync(definitions, set_name, dry_run=dry_run, prune=prune, adopt=adopt, actor=actor())
+        return await schedules.sync(
+            definitions,
+            set_name,
+            dry_run=wanted.dry_run,
+            prune=wanted.prune,
+            adopt=wanted.adopt,
+            release=wanted.release,
+            origin=wanted.origin,
+            actor=actor(),
+        )
 
 
 def _read_file(path: Path) -> dict[str, Any]:

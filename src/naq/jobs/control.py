@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from naq.exceptions import StoreForbidden
 from naq.store.codec import encode
 from naq.store.keys import ALL_WORKERS, Namespace, name_in
 from naq.store.nats.client import RawSubscription
@@ -53,6 +54,8 @@ class _Answers:
         """``wanted``: how many workers are asked, each on its own subject; ``None``: unknown."""
         self.replies: list[Reply] = []
         self.enough = asyncio.Event()
+        self.denied: StoreForbidden | None = None
+        """Set when the server does not let this user ask."""
         self._wanted = wanted
         self._until = until
         self._gone = 0
@@ -66,6 +69,12 @@ class _Answers:
         none_listens = self._wanted is None and self._gone > 0
         all_answered = self._wanted is not None and self._gone + len(self.replies) >= self._wanted
         if none_listens or all_answered or (self.replies and self._until(self.replies[-1])):
+            self.enough.set()
+
+    def on_denial(self, denial: asyncio.Future[tuple[bytes, bytes]]) -> None:
+        error = None if denial.cancelled() else denial.exception()
+        if isinstance(error, StoreForbidden):
+            self.denied = error
             self.enough.set()
 
 
@@ -108,30 +117,38 @@ class Control:
         but: str = "",
         workers: int | None = None,
         until: Callable[[Reply], bool] = lambda reply: False,
+        optional: bool = False,
     ) -> list[Reply]:
         """Ask all listed workers except ``but``, and return their answers.
 
         It returns when ``until`` accepts an answer, or when every worker has answered or is gone; a worker that is
         silent but not gone is waited for at most `PATIENCE` seconds. If the workers are not known, all are asked on one
-        subject and ``workers`` answers are enough. Raises `StoreError` when not connected.
+        subject and ``workers`` answers are enough. Raises `StoreError` when not connected, and `StoreForbidden` when this user
+        may not ask; ``optional``: that is nothing to complain about.
         """
-        subjects = [f"one.{worker}" for worker in await self._workers() if worker != but] if self._kv else ["all"]
-        if not subjects:
+        names = [f"one.{worker}" for worker in await self._workers() if worker != but] if self._kv else ["all"]
+        if not names:
             return []
+        subjects = [self._prefix + name for name in names]
         answers = _Answers(len(subjects) if self._kv else workers, until)
         client = self._connection.client
         inbox = client.new_inbox()
+        unused, denial = self._connection.expect_answer(subjects, optional=optional)
+        denial.add_done_callback(answers.on_denial)
         subscription = await client.subscribe_raw(inbox, answers.on_frame)
         try:
             payload = encode(question)
             tail = b" %b %d\r\n%b\r\n" % (inbox.encode(), len(payload), payload)
-            await client.send(b"".join(f"PUB {self._prefix}{name}".encode() + tail for name in subjects))
+            await client.send(b"".join(f"PUB {subject}".encode() + tail for subject in subjects))
             async with asyncio.timeout(PATIENCE):
                 await answers.enough.wait()
         except TimeoutError:
             return answers.replies
         finally:
+            self._connection.forget_answer(unused)
             await subscription.unsubscribe()
+        if answers.denied is not None:
+            raise answers.denied
         return answers.replies
 
     async def _workers(self) -> list[str]:

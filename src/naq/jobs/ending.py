@@ -127,8 +127,11 @@ def _retried(queued: QueuedJob, facts: Facts, error_type: str, error: str, after
         attempt=queued.attempt + 1,
         enqueued_at=facts.now,
         enqueued_by=facts.worker_id,
+        start_by=None,  # the job was started in time
         due_at=due_at,
         error=f"{error_type}: {error}",
+        unknown_since=None,
+        passed_on=0,
     )
     event = _event(queued, facts, EventType.JOB_RETRY_SCHEDULED, error=error, error_type=error_type, wait=wait)
     return Ending(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -40,7 +41,7 @@ class DeadReason(StrEnum):
     KILLER = "killer"
     """It was started too often without an end: it seems to kill its workers."""
     UNKNOWN_FUNCTION = "unknown function"
-    """The worker neither registered nor allows its function."""
+    """No worker that took it within ``unknown_function_wait`` registered or allows its function."""
     BAD_ARGUMENTS = "bad arguments"
     """Its arguments do not match its function."""
     UNREADABLE = "unreadable"
@@ -137,6 +138,18 @@ class WorkerInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     blocked_for: float = 0.0
     """Seconds for which a job has been blocking the event loop; 0: none does."""
     draining: bool = False
+    functions: tuple[str, ...] | None = None
+    """The names of the functions that it registered; ``None``: it does not say, because they are too many."""
+    allows: tuple[str, ...] = ()
+    """Patterns of functions that it may import besides."""
+
+    def knows(self, func: str) -> bool | None:
+        """Whether it runs the function; ``None``: it does not say, or would have to import it to find out."""
+        if self.functions is not None and func in self.functions:
+            return True
+        if self.functions is None or any(fnmatch.fnmatchcase(func, pattern) for pattern in self.allows):
+            return None
+        return False
 
 
 class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,6 +185,10 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     traceback: str | None = None
     log: str | None = None
     """The last lines that were logged while its last attempt ran."""
+    unknown_since: Instant | None = None
+    """When a worker that does not know its function had it first and passed it on; ``None``: none had it."""
+    passed_on: int = 0
+    """How often such workers passed it on."""
 
     @property
     def duration(self) -> timedelta | None:
@@ -202,6 +219,8 @@ def entry_info(queued: QueuedJob, status: JobStatus) -> JobInfo:
         depends_when=queued.spec.depends_when,
         max_concurrent=queued.spec.max_concurrent,
         error=queued.error,
+        unknown_since=queued.unknown_since,
+        passed_on=queued.passed_on,
     )
 
 

@@ -76,17 +76,17 @@ class Finder:
         self._results = results
 
     async def entries(self, job_id: str) -> list[tuple[Entry, QueuedJob]]:
-        """The attempts of a job that are queued or deferred; those that ended and are not trimmed yet are included."""
+        """The attempts of a job that are queued or deferred, the latest first; those that ended or were passed on, and are
+        not trimmed yet, are included."""
         found = await self._kv.get_many(attempt_patterns(job_id))
-        return [(entry, _queued(entry)) for entry in found.values()]
+        return _latest_first(found.values())
 
     async def get(self, job_id: str) -> JobInfo | None:
         """What is known of a job; ``None`` when nothing is known."""
         found = await self._kv.get_many([*attempt_patterns(job_id), dead_key(job_id)])
         dead = found.pop(dead_key(job_id), None)
         result = await self._results.get(job_id)
-        attempts = sorted(((entry, _queued(entry)) for entry in found.values()), key=lambda pair: pair[1].attempt)
-        for entry, queued in reversed(attempts):
+        for entry, queued in _latest_first(found.values()):
             info = _live(entry, queued, result)
             if info is not None:
                 return info
@@ -94,6 +94,13 @@ class Finder:
             info = result_info(result)
             return info if dead is None or result.status is not JobStatus.FAILED else _both(info, dead)
         return None if dead is None or dead.value is None else dead_info(decode(DeadJob, dead.key, dead.value))
+
+    async def known(self, job_ids: Sequence[str]) -> dict[str, bool]:
+        """Those of some jobs of which anything is known: queued, deferred, dead, running or ended."""
+        known = set(await self._results.store.get_many(job_ids))
+        rest = [job_id for job_id in job_ids if job_id not in known]
+        found = await self._kv.get_many([key for one in rest for key in (*attempt_patterns(one), dead_key(one))])
+        return dict.fromkeys([*known, *map(job_id_in, found)], True)
 
     async def find(self, query: Query, limit: int) -> list[JobInfo]:
         """Jobs that match, those enqueued last first."""
@@ -180,6 +187,12 @@ def _both(info: JobInfo, entry: Entry) -> JobInfo:
 
 def _queued(entry: Entry) -> QueuedJob:
     return decode(QueuedJob, entry.key, entry.value or b"")
+
+
+def _latest_first(entries: Iterable[Entry]) -> list[tuple[Entry, QueuedJob]]:
+    """The attempts of one job. An attempt that is queued and deferred was passed on by a worker: it is deferred."""
+    attempts = [(entry, _queued(entry)) for entry in entries]
+    return sorted(attempts, key=lambda pair: (pair[1].attempt, is_deferred(pair[0].key)), reverse=True)
 
 
 def _order(identity: str) -> str:

@@ -28,6 +28,7 @@ from naq.jobs.ends import read_ends
 from naq.jobs.records import StoredResult
 from naq.jobs.result_bucket import ResultBucket
 from naq.lifecycle import BaseService, ServiceManager
+from naq.queue.together import Together
 from naq.store.codec import decode, encode
 from naq.store.keys import check_job_id, ended_key, result_part_key
 from naq.store.nats.batches import FEW
@@ -135,6 +136,11 @@ class StoredResults:
         values."""
         return await read_ends(self.store, job_ids)
 
+    async def marks(self, job_ids: Sequence[str]) -> dict[str, StoredResult]:
+        """How jobs ended whose result is not kept any more, by id, as long as that is remembered; without values."""
+        entries = await self.store.get_many(list(map(ended_key, job_ids)))
+        return {mark.job_id: mark for _, mark in readable(StoredResult, entries.values(), log)}
+
     async def spread(self, news: Sequence[tuple[str, bytes]]) -> None:
         """Send news of jobs, each with its id and its result, or ``b""`` if the result is to be read. Here: to nobody."""
 
@@ -161,9 +167,9 @@ class StoredResults:
 
     async def forget(self, job_id: str) -> None:
         """Remove what is known of a job now; a result that is written meanwhile stays."""
-        entry = await self.store.get(job_id)
-        if entry is not None:
-            await self.store.transact([Delete(job_id, entry.revision)])
+        entries = await self.store.get_many([job_id, ended_key(job_id)])
+        if entries:
+            await self.store.transact([Delete(key, entry.revision) for key, entry in entries.items()])
 
     async def _write_parts(self, result: StoredResult, ttl: int) -> StoredResult:
         value = bytes(result.value)
@@ -226,12 +232,14 @@ class ResultService(BaseService, StoredResults):
         self.clock: Clock = clock or SystemClock()
         self._bucket = ResultBucket(self.settings, connection_service, self.clock)
         self.names = self._bucket.names
+        self._awaited = Together(self._bucket.get_many)
         StoredResults.__init__(self, self._bucket)
 
     async def _do_initialize(self) -> None:
         await self._bucket.initialize()
 
     async def _do_cleanup(self) -> None:
+        await self._awaited.stop()
         await self._bucket.cleanup()
 
     @property
@@ -284,17 +292,19 @@ class ResultService(BaseService, StoredResults):
 
     async def _ended(self, job_id: str, heard: list[StoredResult], news: asyncio.Event) -> StoredResult:
         while True:
-            if heard:
-                return await self._whole(heard[-1])
             news.clear()
             try:
-                result = await self.get(job_id)
+                if heard:
+                    return await self._whole(heard[-1])
+                entry = await self._awaited.ask(job_id)
+                if entry is not None and entry.value is not None:
+                    result = decode(StoredResult, job_id, entry.value)
+                    if result.status.ended:
+                        return await self._whole(result)
             except StoreUnavailable as error:
                 log.debug("the result of job %s is read again later: %s", job_id, error)
                 await self.clock.sleep(0.2)
                 continue
-            if result is not None and result.status.ended:
-                return result
             await news.wait()
 
 

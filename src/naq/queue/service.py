@@ -21,12 +21,14 @@ from naq.exceptions import (
     JobCancelled,
     JobFailed,
     JobUnknown,
-    RecordUnreadable,
     StoreError,
+    StoreForbidden,
 )
 from naq.jobs.control import Control, Question
 from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import Job, JobSpec, JobStatus, QueuedJob
+from naq.jobs.job_id import After, JobId
+from naq.jobs.parents import split_takes, with_takes
 from naq.jobs.records import DeadJob, DeadReason, JobInfo, QueueLimits, StoredResult, WorkerInfo
 from naq.jobs.signature import check_arguments
 from naq.jobs.target import pickle_arguments
@@ -38,6 +40,7 @@ from naq.queue.find import Finder, Query
 from naq.queue.queues import QueueInfo, Queues
 from naq.queue.results import ResultService
 from naq.queue.settle import Settling
+from naq.queue.together import Together
 from naq.schedules.forms.specification import parse_job
 from naq.store.keys import Namespace, check_job_id, check_queue, check_schedule_id, new_id
 from naq.store.nats.bucket import KVStoreService
@@ -87,6 +90,7 @@ class JobService(BaseService):
         self._settling = Settling(settings, kv_service, self.results, self.history, event_service, self.clock)
         self._enqueuer = Enqueuer(settings, kv_service, self.results, self._settling, event_service, self.clock)
         self._finder = Finder(kv_service, self.results)
+        self._known = Together(self._finder.known)
         self.dead_letters = DeadLetters(settings, kv_service, self.results, self._settling, event_service, self.clock)
         self.queues = Queues(settings, connection_service, kv_service, self.results, self._settling, self._control)
 
@@ -95,6 +99,7 @@ class JobService(BaseService):
             await service.initialize()
 
     async def _do_cleanup(self) -> None:
+        await self._known.stop()
         for service in self._own:
             await service.cleanup()
 
@@ -109,7 +114,7 @@ class JobService(BaseService):
         delay: timedelta | float | str | None = None,
         pickled: bool = False,
         **kwargs: Any,
-    ) -> str:
+    ) -> JobId[Any]:
         """Queue a job and return its id. On return the job is durable.
 
         ``job`` is a `Job`, or a function (or its name) that is called with the other arguments; a function with parameters
@@ -127,7 +132,7 @@ class JobService(BaseService):
         fresh = wanted.job_id is None
         job_id = new_id() if wanted.job_id is None else check_job_id(wanted.job_id)
         await self._enqueuer.enqueue([(job_id, spec, fresh)], due_at)
-        return job_id
+        return JobId(job_id)
 
     async def enqueue_many(
         self,
@@ -140,7 +145,8 @@ class JobService(BaseService):
         """Queue many jobs, a few hundred in one transaction, and return their ids in order.
 
         All are checked before the first is written. Raises `JobExists` when an id is taken; other jobs of the list may
-        have been queued then.
+        have been queued then. Jobs that wait for others of the list, such as those of `naq.chain` and `naq.group`, are
+        written with them in one transaction: all or none. Raises `InvalidJob` when it would be too large (some hundreds).
         """
         due_at = self._due_at(at, delay)
         made = [
@@ -155,8 +161,13 @@ class JobService(BaseService):
         return ids
 
     def _spec(self, job: Job, pickled: bool) -> JobSpec:
+        plain, takes = split_takes(job)
         if not pickled:
-            return parse_job(job)
+            return with_takes(parse_job(plain), takes)
+        if takes:
+            raise InvalidJob.of(
+                "args", After(takes[0].job_id), "cannot be pickled: it is a JSON value", "pickled=False"
+            )
         if not self.settings.allow_pickle:
             raise InvalidJob.of("pickled", True, "pickled arguments are switched off; set allow_pickle here too", False)
         spec = parse_job(dataclasses.replace(job, args=(), kwargs={}), call=False)
@@ -212,8 +223,12 @@ class JobService(BaseService):
         return await self._finder.open_of(check_schedule_id(schedule_id), limit)
 
     async def is_held(self, job_id: str) -> bool:
-        """Whether a worker says now that it is busy with this job."""
-        replies = await self._control.ask(Question(who_has=(job_id,)), until=lambda reply: job_id in reply.held)
+        """Whether a worker says now that it is busy with this job; taken for granted if this user may not ask it."""
+        question = Question(who_has=(job_id,))
+        try:
+            replies = await self._control.ask(question, until=lambda reply: job_id in reply.held, optional=True)
+        except StoreForbidden:
+            return True
         return any(job_id in reply.held for reply in replies)
 
     async def known_ids(self) -> list[str]:
@@ -246,8 +261,8 @@ class JobService(BaseService):
     async def _is_known(self, job_id: str) -> bool:
         """Whether there is such a job, as far as the store can be asked."""
         try:
-            return await self._finder.get(job_id) is not None
-        except (StoreError, RecordUnreadable):
+            return bool(await self._known.ask(job_id))
+        except StoreError:
             return True
 
     async def list_workers(self) -> list[WorkerInfo]:

@@ -6,7 +6,7 @@ cannot be read or planned. It writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,7 +19,7 @@ from naq.jobs.job import QueuedJob
 from naq.jobs.records import StoredResult
 from naq.scheduler.mirror import Due, Head
 from naq.schedules.planning.decision import Plan
-from naq.schedules.planning.output import Origin, identity_of, output
+from naq.schedules.planning.output import Origin, identity_of, output, queued_by_another
 from naq.schedules.planning.plan import plan
 from naq.schedules.planning.soundness import PLANNING_ERRORS, flaw_text
 from naq.schedules.record import Schedule
@@ -56,6 +56,8 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     """Ids of jobs that may have run before: whether they ended is to be looked up before this is committed."""
     plan: Plan | None = None
     """The plan, when it asks for more than writes: non-fires to record, jobs to end."""
+    returns: bool = False
+    """The job comes back to the queue (``QueuedJob.passed_on``): it replaces what is left there of its last time."""
 
     @property
     def size(self) -> int:
@@ -69,7 +71,8 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
             if self.value is None
             else Put(self.key, self.value, self.revision, self.ttl)
         )
-        return [advance, *[Put(key, record, 0) for key, record in self.jobs]]
+        expect = None if self.returns else 0
+        return [advance, *[Put(key, record, expect) for key, record in self.jobs]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +98,13 @@ class Planner:
         due: Due,
         epoch: int,
         now: datetime,
-        enqueued_before: Set[str],
+        enqueued_before: Mapping[str, datetime],
         ends: Mapping[str, StoredResult] = NOTHING_ENDED,
     ) -> Intent | NotDue | Unplannable:
         """What a due record becomes at ``now`` under the leader's ``epoch``.
 
-        ``enqueued_before`` are keys of jobs that the store holds already; they are not enqueued again. Neither are jobs that
-        ended, as ``ends`` says by their id, and their runs are not left open.
+        ``enqueued_before`` are keys of jobs that the store holds already, and when they fired; they are not enqueued again.
+        Neither are jobs that ended, as ``ends`` says by their id, and their runs are not left open.
         """
         try:
             if due.key.startswith("schedule."):
@@ -113,18 +116,26 @@ class Planner:
             return Unplannable(flaw_text(error))
 
     def _scheduled(
-        self, due: Due, epoch: int, now: datetime, enqueued_before: Set[str], ends: Mapping[str, StoredResult]
+        self,
+        due: Due,
+        epoch: int,
+        now: datetime,
+        enqueued_before: Mapping[str, datetime],
+        ends: Mapping[str, StoredResult],
     ) -> Intent | NotDue:
         schedule = decode(Schedule, due.key, due.value)
         check_queue(schedule.job.queue, "job.queue")
         decided = plan(schedule, now)
+        if enqueued_before and (another := queued_by_another(schedule, decided, enqueued_before)):
+            decided = plan(schedule, now, another)
         advanced = decided.schedule
         if advanced is schedule:
             return NotDue()
         origin = Origin(self._instance_id, due.revision, now, epoch)
         ended = {job_id: result.status for job_id, result in ends.items() if belongs(result, schedule.created_at)}
         ended_keys = {job_key(schedule.job.queue, job_id) for job_id in ended}
-        jobs, events = output(schedule, decided, origin, enqueued_before | ended_keys if ended else enqueued_before)
+        before = enqueued_before.keys() | ended_keys if ended else enqueued_before.keys()
+        jobs, events = output(schedule, decided, origin, before)
         for job_id, status in ended.items():
             if advanced.has_open(job_id):
                 advanced = run_ended(advanced, job_id, status, now) or advanced
@@ -141,11 +152,14 @@ class Planner:
             decided if decided.non_fires or decided.cancel_jobs or decided.terminate_jobs else None,
         )
 
-    def _deferred(self, due: Due, epoch: int, now: datetime, enqueued_before: Set[str]) -> Intent:
+    def _deferred(self, due: Due, epoch: int, now: datetime, enqueued_before: Mapping[str, datetime]) -> Intent:
         waiting = decode(QueuedJob, due.key, due.value)
         check_queue(waiting.spec.queue, "spec.queue")
-        record = waiting.evolve(enqueued_at=now, enqueued_by=self._instance_id, epoch=epoch, due_at=None)
         target = job_key(waiting.spec.queue, waiting.job_id, waiting.attempt)
+        if waiting.passed_on:  # it was enqueued before, and only comes back
+            again = ((target, encode(waiting.evolve(due_at=None))),)
+            return Intent(due.key, due.revision, None, again, (), [], (None, None), returns=True)
+        record = waiting.evolve(enqueued_at=now, enqueued_by=self._instance_id, epoch=epoch, due_at=None)
         event = Event(
             type=EventType.JOB_ENQUEUED,
             timestamp=now,
@@ -160,7 +174,7 @@ class Planner:
         return Intent(due.key, due.revision, None, jobs, (waiting.job_id,) if jobs else (), [event], (None, None))
 
 
-def _asks(schedule: Schedule, decided: Plan, now: datetime, enqueued_before: Set[str]) -> tuple[str, ...]:
+def _asks(schedule: Schedule, decided: Plan, now: datetime, enqueued_before: Mapping[str, datetime]) -> tuple[str, ...]:
     """The ids of the fires of a plan that may have been fired before: late ones, and those whose jobs are there."""
     fires = decided.fires
     if not enqueued_before and (not fires or now - fires[0].nominal_at <= LATE):

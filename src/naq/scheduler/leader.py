@@ -34,7 +34,8 @@ async def find_leader(store: KVStoreService, connection: ConnectionService, now:
     lease = await read_lease(store)
     if lease is None or not lease.held:
         return None
-    answer = await NatsPresence(connection, store.names).ask(lease.term)
+    # A viewer may not ask: who may could ask for a handover, too. It goes by the age of the last heartbeat.
+    answer = await NatsPresence(connection, store.names).ask(lease.term, optional=True)
     if answer is Answer.GONE or (answer is Answer.SILENT and _ran_out(lease, now)):
         return None
     return lease

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from naq.exceptions import StoreUnavailable
+from naq.exceptions import StoreForbidden, StoreUnavailable
 from naq.store.keys import Namespace
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.protocol import encode_publish, encode_request, status_code
@@ -61,17 +61,17 @@ class NatsPresence:
         subscription = await client.subscribe_raw(self._names.leader_subject(self._partition, term), on_frame)
         return subscription.unsubscribe
 
-    async def ask(self, term: str, handover: tuple[str, int] | None = None) -> Answer:
-        """Ask the holder of ``term`` whether it is there."""
+    async def ask(self, term: str, handover: tuple[str, int] | None = None, *, optional: bool = False) -> Answer:
+        """Ask the holder of ``term`` whether it is there. ``optional``: that one may not ask is nothing to complain about."""
         question = _Question(*handover, handover=True) if handover is not None else _Question()
-        reply, answer = self._connection.expect_answer()
         subject = self._names.leader_subject(self._partition, term)
+        reply, answer = self._connection.expect_answer((subject,), optional=optional)
         payload = msgspec.json.encode(question)
         try:
             await self._connection.client.send(encode_request(subject, reply, payload))
             async with asyncio.timeout(PATIENCE):
                 headers, _ = await answer
-        except (TimeoutError, StoreUnavailable):
+        except (TimeoutError, StoreUnavailable, StoreForbidden):
             return Answer.SILENT
         finally:
             self._connection.forget_answer(reply)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from naq.scheduler.intents import Intent
+from naq.schedules.stored import fired_at
 from naq.store.port import Check, Entry
 
 __all__ = ["Reconciled", "keys_of", "reconcile"]
@@ -29,8 +31,8 @@ class Reconciled:
     """The store shows an older revision than was planned from: a replica that lags, or another store."""
     moved: list[Entry] = field(default_factory=list)
     """Records that somebody else changed; they are planned again from what is there."""
-    enqueued_before: set[str] = field(default_factory=set)
-    """Keys of jobs that exist although their schedule has not advanced: the schedule advances without them."""
+    enqueued_before: dict[str, datetime] = field(default_factory=dict)
+    """Keys of jobs that exist although their schedule has not advanced (it advances without them), and when those fired."""
     unmoved: list[Intent] = field(default_factory=list)
     """Nothing about them changed: the transaction failed for another reason."""
 
@@ -55,8 +57,8 @@ def reconcile(fence: Check, intents: Sequence[Intent], entries: Mapping[str, Ent
             found.behind.append(intent)
         elif entry.revision != intent.revision:
             found.moved.append(entry)
-        elif taken := [key for key, _ in intent.jobs if key in entries]:
-            found.enqueued_before.update(taken)
+        elif not intent.returns and (taken := fired_at(entries[key] for key, _ in intent.jobs if key in entries)):
+            found.enqueued_before |= taken
         else:
             found.unmoved.append(intent)
     return found
@@ -64,6 +66,8 @@ def reconcile(fence: Check, intents: Sequence[Intent], entries: Mapping[str, Ent
 
 def _is_done(intent: Intent, entry: Entry | None, entries: Mapping[str, Entry]) -> bool:
     """Whether the store holds what the intent was to write."""
+    if intent.returns:
+        return entry is None
     if intent.value is None:
         return entry is None and all(key in entries for key, _ in intent.jobs)
     return entry is not None and entry.revision != intent.revision and entry.value == intent.value

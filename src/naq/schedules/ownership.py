@@ -21,7 +21,7 @@ import msgspec
 from naq.exceptions import SetConflict
 from naq.timing.instants import Instant
 
-__all__ = ["Claim", "Claimed", "DeclaredSet", "Superseded", "claim", "digest_of"]
+__all__ = ["Claim", "Claimed", "DeclaredSet", "Superseded", "claim", "digest_of", "renamed"]
 
 REMEMBERED = 100
 """Former definitions of a set whose digests are kept."""
@@ -43,6 +43,8 @@ class DeclaredSet(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     declared_at: Instant | None = None
     declared_by: str | None = None
     """The instance that declared this generation first."""
+    renamed_to: str | None = None
+    """The set that its schedules were made part of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,10 @@ def claim(stored: DeclaredSet | None, wanted: Claim) -> Claimed | Superseded:
     """Whether a set may be declared. Raises `SetConflict` when another application declares it."""
     if stored is None:
         return Claimed(_record(wanted, 1, ()))
+    if stored.renamed_to is not None and not wanted.by_hand:
+        return Superseded(
+            f"the set was renamed to {stored.renamed_to!r}; to declare it again: naq sync ... --set {wanted.name}"
+        )
     if wanted.origin is not None and stored.origin not in (None, wanted.origin) and not wanted.by_hand:
         raise SetConflict(
             f"the schedules of the set {wanted.name!r} are declared by {stored.origin} and by {wanted.origin}: give each "
@@ -84,12 +90,13 @@ def claim(stored: DeclaredSet | None, wanted: Claim) -> Claimed | Superseded:
             f"naq sync {wanted.origin} --set {wanted.name}"
         )
     release = wanted.release if wanted.release is not None else stored.release
-    if wanted.digest == stored.digest and release == stored.release:
+    if wanted.digest == stored.digest and release == stored.release and stored.renamed_to is None:
         return Claimed(stored if stored.origin or not wanted.origin else _with_origin(stored, wanted.origin))
     if not wanted.by_hand and (reason := _older(stored, wanted)) is not None:
         return Superseded(reason)
     past = tuple(each for each in (*stored.past, stored.digest) if each != wanted.digest)[-REMEMBERED:]
-    return Claimed(_record(wanted, stored.generation + 1, past, release))
+    following = _record(wanted, stored.generation + 1, past, release)
+    return Claimed(following if following.origin else _with_origin(following, stored.origin))
 
 
 def _older(stored: DeclaredSet, wanted: Claim) -> str | None:
@@ -113,8 +120,19 @@ def _record(wanted: Claim, generation: int, past: tuple[str, ...], release: int 
     )
 
 
-def _with_origin(stored: DeclaredSet, origin: str) -> DeclaredSet:
+def _with_origin(stored: DeclaredSet, origin: str | None) -> DeclaredSet:
     return msgspec.structs.replace(stored, origin=origin)
+
+
+def renamed(old: DeclaredSet, there: DeclaredSet | None, new: str) -> tuple[DeclaredSet, DeclaredSet]:
+    """The records of the set ``old`` and of the set named ``new`` (``there`` until now) after the schedules of one were
+    made the other's.
+
+    A new set has the generations of the old one, so that the definitions which those replaced stay replaced; its
+    application is the one that declares it next.
+    """
+    follower = msgspec.structs.replace(old, name=new, origin=None, renamed_to=None) if there is None else there
+    return msgspec.structs.replace(old, renamed_to=new), msgspec.structs.replace(follower, renamed_to=None)
 
 
 def digest_of(definitions: Iterable[tuple[str, Mapping[str, Any]]]) -> str:

@@ -289,7 +289,11 @@ class ScheduleActs:
         return await self._sets.sync(tuple(definitions), set_name, options)
 
     async def rename_set(self, old: str, new: str, *, actor: str | None = None) -> int:
-        """Make the schedules of one declared set those of another, e.g. when a module was renamed; how many there were."""
+        """Make the schedules of one declared set those of another, e.g. when a module was renamed; how many there were.
+
+        They keep everything else, and a release that still declares the old set changes nothing from then on. Raises
+        `InvalidInput` when a name is empty, or both are the same.
+        """
         return await self._sets.rename(old, new, actor)
 
     async def _change(

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 
 from naq.clock import Clock
 from naq.events import EventType
-from naq.exceptions import FenceMoved, SetConflict
+from naq.exceptions import FenceMoved, InvalidInput, SetConflict
 from naq.schedules.declared import Change, ChangeKind, Definition, changed, created, diff, digest
-from naq.schedules.ownership import Claim, DeclaredSet, Superseded, claim
+from naq.schedules.ownership import Claim, DeclaredSet, Superseded, claim, renamed
 from naq.schedules.policy import IfExists
 from naq.schedules.record import Schedule
 from naq.schedules.repository import Schedules
-from naq.schedules.stored import Unreadable, asking
+from naq.schedules.stored import Unreadable, asking, unknown
 from naq.store.codec import decode, encode
 from naq.store.keys import set_key
-from naq.store.port import Check, Committed, Put
+from naq.store.port import Check, Committed, Entry, Put, Refused
 
 __all__ = ["SetSync", "SyncOptions"]
 
@@ -61,6 +61,8 @@ class SetSync:
         Raises `InvalidSchedule` for an id that is declared twice, `SetConflict` when another application declares the
         set or, at a start, one of its schedules.
         """
+        if options.at_start and not definitions and await self._stored(set_name) is None:
+            return ()
         for _ in range(TRIES):
             fence = await self._claimed(definitions, set_name, options)
             if isinstance(fence, Superseded):
@@ -99,11 +101,11 @@ class SetSync:
         )
         with asking(f"claim the set {set_name!r}"):
             entry = await self._store.get(key)
-            stored = None if entry is None or entry.value is None else decode(DeclaredSet, key, entry.value)
+            stored = _record(entry)
             answer = claim(stored, wanted)
             if isinstance(answer, Superseded):
                 return answer
-            revision = 0 if entry is None or entry.value is None else entry.revision
+            revision = _revision(entry)
             if options.dry_run or answer.record == stored:
                 return Check(key, revision)
             outcome = await self._store.transact([Put(key, encode(answer.record), revision)])
@@ -137,8 +139,18 @@ class SetSync:
         await self._schedules.change(definition.schedule_id, update, kind, actor, fence=fence)
 
     async def rename(self, old: str, new: str, actor: str | None = None) -> int:
-        """Make the schedules of one set those of another, e.g. of a module that was renamed; how many there were."""
-        renamed = 0
+        """Make the schedules of one set those of another, e.g. of a module that was renamed; how many there were.
+
+        Processes that still declare the old set change nothing from then on. Raises `InvalidInput` for a name that is
+        empty, and for two names that are the same.
+        """
+        for field, name in (("old", old), ("new", new)):
+            if not name:
+                raise InvalidInput.of(field, name, "must be the name of a declared set", "billing.tasks")
+        if old == new:
+            raise InvalidInput.of("new", new, "is the name that the set has", f"{new}.tasks")
+        await self._rename_record(old, new)
+        moved = 0
         async for page in self._schedules.pages():
             for each in page:
                 if isinstance(each, Unreadable) or each.declared_in != old:
@@ -147,8 +159,41 @@ class SetSync:
                 done = await self._schedules.change(
                     each.schedule_id, lambda it: it.evolve(declared_in=new), kind, actor, f"set {old} is now {new}"
                 )
-                renamed += done is not None
-        return renamed
+                moved += done is not None
+        return moved
+
+    async def _rename_record(self, old: str, new: str) -> None:
+        keys = set_key(old), set_key(new)
+        for _ in range(TRIES):
+            with asking(f"rename the set {old!r}"):
+                found = await self._store.get_many(keys)
+                before, there = (found.get(key) for key in keys)
+                stored = _record(before)
+                if stored is None:
+                    return
+                records = renamed(stored, _record(there), new)
+                writes = [
+                    Put(key, encode(record), _revision(entry))
+                    for key, record, entry in zip(keys, records, (before, there), strict=True)
+                ]
+                outcome = await self._store.transact(writes)
+            if isinstance(outcome, Committed):
+                return
+            if not isinstance(outcome, Refused):
+                raise unknown(f"the set {old!r} was renamed", outcome)
+        raise SetConflict(f"the set {old!r} is declared by several processes all the time; try again")
+
+    async def _stored(self, set_name: str) -> DeclaredSet | None:
+        with asking(f"read the set {set_name!r}"):
+            return _record(await self._store.get(set_key(set_name)))
+
+
+def _record(entry: Entry | None) -> DeclaredSet | None:
+    return None if entry is None or entry.value is None else decode(DeclaredSet, entry.key, entry.value)
+
+
+def _revision(entry: Entry | None) -> int:
+    return 0 if entry is None or entry.value is None else entry.revision
 
 
 def _check_owners(changes: Sequence[Change], set_name: str) -> None:

@@ -8,7 +8,8 @@ what must be written and what the server is answered. The files are the steps, i
     reception         a frame becomes a claimed job; a record that cannot be read is buried (`bury`)
     recheck           a job that may have ended before is looked up first
     buffer, flow      it waits for a slot; queues are mixed by weight and held to their rates
-    admission         is it too late, cancelled, waiting for other jobs, started too often? is a function slot free?
+    admission         is it too late, cancelled, waiting for other jobs, started too often? is its function known here
+                      (`known_functions`), and a function slot free?
     execution         the function is called on the loop, in a thread or in a process, and stopped when its time is up
     finish            ends are written in groups, and only then acknowledged
     trim              acknowledged jobs are removed from the stream
@@ -25,6 +26,6 @@ crash, but its end is recorded once. A worker that stops drains: it asks for not
 stops the rest, and gives back every job that did not end.
 
 Order: `execution`, `pulling`, `trim`, `claimed`, `report`, `watchdog`, `heartbeat`, `progress`, `starts`, `superseded`,
-`function_slots`, `admission`, `buffer`, `demand`, `ends`, `finish`, `flow`, `recheck`, `bury`, `reception`, `intake`, `limits`,
-`questions`, `sweep`, `pipeline`, `service`, `signals`.
+`function_slots`, `known_functions`, `admission`, `buffer`, `demand`, `ends`, `finish`, `flow`, `recheck`, `bury`,
+`reception`, `intake`, `limits`, `questions`, `sweep`, `pipeline`, `service`, `signals`.
 """

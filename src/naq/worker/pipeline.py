@@ -34,6 +34,7 @@ from naq.worker.flow import JobFlow
 from naq.worker.function_slots import FunctionSlots
 from naq.worker.heartbeat import Heartbeat
 from naq.worker.intake import Intake
+from naq.worker.known_functions import KnownFunctions
 from naq.worker.limits import LimitsFollower
 from naq.worker.progress import Announcer
 from naq.worker.questions import Questions
@@ -84,7 +85,7 @@ class Pipeline:
 
     def __init__(self, settings: Settings, backend: Backend, options: WorkerOptions, resources: Resources) -> None:
         self.claims = Claims()
-        self.report = Report(settings, options.clock, self.claims, backend.events)
+        self.report = Report(settings, options.clock, self.claims, backend.events, options.registry)
         self._settings = settings
         self._backend = backend
         self._options = options
@@ -119,9 +120,8 @@ class Pipeline:
         self._finisher = Finisher(store.connection, ends, starts, clock, claims)
         buffer = Buffer(weights, self._rates)
         self._demand = Demand(settings.concurrency, weights, clock, claims, buffer)
-        admission = Admission(
-            settings.max_deliveries, store, self._settling.dependencies, self._function_slots, starts, clock
-        )
+        known = KnownFunctions(settings, options.registry, store, clock)
+        admission = Admission(store, known, self._settling.dependencies, self._function_slots, starts, clock)
         self._flow = JobFlow(claims, self._demand, self._function_slots, admission, self._runner, self._finisher)
 
     def _build_ends(self) -> None:

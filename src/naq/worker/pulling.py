@@ -8,7 +8,6 @@ on its way to an old request is handed out again after ``ack_wait``.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import logging
@@ -124,16 +123,9 @@ class Pull:
         if subscription is None:
             return
         client = self._connection.client
-        with contextlib.suppress(StoreError, TimeoutError):
+        with contextlib.suppress(StoreError):
             await client.send(f"UNSUB {subscription._sid}\r\n".encode())
-            reply, answer = self._connection.expect_answer()
-            try:
-                # A message to ourselves arrives after everything that the server sent before.
-                await client.send(f"PUB {reply} 0\r\n\r\n".encode())
-                async with asyncio.timeout(2.0):
-                    await answer
-            finally:
-                self._connection.forget_answer(reply)
+            await client.round_trip(2.0)
         await subscription.unsubscribe()
 
     def _on_frame(self, generation: int, subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:

@@ -55,18 +55,19 @@ class Lookup:
         """The jobs whose attempt has ended. Their schedules and waiters have the end on return."""
         results = await self._results.ends([claimed.queued.job_id for claimed in group])
         ended = {claimed for claimed in group if is_over(claimed.queued, results.get(claimed.queued.job_id))}
-        await self._settling.close_runs([(each.queued, results[each.queued.job_id]) for each in ended])
+        await self._settling.settle_again([(each.queued, results[each.queued.job_id]) for each in ended])
         for claimed in ended:
             await self._results.remind(claimed.queued.job_id)
-        return ended | await self._retried([claimed for claimed in group if claimed not in ended])
+        return ended | await self._follow([claimed for claimed in group if claimed not in ended])
 
-    async def _retried(self, group: Sequence[Claimed]) -> set[Claimed]:
-        """The jobs whose next attempt exists."""
-        keys = {each: _next_attempts(each.queued) for each in group if each.queued.attempt <= each.queued.spec.retries}
-        if not keys:
-            return set()
-        there = await self._store.get_many([key for pair in keys.values() for key in pair])
-        return {claimed for claimed, pair in keys.items() if any(key in there for key in pair)}
+    async def _follow(self, group: Sequence[Claimed]) -> set[Claimed]:
+        """The jobs whose next attempt exists, or that were passed on since they were handed out."""
+        nexts = {each: _next_attempts(each.queued) for each in group if each.queued.attempt <= each.queued.spec.retries}
+        same = {each: deferred_key(each.queued.job_id, each.queued.attempt) for each in group}
+        there = await self._store.get_many([*same.values(), *(key for pair in nexts.values() for key in pair)])
+        retried = {claimed for claimed, pair in nexts.items() if any(key in there for key in pair)}
+        waits = {each for each, key in same.items() if key in there and there[key].revision > each.delivery.stream_seq}
+        return retried | waits
 
     async def elsewhere(self, group: Sequence[Claimed]) -> set[Claimed]:
         """The jobs that another worker is busy with."""

@@ -14,6 +14,7 @@ from naq.clock import Clock
 from naq.config import Settings
 from naq.events import Event, EventType
 from naq.jobs.events import job_event
+from naq.jobs.functions import Registry
 from naq.jobs.job import QueuedJob
 from naq.jobs.records import WorkerInfo
 from naq.store.port import EventSink
@@ -22,13 +23,16 @@ from naq.worker.execution.memory import resident_bytes
 
 __all__ = ["Report"]
 
+MOST_FUNCTIONS = 1000
+"""Names of functions that fit into a presence record."""
+
 log = logging.getLogger("naq.worker")
 
 
 class Report:
     """Facts about one worker. `info` may be called from any thread; the rest is for the worker's event loop."""
 
-    def __init__(self, settings: Settings, clock: Clock, claims: Claims, events: EventSink) -> None:
+    def __init__(self, settings: Settings, clock: Clock, claims: Claims, events: EventSink, registry: Registry) -> None:
         self.started_at: datetime = clock.now()
         self.blocked_for = 0.0
         """Seconds for which the event loop has been blocked; 0: it is not. Set by the heartbeat thread."""
@@ -36,11 +40,13 @@ class Report:
         self._clock = clock
         self._claims = claims
         self._events = events
+        self._registry = registry
 
     def info(self) -> WorkerInfo:
         """The worker's presence record."""
         settings, claims = self._settings, self._claims
         running = [claimed.queued.job_id for claimed in claims.running()]
+        names = self._registry.references
         return WorkerInfo(
             worker_id=settings.instance_id,
             host=socket.gethostname(),
@@ -57,6 +63,8 @@ class Report:
             memory=resident_bytes(),
             blocked_for=round(self.blocked_for, 1),
             draining=claims.draining,
+            functions=names if len(names) <= MOST_FUNCTIONS else None,
+            allows=self._registry.patterns,
         )
 
     def started(self) -> None:

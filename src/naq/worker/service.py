@@ -74,7 +74,7 @@ class WorkerService(BaseService):
         """What the worker says of itself. May be called from any thread."""
         if self._pipeline is not None:
             return self._pipeline.report.info()
-        return Report(self.settings, self._options.clock, Claims(), self._backend.events).info()
+        return Report(self.settings, self._options.clock, Claims(), self._backend.events, self.registry).info()
 
     async def _do_initialize(self) -> None:
         backend = self._backend

@@ -60,6 +60,11 @@ class Starts:
         self._events = events
         self._clock = clock
 
+    @property
+    def most(self) -> int:
+        """Starts without an end after which a job is not started again."""
+        return self._settings.max_deliveries
+
     async def count(self, queued: QueuedJob) -> int | None:
         """Count the start of a job that was handed out again, and return the count; ``None``: it was started too often, and
         must not be started again.
@@ -70,7 +75,7 @@ class Starts:
         now = self._clock.now()
         known = await self._known(queued)
         starts = known.record.count
-        kills = starts >= self._settings.max_deliveries
+        kills = starts >= self.most
         here = _Record(count=starts) if kills else _Record(count=starts + 1, worker_id=self._worker_id, started_at=now)
         put = Put(_key(queued), encode(here), known.revision, self._lifetime)
         outcome = await self._results.transact([put])

@@ -5,7 +5,7 @@ The command line and the client both use ``account_of_job(info, around, now)``, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -32,6 +32,10 @@ PATIENCE = timedelta(seconds=5)
 """How long something may be due before it is reported."""
 NO_LEADER = "no scheduler leads: nothing fires"
 START_SCHEDULER = "start a scheduler (naq scheduler)"
+START_WITH_MODULE = (
+    "start a worker with the module that declares it (naq worker MODULE:APP), or keep its old name as an alias: "
+    "@app.job(aliases=[...])"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +156,8 @@ def _queued(info: JobInfo, around: Around) -> Account:
     taking = [each for each in serving if not each.draining]
     if not taking:
         return Account(f"all workers of queue {queue!r} are stopping", start_worker(queue))
+    if _none_knows(info.func, taking):
+        return Account(f"no running worker knows this function ({info.func})", START_WITH_MODULE)
     if limits.max_concurrent is not None and around.in_hand >= limits.max_concurrent:
         found = f"queue {queue!r} may run {counted(limits.max_concurrent, 'job')} at once, and this limit is reached"
         return Account(found, f"wait, or raise the limit: naq queue limit {queue} --max-concurrent N")
@@ -179,6 +185,8 @@ def _deferred(info: JobInfo, around: Around, now: datetime) -> Account:
     before = f"; the one before ended with {info.error}" if info.attempt > 1 and info.error else ""
     if info.due_at is None:
         return Account(f"{what} is not queued yet{before}")
+    if info.unknown_since is not None and around.leader is not None:
+        return _passed_on(info, around, info.due_at, now)
     if info.due_at > now:
         return Account(f"{what} starts in {span(info.due_at - now)}{before}")
     late = now - info.due_at
@@ -186,6 +194,26 @@ def _deferred(info: JobInfo, around: Around, now: datetime) -> Account:
         return Account(f"{what} has been due for {span(late)}, and no scheduler leads{before}", START_SCHEDULER)
     remedy = "check the scheduler's log, and run naq doctor" if late > PATIENCE else None
     return Account(f"{what} has been due for {span(late)}{before}", remedy)
+
+
+def _passed_on(info: JobInfo, around: Around, due_at: datetime, now: datetime) -> Account:
+    """Workers that do not know its function had it."""
+    times = counted(info.passed_on, "time")
+    had = f"it was passed on {times} since {info.unknown_since:%Y-%m-%d %H:%M:%S} UTC, and is tried again"
+    had += f" in {span(due_at - now)}" if due_at > now else " now"
+    serving = [each for each in _serving(info.queue, around) if not each.draining]
+    knows = next((each for each in serving if each.knows(info.func)), None)
+    if knows is not None:
+        return Account(f"a worker that does not know its function had it; {knows.worker_id} knows it; {had}")
+    if not serving:
+        return Account(f"{_nobody_serves(info.queue, around)}; {had}", start_worker(info.queue))
+    found = "no running worker knows this function" if _none_knows(info.func, serving) else "a worker did not know it"
+    return Account(f"{found} ({info.func}): {had}", START_WITH_MODULE)
+
+
+def _none_knows(func: str, workers: Sequence[WorkerInfo]) -> bool:
+    """Whether each of them says that it does not run the function."""
+    return all(each.knows(func) is False for each in workers)
 
 
 def _waits_for_jobs(info: JobInfo, around: Around) -> Account:
@@ -208,8 +236,8 @@ def _waits_for_jobs(info: JobInfo, around: Around) -> Account:
 DEAD = {
     DeadReason.KILLER: ("it was started too often without ending: it seems to crash its workers", 'executor="process"'),
     DeadReason.UNKNOWN_FUNCTION: (
-        "its worker does not know its function",
-        "start the worker with the module that declares it",
+        "no worker knew its function",
+        "start a worker with the module that declares it",
     ),
     DeadReason.BAD_ARGUMENTS: ("its arguments do not match its function", "fix the schedule or the caller"),
     DeadReason.UNREADABLE: ("its record cannot be read", "upgrade the workers, if a newer naq wrote it"),

@@ -24,22 +24,29 @@ class Answers:
         self._prefix = ""
         self._subscription: RawSubscription | None = None
         self._count = 0
+        self._forbidden = ""
+        """Why no answer can arrive: the server does not let this user subscribe to them."""
 
     async def listen(self, client: RawClient) -> None:
         """Receive answers by ``client`` from now on."""
         self._prefix = client.new_inbox() + "."
         self._subscription = await client.subscribe_raw(self._prefix + "*", self._on_answer)
 
-    def expect(self, subjects: Sequence[str] = ()) -> tuple[str, asyncio.Future[tuple[bytes, bytes]]]:
+    def expect(
+        self, subjects: Sequence[str] = (), *, optional: bool = False
+    ) -> tuple[str, asyncio.Future[tuple[bytes, bytes]]]:
         """A fresh reply subject and the future of its answer: header block and payload.
 
         When the connection is lost first, the future gets `StoreUnavailable`; when the server says that the user may not
         publish to one of ``subjects``, on which the question is sent, `StoreForbidden`. Call `forget` in the end.
+        ``optional``: whoever asks can do without an answer, so that a missing permission is nothing to complain about.
         """
         self._count += 1
         token = str(self._count)
         future: asyncio.Future[tuple[bytes, bytes]] = asyncio.get_running_loop().create_future()
-        self._waiting[token] = _Asked(future, subjects)
+        self._waiting[token] = asked = _Asked(future, subjects, optional)
+        if self._forbidden:
+            asked.fail(StoreForbidden(self._forbidden))
         return self._prefix + token, future
 
     def forget(self, reply: str) -> None:
@@ -48,11 +55,27 @@ class Answers:
         if asked is not None and not asked.answer.done():
             asked.answer.cancel()
 
-    def forbid(self, subject: str, reason: str) -> None:
-        """The server refused a publish on ``subject`` (in lower case): fail the requests that were sent on it."""
+    def forbid(self, subject: str, reason: str) -> bool:
+        """The server refused a publish on ``subject``: fail the requests that were sent on it. Whether that is wrong: at least
+        one needs its answer, or none is known."""
+        refused = [asked for asked in self._waiting.values() if not asked.answer.done() and subject in asked.subjects]
+        for asked in refused:
+            asked.fail(StoreForbidden(reason))
+        return not refused or not all(asked.optional for asked in refused)
+
+    def forbid_answers(self, subject: str, reason: str) -> None:
+        """The server refused the subscription to ``subject``: if answers were to arrive there, fail all requests."""
+        if subject != f"{self._prefix}*":
+            return
+        self._forbidden = reason
         for asked in self._waiting.values():
-            if not asked.answer.done() and subject in map(str.lower, asked.subjects):
+            if not asked.answer.done():
                 asked.fail(StoreForbidden(reason))
+
+    def permit_answers(self, subject: str) -> None:
+        """The server took the subscription to ``subject``: if it is that of the answers, requests can be sent again."""
+        if subject == f"{self._prefix}*":
+            self._forbidden = ""
 
     def lose(self, reason: str) -> None:
         """The connection is gone: fail every request that has no answer yet."""
@@ -73,6 +96,7 @@ class _Asked:
 
     answer: asyncio.Future[tuple[bytes, bytes]]
     subjects: Sequence[str]
+    optional: bool
 
     def fail(self, error: StoreError) -> None:
         """There will be no answer."""

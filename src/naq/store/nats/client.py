@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from nats.aio.client import Client, Srv
 from nats.aio.subscription import Subscription
 from nats.errors import Error, ProtocolError
+from nats.protocol.command import sub_cmd
 from nats.protocol.parser import Parser
 
 from naq.exceptions import ConfigError, StoreUnavailable
@@ -32,7 +33,9 @@ LONGEST_LINE = 1 << 20
 """Bytes of one line of the protocol at most: the server's INFO names every node of its cluster."""
 
 PERMISSIONS, STALE = "permissions violation", "stale connection"
-"""Errors after which the server keeps the connection, or that nats-py treats as it should; in its lower case."""
+"""Errors after which the server keeps the connection, or that nats-py treats as it should; in lower case."""
+PATIENCE = 5.0
+"""Seconds that the server has to answer whether it takes subscriptions."""
 QUOTES = "' "
 UNREADABLE: tuple[type[Exception], ...] = (ValueError, LookupError, TypeError, NkeysError)
 """What reading credentials raises."""
@@ -125,9 +128,14 @@ class RawClient(Client):
 
     async def _process_err(self, err_msg: str) -> None:
         """nats-py closes the client for good at nearly every error of the server: expired credentials, a password that is
-        wrong for some seconds, a limit that was lowered. They can pass, so this client connects again, and again."""
-        if PERMISSIONS in err_msg or STALE in err_msg:
-            await super()._process_err(err_msg)
+        wrong for some seconds, a limit that was lowered. They can pass, so this client connects again, and again.
+
+        ``err_msg`` is in the server's own words: nats-py writes all of it, also subjects, in lower case."""
+        if STALE in err_msg.lower():
+            await super()._process_err(err_msg.lower())
+            return
+        if PERMISSIONS in err_msg.lower():
+            await self._error_cb(Error(err_msg.strip(QUOTES)))
             return
         error = Error(f"nats: {err_msg.strip(QUOTES)}")
         self._err = error
@@ -145,6 +153,26 @@ class RawClient(Client):
             raise StoreUnavailable("the connection to NATS is down; it is being restored")
         await self._send_command(buffer)
         await self._flush_pending()
+
+    async def round_trip(self, timeout: float) -> None:
+        """Return when all that the server sent before now has been handed over. Raises `StoreUnavailable` when that is not
+        certain within ``timeout`` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._flush_pending(force_flush=True)  # else nats-py's ping overtakes what is still to be written
+                await self.flush(max(1, round(2 * timeout)))
+        except (Error, TimeoutError, OSError) as error:
+            raise StoreUnavailable(f"the server did not answer a ping ({type(error).__name__})") from None
+
+    async def subscribe_again(self, subjects: Collection[str]) -> set[str]:
+        """Ask for subscriptions that the server refused, as far as they are still wanted; returns those, when the server has
+        answered. Raises `StoreUnavailable`."""
+        wanted = [each for each in self._subs.values() if each.subject in subjects]
+        for subscription in wanted:
+            await self.send(sub_cmd(subscription.subject, "", subscription._id))
+        if wanted:
+            await self.round_trip(PATIENCE)
+        return {each.subject for each in wanted}
 
     async def subscribe_raw(self, subject: str, on_frame: OnFrame) -> RawSubscription:
         """Hand every frame on ``subject`` to ``on_frame``, at once and in order; it must not block or raise.
@@ -195,7 +223,10 @@ class _FrameParser(Parser):
                     break
             else:
                 end = line_end + 2
-                await super().parse(data[at:end])
+                if data.startswith(b"-ERR", at):
+                    await self._client._process_err(data[at + 4 : line_end].decode(errors="replace"))
+                else:
+                    await super().parse(data[at:end])
                 if self._client.is_reconnecting:  # an error of the server: what follows belongs to no connection
                     return
             at = end

@@ -11,10 +11,8 @@ import contextlib
 import json
 import logging
 import random
-import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from math import inf
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,10 +28,13 @@ from naq.exceptions import (
 )
 from naq.lifecycle import BaseService
 from naq.store.embedded.server import EmbeddedServer, ServerAddress
+from naq.store.keys import Namespace
 from naq.store.nats.answers import Answers
 from naq.store.nats.authentication import Certificates, authentication
 from naq.store.nats.client import RawClient
+from naq.store.nats.denials import Denials
 from naq.store.nats.protocol import encode_request
+from naq.store.nats.remedies import with_remedy
 
 __all__ = ["ConnectionService", "ConnectionState", "StreamService"]
 
@@ -50,13 +51,6 @@ TEARS_BATCHES = (
 )
 LONGEST_BACKOFF = 2.0
 """Seconds between two attempts to restore the connection, at most; the first ones come faster."""
-
-DENIED = re.compile(r'permissions violation for (publish|subscription) to "([^"]*)"')
-"""The server's words, as nats-py passes them on: in lower case."""
-FAMILY = 3
-"""Parts of a subject that tell which permission is missing (``$KV.naq.job``): a line for every single one would be a flood."""
-SAY_AGAIN_AFTER = 60.0
-"""Seconds after which a missing permission is logged again."""
 
 CLOSE_PATIENCE = 5.0
 """Seconds that closing the connection may take."""
@@ -81,9 +75,11 @@ class ConnectionService(BaseService):
         self._embedded: EmbeddedServer | None = None
         self._address: ServerAddress | None = None
         self._streams: StreamService | None = None
-        self._listeners: list[Callable[[ConnectionState], None]] = []
+        self._listeners: dict[object, Callable[[ConnectionState], None]] = {}
         self._answers = Answers()
-        self._forbidden: dict[str, float] = {}
+        self._denials = Denials(
+            Namespace(self.settings.namespace), self.settings.inbox_prefix, self._answers, lambda: self.where
+        )
         self._attempts = 0
         self._last_error: Exception | None = None
 
@@ -112,6 +108,11 @@ class ConnectionService(BaseService):
         return self._client is not None and self._client.is_connected
 
     @property
+    def refusals(self) -> list[str]:
+        """What the server did not let this user do so far, one sentence for each kind of subject."""
+        return list(self._denials.reasons.values())
+
+    @property
     def tears_batches(self) -> bool:
         """Whether a power failure can leave half of a transaction: a server older than 2.15 that is no part of a cluster."""
         version = self.client.connected_server_version
@@ -126,11 +127,11 @@ class ConnectionService(BaseService):
 
     def on_state(self, listener: Callable[[ConnectionState], None]) -> Callable[[], None]:
         """Call ``listener`` whenever the connection is lost, restored or closed; returns how to stop that."""
-        self._listeners.append(listener)
+        ours = object()
+        self._listeners[ours] = listener
 
         def stop() -> None:
-            with contextlib.suppress(ValueError):
-                self._listeners.remove(listener)
+            self._listeners.pop(ours, None)
 
         return stop
 
@@ -147,7 +148,8 @@ class ConnectionService(BaseService):
         answer: dict[str, Any] = json.loads(data) if data else {}
         error = answer.get("error")
         if error is not None:
-            raise StoreRejected(f"{error.get('description', 'error')} ({subject})", int(error.get("err_code", 0)))
+            code = int(error.get("err_code", 0))
+            raise StoreRejected(with_remedy(f"{error.get('description', 'error')} ({subject})", code), code)
         return answer
 
     async def ask(self, subject: str, payload: bytes, timeout: float | None = None) -> tuple[bytes, bytes]:
@@ -172,9 +174,11 @@ class ConnectionService(BaseService):
             )
         return headers, data
 
-    def expect_answer(self, subjects: Sequence[str] = ()) -> tuple[str, asyncio.Future[tuple[bytes, bytes]]]:
+    def expect_answer(
+        self, subjects: Sequence[str] = (), *, optional: bool = False
+    ) -> tuple[str, asyncio.Future[tuple[bytes, bytes]]]:
         """A fresh reply subject, and the future of its answer; see `Answers.expect`."""
-        return self._answers.expect(subjects)
+        return self._answers.expect(subjects, optional=optional)
 
     def forget_answer(self, reply: str) -> None:
         """The answer is no longer waited for."""
@@ -219,6 +223,7 @@ class ConnectionService(BaseService):
                     reconnect_to_server_handler=self._next_server,
                     ping_interval=5,
                     max_outstanding_pings=2,
+                    inbox_prefix=self.settings.inbox_prefix,
                     pending_size=64 * 1024 * 1024,
                     error_cb=self._on_error,
                     disconnected_cb=self._on_lost,
@@ -235,6 +240,7 @@ class ConnectionService(BaseService):
             ) from None
 
     async def _do_cleanup(self) -> None:
+        await self._denials.close()
         client, self._client = self._client, None
         if client is not None and not client.is_closed:
             with contextlib.suppress(
@@ -257,19 +263,8 @@ class ConnectionService(BaseService):
     async def _on_error(self, error: Exception) -> None:
         self._last_error = error
         log.debug("NATS: %s", error)
-        denied = DENIED.search(str(error))
-        if denied is not None:
-            self._on_denied(*denied.groups())
-
-    def _on_denied(self, doing: str, subject: str) -> None:
-        """The user may not do this: it is said, once in a while, and nobody waits for an answer that cannot come."""
-        now = asyncio.get_running_loop().time()
-        reason = f"NATS at {self.where} forbids this user {doing} {subject!r}: give it that permission"
-        family = ".".join(subject.split(".")[:FAMILY])
-        if now - self._forbidden.get(family, -inf) >= SAY_AGAIN_AFTER:
-            self._forbidden[family] = now
-            log.error("%s", reason)
-        self._answers.forbid(subject, reason)
+        if self._client is not None:
+            self._denials.met(self._client, str(error))
 
     async def _on_lost(self) -> None:
         if self._client is None:
@@ -304,7 +299,7 @@ class ConnectionService(BaseService):
         self._tell(ConnectionState.CLOSED)
 
     def _tell(self, state: ConnectionState) -> None:
-        for listener in tuple(self._listeners):
+        for listener in tuple(self._listeners.values()):
             listener(state)
 
 

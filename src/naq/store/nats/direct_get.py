@@ -102,6 +102,8 @@ class DirectReader:
         answer = _Answer(self._names, stamped)
         inbox = client.new_inbox()
         stop = self._connection.on_state(answer.on_state)
+        unused, denial = self._connection.expect_answer((self._subject,))
+        denial.add_done_callback(answer.on_denial)
         subscription = await client.subscribe_raw(inbox, answer.on_frame)
         try:
             await client.send(encode_request(self._subject, inbox, json.dumps(request).encode()))
@@ -109,6 +111,7 @@ class DirectReader:
             return answer.entries, answer.stamps, pending
         finally:
             stop()
+            self._connection.forget_answer(unused)
             answer.close()
             await subscription.unsubscribe()
 
@@ -142,6 +145,12 @@ class _Answer:
     def on_state(self, state: ConnectionState) -> None:
         if state is not ConnectionState.RESTORED and not self._done.done():
             self._done.set_exception(StoreUnavailable("the connection broke while the store was read"))
+
+    def on_denial(self, denial: asyncio.Future[tuple[bytes, bytes]]) -> None:
+        """The server does not let this user ask, or nothing can be asked any more."""
+        error = None if denial.cancelled() else denial.exception()
+        if error is not None and not self._done.done():
+            self._done.set_exception(error)
 
     async def complete(self, patience: float) -> int:
         """Wait for the last frame; how many messages are left behind. ``patience``: seconds without any frame."""

@@ -35,9 +35,13 @@ __all__ = ["EventService", "group_of"]
 LIMIT = 200_000
 """Maximum number of events in the buffer."""
 RETRY_AFTER = 1.0
+"""Seconds before another try when what is stored could not be read."""
 SERVER_TIME_ENDS = datetime(2262, 1, 1, tzinfo=UTC)
 """The server counts nanoseconds since 1970 in 64 bits: it cannot tell what is later."""
-"""Seconds before another try when what is stored could not be read."""
+STORED_AFTER = 0.05
+"""Seconds after which events that were heard of are looked for in the stream."""
+LOOK_EVERY = 1.0
+"""Seconds after which the stream is looked at although nothing was heard."""
 
 log = logging.getLogger("naq.events")
 _group_decoder = msgspec.json.Decoder(list[Event])
@@ -147,7 +151,7 @@ class EventService(BaseService):
         ``types``, ``schedule_id`` and ``job_id`` filter. Survives lost connections without a gap.
         """
         sequence = await self._first_sequence(since, since_sequence)
-        async with self.news() as fresh:
+        async with self._heard() as fresh:
             while True:
                 fresh.clear()
                 try:
@@ -160,7 +164,24 @@ class EventService(BaseService):
                     log.info("streaming events pauses: %s", error)
                     await self.clock.sleep(RETRY_AFTER)
                 else:
-                    await fresh.wait()
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(LOOK_EVERY):
+                            await fresh.wait()
+
+    @contextlib.asynccontextmanager
+    async def _heard(self) -> AsyncIterator[asyncio.Event]:
+        """An event that is set soon after somebody sent events. It needs no consumer: whoever may create one may have the
+        server publish for him, and a viewer may not."""
+        fresh, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def on_frame(subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
+            loop.call_later(STORED_AFTER, fresh.set)
+
+        subscription = await self.connection.client.subscribe_raw(self.names.events_subject, on_frame)
+        try:
+            yield fresh
+        finally:
+            await subscription.unsubscribe()
 
     @contextlib.asynccontextmanager
     async def news(self) -> AsyncIterator[asyncio.Event]:
