@@ -21,6 +21,6 @@ attempt.
 
 
 Order: `control`, `history`, `job_id`, `values`, `job`, `options`, `events`, `size`, `records`, `ends`, `result_bucket`,
-`parents`, `context`, `run_log`, `resource`, `signature`, `form`, `flow`, `history_stream`, `outcome`, `ending`, `target`,
-`functions`.
+`parents`, `context`, `run_log`, `resource`, `signature`, `returns`, `form`, `flow`, `history_stream`, `outcome`, `ending`,
+`target`, `functions`.
 """

@@ -18,8 +18,6 @@ from naq.config import Settings
 from naq.exceptions import (
     InvalidInput,
     InvalidJob,
-    JobCancelled,
-    JobFailed,
     JobUnknown,
     StoreError,
     StoreForbidden,
@@ -30,6 +28,7 @@ from naq.jobs.job import Job, JobSpec, JobStatus, QueuedJob
 from naq.jobs.job_id import After, JobId
 from naq.jobs.parents import split_takes, with_takes
 from naq.jobs.records import DeadJob, DeadReason, JobInfo, QueueLimits, StoredResult, WorkerInfo
+from naq.jobs.returns import value_of
 from naq.jobs.signature import check_arguments
 from naq.jobs.target import pickle_arguments
 from naq.lifecycle import BaseService, ServiceManager
@@ -82,6 +81,8 @@ class JobService(BaseService):
         self.history = history_service or HistoryService(
             self.settings, connection_service, connection_service.stream_service, clock=self.clock
         )
+        self._functions: dict[str, Callable[..., Any]] = {}
+        """Those that were enqueued here, by name."""
         self._own = (*(() if result_service else (self.results,)), *(() if history_service else (self.history,)))
         self._kv = kv_service
         self._events = event_service
@@ -161,6 +162,12 @@ class JobService(BaseService):
         return ids
 
     def _spec(self, job: Job, pickled: bool) -> JobSpec:
+        spec = self._read(job, pickled)
+        if not isinstance(job.func, str):
+            self._functions[spec.func] = job.func
+        return spec
+
+    def _read(self, job: Job, pickled: bool) -> JobSpec:
         plain, takes = split_takes(job)
         if not pickled:
             return with_takes(parse_job(plain), takes)
@@ -236,11 +243,13 @@ class JobService(BaseService):
         return await self._finder.known_ids()
 
     async def result(self, job_id: str, *, timeout: float | None = None) -> Any:
-        """What the job's function returned, as JSON values, as soon as it has returned; without polling.
+        """What the job's function returned, as soon as it has returned; without polling.
 
-        Raises `JobFailed`, `JobCancelled`, or as `wait`.
+        It is of the annotated type if this service enqueued the function, else it is JSON values. Raises `JobFailed`,
+        `JobCancelled`, `ResultUnfit`, or as `wait`.
         """
-        return value_of(await self.wait(job_id, timeout=timeout))
+        result = await self.wait(job_id, timeout=timeout)
+        return value_of(result, self._functions.get(result.func))
 
     async def wait(self, job_id: str, *, timeout: float | None = None) -> StoredResult:
         """As `result`, but returns how the job ended, even if it failed.
@@ -371,19 +380,6 @@ class JobService(BaseService):
     async def queue_info(self, queue: str) -> QueueInfo:
         """The state of a queue."""
         return await self.queues.info(queue)
-
-
-def value_of(result: StoredResult) -> Any:
-    """The value of a job that completed. Raises `JobFailed` or `JobCancelled` for any other."""
-    match result.status:
-        case JobStatus.COMPLETED if result.error_type is None:
-            return msgspec.json.decode(result.value)
-        case JobStatus.CANCELLED:
-            raise JobCancelled(result.job_id)
-        case JobStatus.MISSED:
-            raise JobFailed(result.job_id, "Missed", result.error or "no worker started it in time")
-        case _:
-            raise JobFailed(result.job_id, result.error_type or str(result.status), result.error or "")
 
 
 def _job(job: Job | Callable[..., Any] | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
