@@ -13,6 +13,7 @@ from naq.jobs.control import Control, Question
 from naq.jobs.job import JobStatus, QueuedJob
 from naq.jobs.records import QueueLimits, WorkerInfo, is_over
 from naq.queue.consumers import ensure_consumer, find_consumer
+from naq.queue.removal import delete_all
 from naq.queue.results import StoredResults
 from naq.queue.settle import Settling
 from naq.store.codec import decode, encode
@@ -29,7 +30,7 @@ from naq.store.keys import (
 )
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
-from naq.store.port import Committed, Delete, Entry
+from naq.store.port import Entry
 from naq.store.records import read_all, readable
 
 __all__ = ["QueueInfo", "Queues"]
@@ -95,7 +96,7 @@ class Queues:
             )
         if limits.rate is not None and not limits.rate > 0:
             raise InvalidInput.of("rate", limits.rate, "must be more than 0, or None for no limit", 5.0)
-        await self._kv.put(queue_key(queue), encode(limits))
+        await self._kv.put(queue_key(queue), encode(limits), spare=True)
         await ensure_consumer(self._connection, self._names, self._settings, queue, limits)
 
     async def info(self, queue: str) -> QueueInfo:
@@ -155,8 +156,7 @@ class Queues:
         cancelled = await self._settling.cancel(jobs, reason)
         gone = cancelled.now | cancelled.before
         ended = [entry for entry, queued in part if queued is None or queued.job_id in gone]
-        outcome = await self._kv.transact([Delete(entry.key, entry.revision) for entry in ended])
-        if not isinstance(outcome, Committed):
+        if not await delete_all(self._kv, ended):
             for entry in ended:
                 await self._settling.remove(entry)
         return len(ended) - len(cancelled.before)

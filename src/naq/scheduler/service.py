@@ -6,6 +6,7 @@ straight to the store by compare-and-set, from any instance.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
@@ -13,10 +14,10 @@ from typing import Any
 
 from naq.clock import Clock
 from naq.config import Settings
-from naq.exceptions import StoreForbidden
+from naq.exceptions import StoreError, StoreForbidden
 from naq.jobs.history_stream import HistoryService
 from naq.jobs.result_bucket import ResultBucket
-from naq.lifecycle import ServiceManager
+from naq.lifecycle import ServiceManager, Tasks
 from naq.scheduler.drift import Drift, server_time
 from naq.scheduler.elector import ElectorSettings
 from naq.scheduler.lease import Lease
@@ -31,6 +32,9 @@ from naq.store.nats.connection import ConnectionService, ConnectionState
 from naq.store.nats.event_stream import EventService
 
 __all__ = ["SchedulerService"]
+
+RESERVE_EVERY = 60.0
+"""Seconds between two looks at the space that is kept for remedies."""
 
 
 log = logging.getLogger("naq.scheduler")
@@ -72,6 +76,7 @@ class SchedulerService(ScheduleService):
         )
         self.schedules.on_written = self.partition.mirror.apply
         self._stop_listening: Callable[[], None] = lambda: None
+        self._reserve = Tasks(self.clock)
 
     async def _server_time(self) -> datetime | None:
         return server_time(await self._connection.stream_service.info(self._kv.names.stream))
@@ -81,6 +86,7 @@ class SchedulerService(ScheduleService):
         await self._open_results()
         self._stop_listening = self._connection.on_state(self._on_state)
         await self.partition.start()
+        self._reserve.start("naq reserve", self._keep_reserve)
 
     async def _open_results(self) -> None:
         try:
@@ -92,8 +98,16 @@ class SchedulerService(ScheduleService):
         if state is ConnectionState.RESTORED:
             self.partition.mirror.trials.all_at_once()  # its limits may be others now
 
+    async def _keep_reserve(self) -> None:
+        """Keep space for remedies in a bucket that has a limit, also one that got it while this runs."""
+        while True:
+            with contextlib.suppress(StoreError):
+                await self._kv.reserve.fill()
+            await self.clock.sleep(RESERVE_EVERY)
+
     async def _do_cleanup(self) -> None:
         self._stop_listening()
+        await self._reserve.stop()
         await self.partition.stop()
         await self._results.cleanup()
         await super()._do_cleanup()

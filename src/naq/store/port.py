@@ -46,12 +46,14 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 class Put(msgspec.Struct, frozen=True, gc=False):
     """Write a value. ``expect``: the revision that the key must have now, 0 for "must not exist" (a deleted key does
     not exist; nobody should name its marker's revision, which some stores take and others refuse), ``None`` for "whatever
-    is there". ``ttl``: whole seconds, 1 or more, after which the key expires."""
+    is there". ``ttl``: whole seconds, 1 or more, after which the key expires. ``spare``: a remedy, e.g. a pause: it may use
+    the space that a full store keeps for such."""
 
     key: str
     value: bytes
     expect: int | None = None
     ttl: int | None = None
+    spare: bool = False
 
 
 class Delete(msgspec.Struct, frozen=True, gc=False):
