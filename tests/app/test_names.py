@@ -49,10 +49,10 @@ async def running(app: Naq) -> AsyncIterator[None]:
 async def test_what_was_stored_under_a_former_name_runs_after_a_rename(config: dict[str, Any]) -> None:
     before, app = Naq(**config), Naq(**config)
     app.job(name="billing:send", aliases=["old_module:send_mail"])(send)
-    hourly = {"type": "interval", "interval": 3600}
+    hourly = every("1h")
     async with before, app:
         names = ["old_module:send_mail", "billing:send", f"{__name__}:send"]
-        ids = [await before.enqueue(name, number) for number, name in enumerate(names)]
+        ids: list[str] = [await before.enqueue(name, number) for number, name in enumerate(names)]
         ids.append(await before.enqueue_in(0.2, "old_module:send_mail", 3))
         await before.schedule_job(Job(func="old_module:send_mail", args=[4]), hourly, id="nightly")
         async with running(app):
@@ -85,7 +85,7 @@ def test_a_name_that_another_function_has_is_refused(config: dict[str, Any]) -> 
     app.job(name="billing:send", aliases=["old:send"])(send)
     for taken in ({"name": "billing:send"}, {"aliases": ["old:send"]}, {"name": f"{__name__}:send"}):
         with pytest.raises(InvalidJob, match="another function of this application has this name"):
-            app.job(**taken)(other)  # type: ignore[call-overload]
+            app.job(**taken)(other)
     with pytest.raises(InvalidJob, match="name = 'send'"):
         app.job(name="send")(other)
 
@@ -130,7 +130,7 @@ async def test_two_applications_without_a_name_are_told_that_they_share_a_queue(
     one.job(send)
     two.job(compute)
     async with one, two, running(one), running(two):
-        ids = [await one.enqueue(send, number) for number in range(4)]
+        ids: list[str] = [await one.enqueue(send, number) for number in range(4)]
         ids += [await two.enqueue(compute, number) for number in range(4)]
         results = [await one.result(job_id, timeout=HANG) for job_id in ids]
         assert results == ["sent 0", "sent 1", "sent 2", "sent 3", 0, 2, 4, 6]

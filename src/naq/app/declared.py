@@ -31,6 +31,8 @@ class Declarations:
         self.registry = Registry(allow)
         self.options: dict[str, JobOptions] = {}
         """The options of each function, by its reference."""
+        self._enqueued: dict[str, Callable[..., Any]] = {}
+        """The functions that were enqueued, declared or not, by their own names."""
 
     def declare(
         self,
@@ -55,6 +57,10 @@ class Declarations:
         self.options[own] = self.options[reference] = merged
         return reference
 
+    def function_of(self, reference: str) -> Callable[..., Any] | None:
+        """The function that is known here by a name or alias: it was declared, or enqueued."""
+        return self.registry.registered(reference) or self._enqueued.get(reference)
+
     def renamed(self, job: Job) -> Job:
         """The job, with the name that its function was declared with."""
         own = job.func if isinstance(job.func, str) else function_name(job.func)
@@ -75,6 +81,7 @@ class Declarations:
         else:
             reference = function_name(job.func)
             check_arguments(job.func, job.args, job.kwargs)
+            self._enqueued[reference] = job.func
         left: dict[str, Any] = {
             name: value
             for name, value in self.options.get(reference, {}).items()
