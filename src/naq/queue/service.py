@@ -6,12 +6,9 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-
-import msgspec
 
 from naq.clock import Clock
 from naq.config import Settings
@@ -24,14 +21,11 @@ from naq.exceptions import (
 )
 from naq.jobs.control import Control, Question
 from naq.jobs.history_stream import HistoryService
-from naq.jobs.job import Job, JobSpec, JobStatus
-from naq.jobs.job_id import After, JobId
-from naq.jobs.parents import split_takes, with_takes
+from naq.jobs.job import Job, JobStatus, QueuedJob
+from naq.jobs.job_id import JobId
 from naq.jobs.published import PublishedFunctions
-from naq.jobs.records import DeadJob, DeadReason, JobInfo, QueueLimits, StoredResult, WorkerInfo, is_over
+from naq.jobs.records import DeadJob, DeadReason, JobInfo, QueueLimits, StoredResult, WorkerInfo
 from naq.jobs.returns import value_of
-from naq.jobs.signature import check_arguments
-from naq.jobs.target import pickle_arguments
 from naq.lifecycle import BaseService, ServiceManager
 from naq.parsing import EARLIEST, LATEST, instant_of
 from naq.queue.dead_letters import DeadLetters, DeadQuery
@@ -40,12 +34,13 @@ from naq.queue.find import Finder, Query
 from naq.queue.queues import QueueInfo, Queues
 from naq.queue.results import ResultService
 from naq.queue.settle import Settling
+from naq.queue.specs import Specs, job_of
 from naq.queue.together import Together
-from naq.schedules.forms.specification import parse_job
 from naq.store.keys import Namespace, check_job_id, check_queue, check_schedule_id, new_id
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.event_stream import EventService
+from naq.store.port import Entry
 from naq.timing.duration import LONGEST, parse_duration
 
 __all__ = ["JobService"]
@@ -54,6 +49,9 @@ LOOK_AFTER = 2.0
 """Seconds after which it is looked whether a job that is waited for exists."""
 LOOKS = 3
 """So many looks must find nothing: on a cluster one may be answered by a replica that lags."""
+
+MOVES = 5
+"""Times that a job may be moved while it is cancelled: from deferred to queued, once for each attempt."""
 
 When = datetime | str | float
 """An aware datetime, ISO text or epoch seconds; a naive one is UTC."""
@@ -87,7 +85,7 @@ class JobService(BaseService):
         self._control = Control(connection_service, Namespace(settings.namespace), kv_service)
         self._settling = Settling(settings, kv_service, self.results, self.history, event_service, self.clock)
         self._enqueuer = Enqueuer(settings, kv_service, self.results, self._settling, event_service, self.clock)
-        self._published = PublishedFunctions(kv_service, self.clock)
+        self._specs = Specs(settings, PublishedFunctions(kv_service, self.clock))
         self._finder = Finder(kv_service, self.results)
         self._known = Together(self._finder.known)
         self.dead_letters = DeadLetters(settings, kv_service, self.results, self._settling, event_service, self.clock)
@@ -126,9 +124,9 @@ class JobService(BaseService):
         with the chosen id is queued or waiting. The id of a job that has ended may be used again; its old result is
         dropped. When an equal job with ``unique_for`` is there, nothing is written, and the id is that job's.
         """
-        wanted = await self._published.complete(_job(job, args, kwargs))
+        wanted = job_of(job, args, kwargs)
         due_at = self._due_at(at, delay)
-        spec = self._spec(wanted, pickled)
+        spec = await self._specs.make(wanted, pickled)
         fresh = wanted.job_id is None
         job_id = new_id() if wanted.job_id is None else check_job_id(wanted.job_id)
         return JobId((await self._enqueuer.enqueue([(job_id, spec, fresh)], due_at))[0])
@@ -148,40 +146,16 @@ class JobService(BaseService):
         written with them in one transaction: all or none. Raises `InvalidJob` when it would be too large (some hundreds).
         """
         due_at = self._due_at(at, delay)
-        complete = [await self._published.complete(job) for job in jobs]
+        given = list(jobs)
         made = [
-            (new_id() if job.job_id is None else check_job_id(job.job_id), self._spec(job, pickled), job.job_id is None)
-            for job in complete
+            (new_id() if job.job_id is None else check_job_id(job.job_id), spec, job.job_id is None)
+            for job, spec in zip(given, [await self._specs.make(job, pickled) for job in given], strict=True)
         ]
         ids = [job_id for job_id, _, _ in made]
         if len(set(ids)) < len(ids):
             twice = next(job_id for job_id in ids if ids.count(job_id) > 1)
             raise InvalidJob.of("job_id", twice, "is given to two jobs at once", "report-2026")
         return await self._enqueuer.enqueue(made, due_at)
-
-    def _spec(self, job: Job, pickled: bool) -> JobSpec:
-        spec = self._read(job, pickled)
-        if not isinstance(job.func, str):
-            self._functions[spec.func] = job.func
-        return spec
-
-    def _read(self, job: Job, pickled: bool) -> JobSpec:
-        plain, takes = split_takes(job)
-        if (pickled or (takes and job.unique_key is None)) and (job.unique_for, job.unique_key) != (None, None):
-            reason = "pickled arguments and results of other jobs cannot be compared: give a key, and JSON"
-            raise InvalidJob.of("job.unique_key", job.unique_key, reason, "invoice-7")
-        if not pickled:
-            return with_takes(parse_job(plain), takes)
-        if takes:
-            raise InvalidJob.of(
-                "args", After(takes[0].job_id), "cannot be pickled: it is a JSON value", "pickled=False"
-            )
-        if not self.settings.allow_pickle:
-            raise InvalidJob.of("pickled", True, "pickled arguments are switched off; set allow_pickle here too", False)
-        spec = parse_job(dataclasses.replace(job, args=(), kwargs={}), call=False)
-        if not isinstance(job.func, str):
-            check_arguments(job.func, job.args, job.kwargs)
-        return msgspec.structs.replace(spec, args=pickle_arguments(list(job.args), dict(job.kwargs)), pickled=True)
 
     def _due_at(self, at: When | None, delay: timedelta | float | str | None) -> datetime | None:
         if at is not None and delay is not None:
@@ -290,18 +264,24 @@ class JobService(BaseService):
         check_job_id(job_id)
         if await self._ask_to_stop(job_id, reason):
             return True
-        result = await self.results.get(job_id)
         removed = False
-        for entry, queued in await self._finder.entries(job_id):
-            if is_over(queued, result) or not await self._settling.remove(entry):
-                continue
-            if queued.spec.depends_on:
-                await self._settling.dependencies.forget(queued)
-            if not removed:  # what else is there was only left in the queue
-                await self._settling.cancel([queued], reason or "cancelled")
-            removed = True
+        for _ in range(MOVES):
+            found = await self._finder.entries(job_id)
+            done = [await self._cancel_waiting(entry, queued, reason or "cancelled") for entry, queued in found]
+            removed = removed or any(done)
+            if None not in done:
+                break  # else it went from deferred to queued meanwhile
         # A worker may have got it just before it was removed.
         return await self._ask_to_stop(job_id, reason) or removed
+
+    async def _cancel_waiting(self, entry: Entry, queued: QueuedJob, reason: str) -> bool | None:
+        """End one attempt as cancelled, then remove it. ``False``: it ended before; ``None``: it was changed meanwhile."""
+        cancelled = await self._settling.cancel([queued], reason)
+        if not cancelled.now and not cancelled.before:
+            return False
+        if queued.spec.depends_on:
+            await self._settling.dependencies.forget(queued)
+        return bool(cancelled.now) if await self._settling.remove(entry) else None
 
     async def _ask_to_stop(self, job_id: str, reason: str | None) -> bool:
         question = Question(cancel=job_id, reason=reason)
@@ -375,14 +355,6 @@ class JobService(BaseService):
     async def queue_info(self, queue: str) -> QueueInfo:
         """The state of a queue."""
         return await self.queues.info(queue)
-
-
-def _job(job: Job | Callable[..., Any] | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
-    if not isinstance(job, Job):
-        return Job(func=job, args=args, kwargs=kwargs)
-    if args or kwargs:
-        raise InvalidJob.of("args", args or kwargs, "must be given in the Job itself", "Job(func, args=['eu'])")
-    return job
 
 
 def _statuses(status: JobStatus | str | Sequence[JobStatus | str]) -> list[JobStatus]:

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from naq.exceptions import NaqError, StoreUnavailable
 from naq.store.port import Check, Committed, Entry, Outcome, Unknown, Write
 from naq.testing.replica import Replica, View
-from naq.testing.store import MemoryStore, Watch, checked_key, existing
+from naq.testing.store import MemoryStore, Watch, checked_key, expanded
 
 __all__ = ["Link", "MemoryClient"]
 
@@ -140,7 +140,10 @@ class MemoryClient:
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
         """The entries of those keys that exist; see `Store.get_many`."""
-        return await self._ask(lambda: existing(self._source(), keys))
+        found = await self._ask(
+            lambda: [source.peek(key) for source in (self._source(),) for key in expanded(keys, source.names)]
+        )
+        return {entry.key: entry for entry in found if entry is not None and entry.value is not None}
 
     async def scan(self, pattern: str, after: int = 0) -> AsyncIterator[list[Entry]]:
         """Pages of entries ordered by revision, deletions included; see `Store.scan`."""

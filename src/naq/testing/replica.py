@@ -55,10 +55,6 @@ class View:
         return next((entry for entry in reversed(self._past[key]) if entry.revision <= self.revision), None)
 
     def page(self, pattern: str, after: int) -> list[Entry]:
-        """All that a `scan` would hand over."""
-        return self.entries(pattern, after)
-
-    def entries(self, pattern: str, after: int = 0) -> list[Entry]:
         """Entries under a pattern behind a revision, ordered by revision."""
         matches = key_matcher((pattern,))
         found = [entry for key in self._past if matches(key) and (entry := self.peek(key)) is not None]

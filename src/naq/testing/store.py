@@ -12,14 +12,13 @@ import contextvars
 import heapq
 import weakref
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Protocol
 
 from naq.clock import Clock, SystemClock
 from naq.exceptions import InvalidInput, StoreRejected, StoreUnavailable, TransactionTooLarge
 from naq.store.ordering import safe_order
 from naq.store.port import Check, Committed, Delete, Entry, Outcome, Put, Refused, Unknown, Write
 
-__all__ = ["MemoryStore", "Watch", "checked_key", "existing", "key_matcher"]
+__all__ = ["MemoryStore", "Watch", "checked_key", "expanded", "key_matcher"]
 
 BATCH_LIMIT = 1000
 """Writes in one transaction at most, as the server has it."""
@@ -169,7 +168,8 @@ class MemoryStore:
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
         """The entries of those keys that exist; see `Store.get_many`."""
-        return existing(self, keys)
+        found = {key: self.peek(key) for key in expanded(keys, self.names)}
+        return {key: entry for key, entry in found.items() if entry is not None and entry.value is not None}
 
     async def scan(self, pattern: str, after: int = 0) -> AsyncIterator[list[Entry]]:
         """Pages of entries ordered by revision, deletions included; see `Store.scan`."""
@@ -251,26 +251,6 @@ class MemoryStore:
             self._watches = [reference for reference in self._watches if reference() is not None]
 
 
-class Source(Protocol):
-    """What can be read: a store, or a replica of it that lags."""
-
-    def peek(self, key: str) -> Entry | None:
-        """What is at a key, a deletion's marker included."""
-        ...
-
-    def entries(self, pattern: str, after: int = 0) -> list[Entry]:
-        """All entries under a pattern behind a revision, deletions included."""
-        ...
-
-
-def existing(source: Source, keys: Sequence[str]) -> dict[str, Entry]:
-    """The entries of those keys, or under those patterns, that exist."""
-    found: list[Entry | None] = []
-    for key in keys:
-        found += source.entries(key) if "*" in key or ">" in key else [source.peek(key)]
-    return {entry.key: entry for entry in found if entry is not None and entry.value is not None}
-
-
 class Watch(AsyncIterator[list[Entry]]):
     """One watch: it has handed over everything up to ``position`` and may see everything up to ``horizon``."""
 
@@ -307,6 +287,11 @@ class Watch(AsyncIterator[list[Entry]]):
                 if entries:
                     return entries
             await self._signal.wait()
+
+
+def expanded(keys: Sequence[str], names: Callable[[str], list[str]]) -> list[str]:
+    """The keys, with ``names(pattern)`` in place of each pattern."""
+    return [name for key in keys for name in (names(key) if "*" in key or ">" in key else (key,))]
 
 
 def key_matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
