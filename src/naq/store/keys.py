@@ -32,6 +32,7 @@ __all__ = [
     "LANES",
     "Namespace",
     "alert_key",
+    "attempt_log_key",
     "attempt_patterns",
     "backfill_job_id",
     "check_job_id",
@@ -278,6 +279,11 @@ def result_part_key(identity: str, number: int) -> str:
 def ended_key(identity: str) -> str:
     """That a job ended, for longer than its result is kept (in the bucket of results)."""
     return f"ended.{identity}"
+
+
+def attempt_log_key(identity: str, place: int | str) -> str:
+    """What an attempt logged (in the bucket of results); ``*`` for those of any attempt."""
+    return f"log.{identity}.{place}"
 
 
 def lease_key(partition: int | str = 0) -> str:
