@@ -71,6 +71,7 @@ __all__ = [
     "SinkError",
     "StoreError",
     "StoreForbidden",
+    "StoreFull",
     "StoreRejected",
     "StoreUnavailable",
     "StoreUnsuitable",
@@ -168,6 +169,10 @@ class StoreRejected(StoreError):
     def __init__(self, message: str, code: int = 0) -> None:
         super().__init__(message)
         self.code = code
+
+
+class StoreFull(StoreRejected):
+    """The bucket has reached its size limit (``max_bytes``). Nothing was written. The message says what to do."""
 
 
 class StoreForbidden(StoreRejected):
