@@ -172,6 +172,14 @@ class StoredResults:
             return None
         return await self._whole(decode(StoredResult, entry.key, entry.value))
 
+    async def readable(self, job_id: str) -> StoredResult | None:
+        """As `get`, but one that cannot be read is logged, and is as if nothing were known."""
+        try:
+            return await self.get(job_id)
+        except RecordUnreadable as error:
+            log.warning("%s", error)
+            return None
+
     async def get_many(self, job_ids: Sequence[str]) -> dict[str, StoredResult]:
         """What is known of several jobs, by id, without values that are stored in parts."""
         entries = await self.store.get_many(job_ids)

@@ -207,9 +207,10 @@ def attempt_patterns(identity: str) -> list[str]:
 
 
 def job_id_in(key: str) -> str:
-    """The job that a key under ``job.``, ``deferred.`` or ``dead.`` belongs to."""
+    """The job that a key under ``job.``, ``deferred.`` or ``dead.`` belongs to. For a key that naq does not write
+    (``job.x``) it is some part of it."""
     parts = key.split(".")
-    return parts[2] if parts[0] == "job" else parts[1]
+    return parts[2] if parts[0] == "job" and len(parts) > 2 else parts[1]
 
 
 def queue_in(key: str) -> str:
