@@ -13,6 +13,7 @@ from naq.lifecycle import ServiceManager
 from naq.observe.health.bucket import check_bucket
 from naq.observe.health.conditions import Finding, Level, fine, found
 from naq.observe.health.queues import check_queues
+from naq.observe.health.records import check_records
 from naq.observe.health.schedules import check_schedules
 from naq.observe.health.server import check_server, clock_finding, offset_of
 from naq.queue.service import JobService
@@ -109,4 +110,6 @@ async def _checks(
         yield finding
     if most is None:
         async for finding in check_queues(await services.get_service(JobService), store):
+            yield finding
+        async for finding in check_records(store):
             yield finding
