@@ -13,6 +13,7 @@ from typing import Any
 from naq.cli.lazy import LazyCommand
 from naq.cli.root import command as root
 from naq.config import FIELDS
+from naq.observe.health.conditions import CONDITIONS, Level
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -102,7 +103,40 @@ def _metavar(argument: Any) -> str:
     return str(argument.metavar or (argument.name or "").upper())
 
 
-PAGES = {"configuration.md": configuration, "cli.md": command_line}
+def health() -> str:
+    """The table of conditions."""
+    lines = [
+        "# Health: what can be wrong, and who sees it",
+        "",
+        "`naq doctor` looks at everything once. Its exit code is 1 when an *error* holds now, and 0 for warnings. `--json` has",
+        "the `code` of each condition.",
+        "",
+        "`naq health ready` asks less: whether schedules fire, and jobs can be enqueued. Its exit code is 1 when one of the",
+        "errors holds for which the table says *not ready*. It reads at most 20,000 schedules, those that were written",
+        "longest ago, and no queue. `naq health live` asks only whether the server answers (`no-connection`, `no-answer`).",
+        "",
+        "`naq verify` is about fires: exit code 1 when some are missing, 3 when it cannot read the store, *no* when the",
+        "condition is no matter of fires.",
+        "",
+        "As the check of a container:",
+        "",
+        "```yaml",
+        "readinessProbe:",
+        "  exec: {command: [naq, health, ready]}",
+        "```",
+        "",
+        "| code | condition | `naq doctor` | `health ready` | `naq verify` | what to do |",
+        "|---|---|---|---|---|---|",
+    ]
+    for each in CONDITIONS.values():
+        doctor = f"{each.level}, exit {int(each.level is Level.ERROR)}"
+        ready = "ready" if each.ready else "not ready, exit 1"
+        cells = (f"`{each.code}`", each.meaning, doctor, ready, str(each.verify), each.remedy)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+PAGES = {"configuration.md": configuration, "cli.md": command_line, "health.md": health}
 
 
 if __name__ == "__main__":

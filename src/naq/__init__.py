@@ -46,8 +46,9 @@ if TYPE_CHECKING:
         UnknownFunction,
     )
     from naq.jobs.context import JobContext, current_job
+    from naq.jobs.flow import Chain, Group, chain, group
     from naq.jobs.job import Job, JobSpec, JobStatus
-    from naq.jobs.job_id import JobId
+    from naq.jobs.job_id import JobId, after
     from naq.jobs.resource import resource
     from naq.observe.alerts.alert import Alert, AlertRecord
     from naq.observe.alerts.rules import FailedTimes, Missed, NotRunSince, RunningLongerThan
@@ -92,6 +93,7 @@ __all__ = [
     "AnyOf",
     "Backoff",
     "CalendarInterval",
+    "Chain",
     "Client",
     "Coalesce",
     "ConfigError",
@@ -101,6 +103,7 @@ __all__ = [
     "EventType",
     "FailedTimes",
     "FixedDelay",
+    "Group",
     "IfExists",
     "Interval",
     "InvalidInput",
@@ -148,9 +151,11 @@ __all__ = [
     "UnknownFunction",
     "Webhook",
     "__version__",
+    "after",
     "after_end",
     "any_of",
     "calendar",
+    "chain",
     "count_excluded",
     "cron",
     "current_job",
@@ -158,6 +163,7 @@ __all__ = [
     "dst_mark",
     "every",
     "excluded_by",
+    "group",
     "holiday_calendar",
     "load_settings",
     "once",
@@ -195,8 +201,9 @@ _NAMES_OF = {
         *("StoreRejected", "StoreUnavailable", "StoreUnsuitable", "TransactionTooLarge", "UnknownFunction"),
     ),
     "naq.jobs.context": ("JobContext", "current_job"),
+    "naq.jobs.flow": ("Chain", "Group", "chain", "group"),
     "naq.jobs.job": ("Job", "JobSpec", "JobStatus"),
-    "naq.jobs.job_id": ("JobId",),
+    "naq.jobs.job_id": ("JobId", "after"),
     "naq.jobs.resource": ("resource",),
     "naq.observe.alerts.alert": ("Alert", "AlertRecord"),
     "naq.observe.alerts.rules": ("FailedTimes", "Missed", "NotRunSince", "RunningLongerThan"),

@@ -37,6 +37,7 @@ def test_all_that_was_promised_is_there() -> None:
         "schedule add, schedule ls, schedule show, schedule pause, schedule resume, schedule cancel, schedule trigger",
         "schedule delete, schedule update, schedule preview, schedule history, schedule explain",
         "schedule skip, schedule aim, schedule backfill, schedule rename-set, alert ls, verify",
+        "health live, health ready",
         "job add, job ls, job show, job requeue, job cancel, job dead, job purge, queue purge, queue show, queue limit",
     }
     wanted = {name for line in promised for name in line.split(", ")}
@@ -133,6 +134,7 @@ def test_help_loads_no_services_and_no_client() -> None:
     loaded = loaded_by("--help", roots=("naq", "nats", "msgspec", "asyncio"))
     assert loaded == {
         *("naq", "naq.cli", "naq.cli.completion", "naq.cli.context", "naq.cli.lazy", "naq.cli.root", "naq.cli.say"),
+        "naq.cli.schedule_commands",
         *("naq.durations", "naq.exceptions", "naq.printable"),
     }
 

@@ -26,6 +26,18 @@ def test_doctor_without_a_scheduler(naq: Command) -> None:
     assert all(each["remedy"] for each in findings if each["level"] != "ok")
 
 
+def test_health_is_an_exit_code(naq: Command, command: Command) -> None:
+    live = naq("health", "live")
+    assert (live.code, live.out) == (0, "well\n")
+    ready = naq("health", "ready", "--json").json
+    assert ready["well"] is True
+    assert [each["code"] for each in ready["findings"]] == ["sync-unknown", "no-leader"]
+    for question in ("live", "ready"):
+        gone = command("--nats-url", "nats://127.0.0.1:1", "health", question)
+        assert gone.code == 1
+        assert gone.out.startswith("not well\nerror: no-connection: cannot be used -> cannot connect to NATS")
+
+
 def test_doctor_when_the_server_is_not_there(command: Command) -> None:
     result = command("--nats-url", "nats://127.0.0.1:1", "doctor", "--json")
     assert result.code == 1

@@ -47,6 +47,13 @@ def test_retry_overrides_the_backoff() -> None:
     assert decide(queued(retries=0), raised(Retry(0)), FACTS).dead is not None
 
 
+def test_a_retry_of_a_job_that_was_started_in_time_has_no_deadline() -> None:
+    late = queued(retries=1).evolve(start_by=NOW - timedelta(seconds=1))
+    following = decide(late, raised(ValueError("x")), FACTS).next_attempt
+    assert following is not None
+    assert following.start_by is None
+
+
 @pytest.mark.parametrize(
     ("retry_on", "retried"),
     [

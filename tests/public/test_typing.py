@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from typing import Any, assert_type
 
-from naq import Client, Job, JobContext, JobId, Naq, cron, every
+from naq import Client, Job, JobContext, JobId, Naq, after, chain, cron, every, group
 
 
 async def send(region: str, copies: int = 1) -> str:
@@ -47,6 +47,10 @@ async def report(context: JobContext, region: str) -> list[int]:
 
 def nothing(context: JobContext) -> None:
     return None
+
+
+def total(numbers: list[int]) -> int:
+    return sum(numbers)
 
 """
 
@@ -84,6 +88,15 @@ async def right(app: Naq) -> None:
     assert_type(await app.result(await app.enqueue(report, "eu")), list[int])
     assert_type(app.sync.enqueue(send, "eu"), JobId[str])
     assert_type(app.sync.result(app.sync.enqueue(report, "eu"), timeout=3), list[int])
+    sent = await app.enqueue(send, "eu")
+    assert_type(after(sent), str)
+    counts = [await app.enqueue(count, after(sent)), await app.enqueue(count, region=after(sent))]
+    assert_type(after(counts), list[int])
+    assert_type(await app.enqueue(total, after(counts)), JobId[int])
+    assert_type(await app.enqueue(total, [after(counts[0]), after(JobId[int]("other"))]), JobId[int])
+    assert_type(app.sync.enqueue(total, after(app.sync.enqueue(report, after(sent)))), JobId[int])
+    assert_type(await app.enqueue_many(chain(Job(func=send, args=["eu"]), group(count, count), total)), list[JobId[Any]])
+    assert_type(app.sync.enqueue_many(group(count, count).then(total)), list[JobId[Any]])
     assert_type(await app.pause_schedule("daily", reason="no data"), bool)
     await app.schedule_job(send, {"type": "interval", "interval": 3600, "max_runs": 10}, args=["eu"])
     await app.schedule_job(send, {"type": "cron", "cron": "0 9 * * *", "timezone": "Europe/Berlin"}, args=["eu"])
@@ -104,6 +117,12 @@ MISTAKES: dict[str, tuple[str, type[InvalidInput], str]] = {
     "an argument too many": ("await app.enqueue(count, 'eu', 'us')", InvalidJob, "too many positional"),
     "a misspelt argument": ("await app.enqueue(send, regoin='eu')", InvalidJob, "region"),
     "a context that is handed in": ("await app.enqueue(nothing, 'eu')", InvalidJob, "too many positional"),
+    "the result of something that is not a job": (
+        "await app.enqueue(count, after(3))",
+        InvalidInput,
+        "an id is letters",
+    ),
+    "a step that is not a function": ("await app.enqueue_many(chain(send, 3))", InvalidJob, "a function name"),
     "something that is not a function": ("await app.enqueue(3)", InvalidJob, "func"),
     "a misspelt policy": ("cron('0 9 * * *', max_run=3)", InvalidSchedule, "did you mean 'max_runs'"),
     "a wrong overlap policy": ("every('1h', overlap='skp')", InvalidSchedule, "allow_all, skip"),
@@ -141,11 +160,19 @@ MISTAKES: dict[str, tuple[str, type[InvalidInput], str]] = {
 }
 
 
+FOR_CHECKERS = {
+    "a result of another type than the argument": "await app.enqueue(total, after(await app.enqueue(send, 'eu')))",
+    "a result inside of a list": "await app.enqueue(total, [after(await app.enqueue(send, 'eu'))])",
+}
+"""Mistakes that only checkers can see: what a job returns is not known before it has run."""
+
+
 def program() -> tuple[str, dict[int, str]]:
     """The module with all uses, and which line has which mistake."""
     lines = (HEADER + RIGHT).splitlines()
     places = {}
-    for number, (name, (code, _, _)) in enumerate(MISTAKES.items()):
+    mistakes = {name: code for name, (code, _, _) in MISTAKES.items()} | FOR_CHECKERS
+    for number, (name, code) in enumerate(mistakes.items()):
         lines += ["", f"async def mistake_{number}(app: Naq) -> None:", f"    {code}"]
         places[len(lines)] = name
     return "\n".join(lines) + "\n", places

@@ -418,3 +418,41 @@ def test_a_zone_inside_of_an_expression_is_refused_with_where_it_belongs(form: A
 def test_localtime_is_not_a_zone(scheduler: ManualScheduler) -> None:
     with pytest.raises(InvalidSchedule, match="another zone on each machine"):
         scheduler.schedule("shop:greet", cron("0 9 * * *", tz="localtime"))
+
+
+def test_a_one_time_schedule_that_is_made_again_does_not_count_the_job_of_the_one_before(
+    scheduler: ManualScheduler,
+) -> None:
+    """The job that the first one fired is still queued under the same id."""
+    once = {"type": "once", "run_at": scheduler.now + timedelta(minutes=1), "catch_up": "1d"}
+    scheduler.schedule("shop:first", once, schedule_id="report")
+    scheduler.advance("2m")
+    assert scheduler.delete("report")
+    scheduler.schedule("shop:second", once, schedule_id="report")
+    scheduler.advance("1m")
+    after = scheduler.get("report") or {}
+    assert (after["status"], after["runs"], after["skipped"]) == ("completed", 0, 1)
+    assert [job.spec.func for job in scheduler.queued] == ["shop:first"]
+    assert [record.reason for record in scheduler.history] == [
+        "its job is still queued, by an earlier schedule with this id"
+    ]
+
+
+def test_a_schedule_that_is_made_again_and_edited_does_not_count_the_job_of_the_one_before(
+    scheduler: ManualScheduler,
+) -> None:
+    """The edit decides what is due, in the place of the scheduler."""
+    once = {"type": "once", "run_at": scheduler.now + timedelta(minutes=1), "catch_up": "1d"}
+    scheduler.schedule("shop:first", once, schedule_id="report")
+    scheduler.advance("2m")
+    assert scheduler.delete("report")
+
+    async def make_and_edit() -> None:
+        await scheduler.service.schedule_job("shop:second", {**once, "max_runs": 5}, schedule_id="report")
+        await scheduler.service.update_schedule("report", run_at=scheduler.now + timedelta(hours=1))
+
+    scheduler.call(make_and_edit())
+    after = scheduler.get("report") or {}
+    assert (after["status"], after["runs"], after["skipped"]) == ("active", 0, 1)
+    scheduler.advance("1h")
+    assert [job.spec.func for job in scheduler.queued] == ["shop:first", "shop:second"]

@@ -55,6 +55,8 @@ class Kind(StrEnum):
     """Every transaction is answered with an error."""
     PURGE = "purge"
     """The finished jobs are trimmed: all there are."""
+    POWER = "power"
+    """Of the next transaction only so many writes are kept, and everybody's connection is gone for so many seconds."""
 
 
 PEOPLES = (
@@ -120,7 +122,24 @@ def draw(seed: int) -> History:
         writer.add(Kind.DEFER, random.choice(writer.people), f"job{len(writer.steps)}", random.uniform(-2.0, 8.0))
     for _ in range(random.choice((0, 1, 2, 3, 5, 8))):
         writer.fault()
-    return History(seed, nodes, people, length, tuple(sorted(writer.steps, key=lambda step: step.at)))
+    return History(seed, nodes, people, length, _with_power_failures(seed, length, writer.steps))
+
+
+def _with_power_failures(seed: int, length: float, steps: list[Step]) -> tuple[Step, ...]:
+    """One history in eight also loses its power, in the middle of transactions. Drawn apart from all else.
+
+    From the first failure on no finished jobs are trimmed: that an enqueued job has ended would be known by its result,
+    and there are no results here.
+    """
+    random = Random(f"power {seed}")
+    if random.random() >= 1 / 8:
+        return tuple(sorted(steps, key=lambda step: step.at))
+    first = random.uniform(0.0, length)
+    kept = [step for step in steps if step.kind is not Kind.PURGE or step.at < first]
+    for number in range(random.randint(1, 4)):
+        at = first if number == 0 else random.uniform(first, length)
+        kept.append(Step(round(at, 3), Kind.POWER, "store", (random.randint(0, 6), random.choice((0.2, 1.0, 3.0)))))
+    return tuple(sorted(kept, key=lambda step: step.at))
 
 
 @dataclass(slots=True)

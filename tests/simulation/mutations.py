@@ -15,6 +15,7 @@ from naq.scheduler.elector import Elector
 from naq.scheduler.firing import Firing
 from naq.scheduler.lease import Term
 from naq.scheduler.mirror import Mirror
+from naq.store.ordering import safe_order
 from naq.store.port import Check, Committed, Outcome, Put, Refused, Unknown, Write
 from naq.testing.link import MemoryClient
 
@@ -112,6 +113,11 @@ def no_requeue() -> Iterator[None]:
         yield
 
 
+def record_before_job() -> AbstractContextManager[Any]:
+    """Transactions become durable from their other end: the record that says "enqueued" before the job."""
+    return patch("naq.testing.store.safe_order", lambda writes: safe_order(writes)[::-1])
+
+
 def no_taking_over() -> AbstractContextManager[Any]:
     """A follower never takes a lease that somebody holds."""
     acquire = Elector._acquire
@@ -133,6 +139,7 @@ MUTATIONS: Mapping[str, Callable[[], AbstractContextManager[Any]]] = {
         unknown_is_done,
         refused_is_done,
         no_requeue,
+        record_before_job,
         no_taking_over,
     )
 }

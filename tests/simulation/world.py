@@ -117,7 +117,7 @@ class World:
         self.say("* everything is mended")
         for task in self._ends:
             task.cancel()
-        self.store.full = None
+        self.store.full = self.store.power_fails_after = None
         for place in self._places.values():
             place.clock.set_wall(self.clock.now())
             place.mend_link()
@@ -167,10 +167,18 @@ class World:
             case Kind.FULL, (seconds,):
                 self.store.full = "no space left on device"
                 self.later(seconds, lambda: setattr(self.store, "full", None))
+            case Kind.POWER, (kept, seconds):
+                self.store.power_fails_after = kept
+                self.store.on_power_failure[:] = [lambda: self._lose_power(seconds)]
             case Kind.PURGE, ():
                 self.store.purge("job.>")
             case _:
                 raise AssertionError(step)
+
+    def _lose_power(self, seconds: float) -> None:
+        self.say("* the power failed")
+        for place in self._places.values():
+            self._disconnect(place, seconds)
 
     def _hurt_link(self, place: Node | Person, step: Step) -> None:
         link = place.link

@@ -234,6 +234,9 @@ async def test_a_deaf_job_is_given_up_and_told(
 ) -> None:
     path = tmp_path / "runs"
     worker = await naq_worker(concurrency=2)
+    if executor == "process":
+        # The process runs before the job that has a timeout: on a busy machine its start may take longer than that.
+        await jobs.result(await jobs.enqueue(Job(func=rogues.leak, args=[0], executor="process")), timeout=HANG)
     timeout = 3.0 if how == "timeout" else None
     job_id = await jobs.enqueue(Job(func=function, args=[str(path)], executor=executor, timeout=timeout))
     pid = await noted(path, "begun")

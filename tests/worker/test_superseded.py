@@ -235,3 +235,27 @@ async def test_a_schedule_that_is_deleted_or_created_again_leaves_its_old_runs_a
     assert old is not None and new is not None
     for job_id in (old, new):
         assert (await jobs.wait(job_id, timeout=HANG)).status is JobStatus.COMPLETED
+
+
+async def test_a_run_that_began_before_its_deadline_holds_its_place(
+    jobs: JobService, scheduler: SchedulerService, start_worker: StartWorker
+) -> None:
+    """The schedule's record has that a worker took it: a run that nobody took would not hold it."""
+    await start_worker()
+    schedule_id = await scheduler.schedule_job(
+        Job(func=functions.hold, args=["taken"]),
+        {"type": "interval", "interval": 0.2, "overlap": "skip", "start_deadline": 3},
+    )
+    await begun("taken")
+
+    async def skipped(count: int) -> bool:
+        entry = await scheduler.get_schedule(schedule_id)
+        return entry is not None and entry["skipped"] >= count
+
+    await until(lambda: skipped(20))
+    schedule = await scheduler.schedules.get(schedule_id)
+    assert schedule is not None
+    assert [run.taken for run in schedule.open_runs] == [True]
+    assert len(await jobs.list_jobs(schedule_id=schedule_id)) == 1
+    assert await scheduler.delete_schedule(schedule_id)
+    functions.event(functions.released, "taken").set()

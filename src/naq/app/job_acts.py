@@ -99,14 +99,15 @@ class JobActs:
 
     async def enqueue_job(self, job: Job, *, at: Moment | None = None, delay: Duration | None = None) -> JobId[Any]:
         """Enqueue a `Job` with all its options. Raises `JobExists` when a job with its id is queued or waiting."""
-        return JobId(await (await self._jobs()).enqueue(self._declarations.complete(job), at=at, delay=delay))
+        return await (await self._jobs()).enqueue(self._declarations.complete(job), at=at, delay=delay)
 
     async def enqueue_many(
         self, jobs: Iterable[Job], *, at: Moment | None = None, delay: Duration | None = None
     ) -> list[JobId[Any]]:
-        """Enqueue many jobs, some hundreds in one transaction, and return their ids in order.
+        """Enqueue many jobs, or a flow (`naq.chain`, `naq.group`), and return their ids in order.
 
-        All are checked before the first is written. `JobExists` says that an id was taken; others may have been queued.
+        Some hundreds are written in one transaction; those that wait for each other always are. All are checked before the
+        first is written. `JobExists` says that an id was taken; others may have been queued.
         """
         complete = [self._declarations.complete(job) for job in jobs]
         return [JobId(each) for each in await (await self._jobs()).enqueue_many(complete, at=at, delay=delay)]

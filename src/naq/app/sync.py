@@ -226,7 +226,7 @@ class SyncClient:
     def enqueue_many(
         self, jobs: Iterable[Job], *, at: Moment | None = None, delay: Duration | None = None
     ) -> list[JobId[Any]]:
-        """Enqueue many jobs, some hundreds in one transaction, and return their ids in order."""
+        """Enqueue many jobs, or a flow (`naq.chain`, `naq.group`), and return their ids in order."""
         return self._portal.call(lambda naq: naq.enqueue_many(jobs, at=at, delay=delay))
 
     @overload

@@ -10,8 +10,8 @@ Exit codes: 0 done; 1 what was asked for is not there, or failed; 2 bad input or
 answer); 130 interrupted. Standard output is the answer and nothing else; logs and complaints go to standard error.
 
 Order: `say`, `log_lines`, `lazy`, `completion`, `context`, `running`, `asking`, `forms`, `render`, `alerts`, `demo`, `doctor`,
-`permissions`, `processes`, `server`, `queues`, `preview`, `schedules`, `sets`, `verify`, `schedule_history`, `jobs`,
-`schedule_changes`, `root`.
+`health`, `permissions`, `processes`, `server`, `queues`, `preview`, `schedules`, `sets`, `verify`, `schedule_history`, `jobs`,
+`schedule_changes`, `schedule_commands`, `root`.
 """
 
 from __future__ import annotations

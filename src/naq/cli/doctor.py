@@ -37,10 +37,11 @@ def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
                 finding.subject,
                 finding.found,
                 finding.remedy or "",
+                finding.code or "",
             )
             for finding in findings
         )
-        render.show_table("", ("", "what", "found", "remedy"), rows, "nothing was checked")
+        render.show_table("", ("", "what", "found", "remedy", "code"), rows, "nothing was checked")
     if any(finding.level is Level.ERROR for finding in findings):
         raise typer.Exit(FAILED)
 

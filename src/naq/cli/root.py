@@ -12,6 +12,7 @@ from naq.cli.completion import complete_as_written
 from naq.cli.context import Options, start_logging
 from naq.cli.lazy import LazyCommand, LazyGroup, examples, group
 from naq.cli.say import say
+from naq.cli.schedule_commands import schedule_commands
 
 __all__ = ["command"]
 
@@ -139,7 +140,7 @@ def _change() -> tuple[Any, ...]:
         group(
             "schedule",
             "Create, look at and change schedules.",
-            (*_schedules(), *_schedule_times(), *_schedule_changes(), *_schedule_runs()),
+            schedule_commands(),
             CHANGE,
         ),
         group("job", "Enqueue jobs, look at them, cancel and requeue them.", _jobs(), CHANGE),
@@ -157,124 +158,6 @@ def _change() -> tuple[Any, ...]:
             "Turn a crontab into a file that 'naq sync' reads (JSON, on standard output); complaints go to standard error.",
             ("naq import /etc/crontab --with-user > schedules.json",),
             CHANGE,
-        ),
-    )
-
-
-def _schedules() -> tuple[LazyCommand, ...]:
-    return (
-        LazyCommand(
-            "add",
-            "schedules:add",
-            "Create a schedule, and print its id.",
-            (
-                "naq schedule add reports:send --cron '0 9 * * MON-FRI' --tz Europe/Berlin --id daily-report",
-                "naq schedule add reports:send --every 10s --arg eu --arg 3 --set overlap=skip --set jitter=2s",
-                "naq schedule add reports:send --at 2030-01-31T09:00 --tz Europe/Berlin --args '[\"eu\"]'",
-            ),
-        ),
-        LazyCommand(
-            "ls",
-            "schedules:ls",
-            "List schedules, newest first.",
-            ("naq schedule ls --status paused", "naq schedule ls --json"),
-        ),
-        LazyCommand(
-            "show",
-            "schedule_history:show",
-            "One schedule: when next, what happened the last 10 times, and why not.",
-            ("naq schedule show daily-report", "naq schedule show daily-report --json"),
-        ),
-    )
-
-
-def _schedule_times() -> tuple[LazyCommand, ...]:
-    preview = ("naq schedule preview daily-report -n 5",)
-    previews = "The next nominal times in local time and UTC, with the reason for those that will not fire."
-    return (
-        LazyCommand("preview", "preview:preview", previews, preview),
-        LazyCommand("next", "preview:preview", previews, preview, hidden=True),
-        LazyCommand(
-            "history",
-            "schedule_history:history",
-            "What came of its nominal times, newest first, with those that did not fire; also of a removed schedule.",
-            ("naq schedule history daily-report", "naq schedule history daily-report -n 50 --json"),
-        ),
-        LazyCommand(
-            "explain",
-            "preview:explain",
-            "What a cron expression means, and its next times; a time that DST moved is marked. Asks no server.",
-            ("naq schedule explain '30 2 * * *' --tz Europe/Berlin", "naq schedule explain '0 9 L * *'"),
-        ),
-    )
-
-
-def _schedule_changes() -> tuple[LazyCommand, ...]:
-    delete = "Remove a schedule and its record, also one that is quarantined."
-    return (
-        LazyCommand(
-            "update",
-            "schedule_changes:update",
-            "Change a schedule in place; history and counters stay.",
-            ("naq schedule update daily-report --cron '0 8 * * *' --set max_runs=10 --set overlap=skip",),
-        ),
-        LazyCommand(
-            "pause",
-            "schedule_changes:pause",
-            "Stop a schedule from firing. Once this returns, no fire of it follows.",
-            ("naq schedule pause daily-report --reason 'data centre moves'",),
-        ),
-        LazyCommand(
-            "resume",
-            "schedule_changes:resume",
-            "Let a paused schedule fire again, from now on.",
-            ("naq schedule resume daily-report --catch-up",),
-        ),
-        LazyCommand(
-            "cancel",
-            "schedule_changes:cancel",
-            "End a schedule for good; its record stays.",
-            ("naq schedule cancel daily-report",),
-        ),
-        LazyCommand(
-            "rename-set",
-            "schedule_changes:rename_set",
-            "Make the schedules of one declared set those of another, before a release with the new name starts.",
-            ("naq schedule rename-set tasks billing.tasks",),
-        ),
-        LazyCommand("delete", "schedule_changes:delete", delete, ("naq schedule delete daily-report",)),
-        LazyCommand("rm", "schedule_changes:delete", delete, ("naq schedule delete daily-report",), hidden=True),
-    )
-
-
-def _schedule_runs() -> tuple[LazyCommand, ...]:
-    return (
-        LazyCommand(
-            "aim",
-            "schedule_changes:aim",
-            "Compute the next run from now: for a schedule that is silent because a scheduler's clock was ahead.",
-            ("naq schedule aim daily-report",),
-        ),
-        LazyCommand(
-            "skip",
-            "schedule_changes:skip",
-            "Do not fire the next nominal times.",
-            ("naq schedule skip daily-report 2",),
-        ),
-        LazyCommand(
-            "trigger",
-            "schedule_changes:trigger",
-            "Enqueue one job of it now, in addition to its plan, and print the job's id.",
-            ("naq schedule trigger daily-report",),
-        ),
-        LazyCommand(
-            "backfill",
-            "schedule_changes:backfill",
-            "Enqueue its nominal times of a past range, and print the backfill's id; or stop a backfill.",
-            (
-                "naq schedule backfill daily-report 2026-01-01 2026-01-31T23:59:59Z",
-                "naq schedule backfill daily-report --stop 01KB9TM5C2",
-            ),
         ),
     )
 
@@ -341,6 +224,7 @@ def _look() -> tuple[Any, ...]:
             ("naq doctor", "naq --nats-url nats://nats.example.org doctor --json"),
             LOOK,
         ),
+        group("health", "One question for a container's check, answered by the exit code.", _health(), LOOK),
         LazyCommand(
             "verify",
             "verify:verify",
@@ -358,6 +242,14 @@ def _look() -> tuple[Any, ...]:
         ),
         LazyCommand("workers", "jobs:workers", "List the workers that are alive.", ("naq workers --json",), LOOK),
         *_look_closer(),
+    )
+
+
+def _health() -> tuple[LazyCommand, ...]:
+    ready = "Do schedules fire, and can jobs be enqueued? Exit code 1 when not."
+    return (
+        LazyCommand("live", "health:live", "Does the server answer? Exit code 1 when not.", ("naq health live",)),
+        LazyCommand("ready", "health:ready", ready, ("naq health ready", "naq health ready --json")),
     )
 
 

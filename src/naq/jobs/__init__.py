@@ -20,6 +20,6 @@ before anything is stored (`InvalidJob` lists every problem); a function that ra
 attempt.
 
 
-Order: `control`, `history`, `job_id`, `values`, `job`, `options`, `events`, `size`, `records`, `context`, `run_log`, `resource`,
-`signature`, `form`, `history_stream`, `outcome`, `ending`, `target`, `functions`.
+Order: `control`, `history`, `job_id`, `values`, `job`, `options`, `events`, `size`, `records`, `parents`, `context`, `run_log`,
+`resource`, `signature`, `form`, `flow`, `history_stream`, `outcome`, `ending`, `target`, `functions`.
 """

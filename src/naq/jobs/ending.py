@@ -127,6 +127,7 @@ def _retried(queued: QueuedJob, facts: Facts, error_type: str, error: str, after
         attempt=queued.attempt + 1,
         enqueued_at=facts.now,
         enqueued_by=facts.worker_id,
+        start_by=None,  # the job was started in time
         due_at=due_at,
         error=f"{error_type}: {error}",
         unknown_since=None,

@@ -20,7 +20,7 @@ from naq.exceptions import InvalidJob
 from naq.timing.backoff import Backoff
 from naq.timing.instants import Instant
 
-__all__ = ["Job", "JobResult", "JobSpec", "JobStatus", "QueuedJob"]
+__all__ = ["Job", "JobResult", "JobSpec", "JobStatus", "QueuedJob", "Take"]
 
 
 class JobStatus(StrEnum):
@@ -45,6 +45,14 @@ class JobStatus(StrEnum):
     def ended(self) -> bool:
         """Whether the job has ended."""
         return self not in (JobStatus.DEFERRED, JobStatus.QUEUED, JobStatus.RUNNING)
+
+
+class Take(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """An argument that is the result of another job."""
+
+    job_id: str
+    path: tuple[str | int, ...]
+    """Where it belongs: ``args`` or ``kwargs``, then the position or name, and so on into lists and dicts."""
 
 
 class JobSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
@@ -75,6 +83,8 @@ class JobSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only
     """Ids of the jobs that must have ended before this one runs."""
     depends_when: str = "succeeded"
     """How they must have ended: ``succeeded``, ``failed`` or ``ended``."""
+    takes: tuple[Take, ...] = ()
+    """Arguments that are ``null`` until the job that returns them has ended; ``depends_on`` has those jobs, too."""
     max_concurrent: int | None = None
     """How many jobs with this function may run at once across all workers; ``None``: no limit."""
 
@@ -84,7 +94,8 @@ class Job:
     """What a user passes in: a function and how to run it.
 
     ``func`` is a function defined at the top level of an importable module, or its name as ``module:qualname``.
-    ``args`` and ``kwargs`` must be JSON values, or values that msgspec writes as JSON: datetimes, UUIDs, dataclasses, ...
+    ``args`` and ``kwargs`` must be JSON values, or values that msgspec writes as JSON: datetimes, UUIDs, dataclasses, ...;
+    or results of other jobs (`naq.after`).
     ``timeout`` and ``result_ttl`` are seconds, a timedelta, or text such as "5m".
     ``retries`` counts attempts after the first.
     """

@@ -19,6 +19,7 @@ from typing import Any, Protocol, runtime_checkable
 import msgspec
 
 from naq.exceptions import InvalidJob, Problem, shown
+from naq.jobs.job_id import After
 
 __all__ = ["convert_value", "encode_value"]
 
@@ -58,6 +59,8 @@ def _flaw(value: Any, depth: int) -> str | None:
         return _first_flaw(value, depth)
     if isinstance(value, msgspec.Struct):
         return _first_flaw((getattr(value, name) for name in value.__struct_fields__), depth)
+    if isinstance(value, After):
+        return "a result is an argument only of a job that is enqueued, by itself or in lists and dicts"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _first_flaw((getattr(value, each.name) for each in dataclasses.fields(value)), depth)
     plain = _plain_of(value)

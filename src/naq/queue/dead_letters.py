@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from naq.config import Settings
 from naq.events import Event, EventType
 from naq.jobs.events import job_event
 from naq.jobs.job import QueuedJob
-from naq.jobs.records import DeadJob, DeadReason, StoredResult, is_over
+from naq.jobs.records import DeadJob, DeadReason, StoredResult
 from naq.queue.results import StoredResults
 from naq.queue.settle import Settling
 from naq.store.codec import encode
@@ -94,7 +94,7 @@ class DeadLetters:
         """Queue a dead job as its next attempt, with all its retries.
 
         It waits again for those of its dependencies that were requeued before it: that have not ended, or are in
-        ``together``. Others no longer matter.
+        ``together``. Others no longer matter, except that one whose result it takes must have completed.
 
         ``False`` when the dead letter was changed or removed in the meantime, holds only a part of the job, or is older
         than another job with the same id, whose result must not be replaced.
@@ -108,12 +108,18 @@ class DeadLetters:
         writes: list[Write] = [Delete(entry.key, entry.revision), *self._writes(dead, again)]
         if not isinstance(await self._kv.transact(writes), Committed):
             return False
-        if result is not None:
-            await self._results.forget(dead.job_id)
+        await self._results.forget(dead.job_id)
         self._events.emit([self._requeued(dead, again)])
         if again is not None and again.spec.depends_on:
-            await self._settling.end_unmet(await self._settling.dependencies.check(again))
+            await self._settling.end_unmet(await self._unmet(again, together))
         return True
+
+    async def _unmet(self, again: QueuedJob, together: Collection[str]) -> list[tuple[QueuedJob, str]]:
+        """As `Dependencies.check`; also a job that takes a result which is gone, and that nothing will write again."""
+        dependencies = self._settling.dependencies
+        awaited = {*together, *await dependencies.live([take.job_id for take in again.spec.takes])}
+        lost = await dependencies.lost(again, awaited)
+        return await dependencies.check(again) if lost is None else [(again, lost)]
 
     def _writes(self, dead: DeadJob, again: QueuedJob | None) -> list[Write]:
         if again is None:
@@ -121,15 +127,6 @@ class DeadLetters:
         if again.spec.depends_on:
             return self._settling.dependencies.writes(again, None)
         return [Put(job_key(again.spec.queue, again.job_id, again.attempt), encode(again))]
-
-    async def _not_ended(self, job_ids: Sequence[str]) -> set[str]:
-        """Those of these jobs that wait, are queued or run."""
-        if not job_ids:
-            return set()
-        results = await self._results.get_many(job_ids)
-        patterns = [pattern for job_id in job_ids for pattern in attempt_patterns(job_id)]
-        attempts = readable(QueuedJob, (await self._kv.get_many(patterns)).values(), log)
-        return {job.job_id for _, job in attempts if not is_over(job, results.get(job.job_id))}
 
     async def _is_outlived(self, job: QueuedJob, result: StoredResult | None) -> bool:
         """Whether a newer job with the same id waits, runs or has ended."""
@@ -155,8 +152,9 @@ class DeadLetters:
         if dead.job is None:
             return None
         job = dead.job
-        live = await self._not_ended(job.spec.depends_on)
-        waits_for = tuple(job_id for job_id in job.spec.depends_on if job_id in live or job_id in together)
+        needed = {*together, *(take.job_id for take in job.spec.takes)}
+        needed |= await self._settling.dependencies.live([each for each in job.spec.depends_on if each not in needed])
+        waits_for = tuple(job_id for job_id in job.spec.depends_on if job_id in needed)
         spec = msgspec.structs.replace(job.spec, retries=job.spec.retries + job.attempt, depends_on=waits_for)
         return job.evolve(
             spec=spec,

@@ -10,7 +10,11 @@ No race leaves a job waiting. The notes are written before the results are read,
 are read, so whichever comes second sees the other. On a cluster a read may be answered by a replica that lags, so every
 worker also checks all notes from time to time (`Dependencies.sweep`).
 
-A job whose dependency ended in another way than ``depends_when`` asks for can never run: it becomes a dead letter.
+A job that takes the result of another one (`naq.after`) gets it in the same write that remembers that dependency. The result is
+carried in the record of the job from then on, and does not have to be kept until the job runs.
+
+A job whose dependency ended in another way than ``depends_when`` asks for can never run: it becomes a dead letter. So does one
+that takes a result which is too large for its record, was not stored, or has expired.
 """
 
 from __future__ import annotations
@@ -26,10 +30,12 @@ import msgspec
 from naq.clock import Clock
 from naq.exceptions import RecordUnreadable, StoreUnavailable
 from naq.jobs.job import JobStatus, QueuedJob
-from naq.jobs.records import StoredResult, WaitingFor
+from naq.jobs.parents import fill, without_value
+from naq.jobs.records import StoredResult, WaitingFor, is_over
+from naq.jobs.size import largest_record
 from naq.queue.results import StoredResults
 from naq.store.codec import decode, encode
-from naq.store.keys import ALL_WAITING, deferred_key, job_key, waiting_key
+from naq.store.keys import ALL_WAITING, attempt_patterns, deferred_key, job_key, waiting_key
 from naq.store.port import Committed, Delete, Entry, Put, Store, Write
 from naq.store.records import readable
 
@@ -102,18 +108,36 @@ class Dependencies:
 
     async def judge(self, queued: QueuedJob, known: Mapping[str, StoredResult] | None = None) -> Judgement:
         """Whether a job may run now, and why not; ``known``: results that need not be read, and may have expired since."""
-        results = await self._results.get_many(list(queued.spec.depends_on))
-        return judge(queued, results if known is None else {**results, **known})
+        results = {**await self._results.get_many(list(queued.spec.depends_on)), **(known or {})}
+        expired = [other for other in queued.spec.depends_on if other not in results]
+        return judge(queued, {**results, **await self._results.marks(expired)} if expired else results)
+
+    async def live(self, job_ids: Sequence[str]) -> set[str]:
+        """Those of these jobs that wait, are queued or run."""
+        if not job_ids:
+            return set()
+        results = await self._results.ends(job_ids)
+        patterns = [pattern for job_id in job_ids for pattern in attempt_patterns(job_id)]
+        attempts = readable(QueuedJob, (await self._kv.get_many(patterns)).values(), log)
+        return {job.job_id for _, job in attempts if not is_over(job, results.get(job.job_id))}
+
+    async def lost(self, queued: QueuedJob, awaited: Collection[str]) -> str | None:
+        """Why a job will never have a result that it takes: nothing is known of the other job, which is not ``awaited``."""
+        others = list(dict.fromkeys(take.job_id for take in queued.spec.takes if take.job_id not in awaited))
+        known = {**await self._results.get_many(others), **await self._results.marks(others)} if others else {}
+        return next((without_value(other, None) for other in others if other not in known), None)
 
     async def ended(self, results: Sequence[StoredResult]) -> list[tuple[QueuedJob, str]]:
         """Release the jobs that waited for the jobs with these results.
 
         Returns the jobs that can never run now, each with the reason; the caller ends them.
         """
-        if await self._kv.last_revision(ALL_WAITING) == 0:
-            return []
-        notes = await self._kv.get_many([waiting_key(result.job_id, "*") for result in results])
-        return await self._check_notes(notes.values(), {result.job_id: result for result in results})
+        notes = await self._waiting_for([result.job_id for result in results])
+        return await self._check_notes(notes, {result.job_id: result for result in results})
+
+    async def ended_before(self, job_ids: Sequence[str]) -> list[tuple[QueuedJob, str]]:
+        """As `ended`, for jobs whose results are in the store: the worker that wrote them may have died right after."""
+        return await self._check_notes(await self._waiting_for(job_ids))
 
     async def sweep(self) -> list[tuple[QueuedJob, str]]:
         """Check every job that waits; returns as `ended`."""
@@ -138,6 +162,12 @@ class Dependencies:
     async def forget(self, queued: QueuedJob) -> None:
         """Remove the notes of a job that no longer waits."""
         await self._kv.transact(_no_notes(queued))
+
+    async def _waiting_for(self, job_ids: Sequence[str]) -> list[Entry]:
+        """The notes that jobs wait for these."""
+        if not job_ids or await self._kv.last_revision(ALL_WAITING) == 0:
+            return []
+        return list((await self._kv.get_many([waiting_key(job_id, "*") for job_id in job_ids])).values())
 
     async def _check_notes(
         self, notes: Iterable[Entry], known: Mapping[str, StoredResult] | None = None
@@ -171,6 +201,10 @@ class Dependencies:
             judgement = await self.judge(queued, known)
             if judgement.verdict is Verdict.NEVER:
                 return queued, judgement.reason
+            taken = await self._take(queued, judgement.met, known)
+            if isinstance(taken, str):
+                return queued, taken
+            queued = taken
             if judgement.verdict is Verdict.READY:
                 writes = self._released(queued, waiting.revision, note.due_at)
             elif judgement.met:
@@ -181,6 +215,26 @@ class Dependencies:
                 return None
             log.debug("job %s was changed by another process, and is checked again", note.job_id)
         raise StoreUnavailable(f"job {note.job_id!r} was changed by other processes {ATTEMPTS} times in a row")
+
+    async def _take(
+        self, queued: QueuedJob, met: Collection[str], known: Mapping[str, StoredResult] | None
+    ) -> QueuedJob | str:
+        """The job with the results that it takes from those that ended; or why it cannot have them."""
+        results: dict[str, StoredResult] = {}
+        for other in {take.job_id for take in queued.spec.takes if take.job_id in met}:
+            result = (known or {}).get(other) or await self._results.get(other)
+            reason = without_value(other, result)
+            if result is None or reason is not None:
+                return reason or ""
+            results[other] = result
+        if not results:
+            return queued
+        filled = queued.evolve(spec=fill(queued.spec, results))
+        size, limit = len(encode(filled)), largest_record(self._kv.max_value)
+        if size > limit:
+            sizes = ", ".join(f"{other}: {len(result.value)} bytes" for other, result in results.items())
+            return f"with the results that it takes ({sizes}) the job has {size} bytes, and at most {limit} are stored"
+        return filled
 
     def _released(self, queued: QueuedJob, revision: int, due_at: datetime | None) -> list[Write]:
         now = self._clock.now()

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from naq.clock import Clock
 from naq.config import Settings
 from naq.events import EventType
-from naq.exceptions import JobExists, StoreUnavailable
+from naq.exceptions import InvalidJob, JobExists, Problem, StoreUnavailable, TransactionTooLarge
 from naq.jobs.events import job_event
 from naq.jobs.job import JobSpec, QueuedJob
 from naq.jobs.size import check_size
 from naq.queue.follow_ups import queue_put
 from naq.queue.results import StoredResults
 from naq.queue.settle import Settling
-from naq.store.keys import attempt_patterns, dead_key, is_deferred
-from naq.store.port import Committed, Delete, Entry, EventSink, Put, Refused, Store
+from naq.store.keys import attempt_patterns, dead_key, deferred_key, is_deferred, job_id_in, job_key
+from naq.store.port import Committed, Delete, Entry, EventSink, Put, Refused, Store, Write
 from naq.store.records import readable_one
 
 __all__ = ["Enqueuer", "NewJob"]
@@ -67,14 +67,12 @@ class Enqueuer:
         puts = {queued.job_id: queue_put(queued) for queued in made}
         for put in puts.values():
             check_size(len(put.value), self._kv.max_value)
-        free = []
-        for queued, (job_id, spec, fresh) in zip(made, jobs, strict=True):
-            if not fresh:
-                await self._make_room(job_id)
-            if spec.depends_on:
-                await self._write_waiting(queued, due_at)
-            else:
-                free.append(queued)
+        await self._make_room([job_id for job_id, _, fresh in jobs if not fresh])
+        bound = _families(made)
+        for family in bound:
+            await self._write_family(family, puts, due_at)
+        written = {queued.job_id for family in bound for queued in family}
+        free = [queued for queued in made if queued.job_id not in written]
         turn = asyncio.Semaphore(IN_FLIGHT)
 
         async def write(part: Sequence[QueuedJob]) -> None:
@@ -101,26 +99,49 @@ class Enqueuer:
             )
         self._emit(part)
 
-    async def _write_waiting(self, queued: QueuedJob, due_at: datetime | None) -> None:
-        outcome = await self._kv.transact(self._dependencies.writes(queued, due_at))
+    async def _write_family(
+        self, family: Sequence[QueuedJob], puts: Mapping[str, Put], due_at: datetime | None
+    ) -> None:
+        """Write jobs of which some wait for others: all in one transaction, so that none waits for one that is missing."""
+        writes: list[Write] = []
+        for queued in family:
+            waits = bool(queued.spec.depends_on)
+            writes += self._dependencies.writes(queued, due_at) if waits else [puts[queued.job_id]]
+        try:
+            outcome = await self._kv.transact(writes)
+        except TransactionTooLarge as error:
+            reason = f"jobs that wait for one another are enqueued in one transaction, and these are too many: {error}"
+            raise InvalidJob(
+                Problem("jobs", f"({len(family)} jobs)", reason, advice="let one job enqueue a part of them")
+            ) from None
         if isinstance(outcome, Refused):
-            raise JobExists(queued.job_id)
+            there = await self._kv.get_many([write.key for write in writes if isinstance(write, Put)])
+            taken = [queued.job_id for queued in family if not there.keys().isdisjoint(_keys(queued))]
+            raise JobExists((taken or [family[0].job_id])[0])
         if not isinstance(outcome, Committed):
-            raise StoreUnavailable(f"whether job {queued.job_id!r} was enqueued is not known: {outcome.reason}")
-        self._emit([queued])
-        await self._settling.end_unmet(await self._dependencies.check(queued))
+            ids = ", ".join(repr(queued.job_id) for queued in family[:3])
+            raise StoreUnavailable(f"whether {len(family)} jobs ({ids}) were enqueued is not known: {outcome.reason}")
+        self._emit(family)
+        own = {queued.job_id for queued in family}
+        for queued in family:
+            if not own.issuperset(queued.spec.depends_on):
+                await self._settling.end_unmet(await self._dependencies.check(queued))
 
-    async def _make_room(self, job_id: str) -> None:
-        """Remove what is left of an earlier job with a chosen id that has ended. Raises `JobExists` if it has not."""
-        entries = await self._kv.get_many(attempt_patterns(job_id))
-        result = await self._results.get(job_id)
-        ended = result is not None and result.status.ended
-        for entry in entries.values():
-            if not ended or result is None or not _is_over(entry, result.attempt):
+    async def _make_room(self, job_ids: Sequence[str]) -> None:
+        """Remove what is left of earlier jobs with chosen ids that have ended. Raises `JobExists` if one has not."""
+        if not job_ids:
+            return
+        patterns = [pattern for job_id in job_ids for pattern in attempt_patterns(job_id)]
+        entries = list((await self._kv.get_many(patterns)).values())
+        results = await self._results.ends(job_ids)
+        for entry in entries:
+            job_id = job_id_in(entry.key)
+            result = results.get(job_id)
+            if result is None or not result.status.ended or not _is_over(entry, result.attempt):
                 raise JobExists(job_id)
-        for entry in entries.values():
+        for entry in entries:
             await self._settling.remove(entry)
-        if result is not None:
+        for job_id in results:
             await self._results.forget(job_id)
             await self._forget_dead(job_id)
 
@@ -141,6 +162,35 @@ class Enqueuer:
             )
             for queued in part
         )
+
+
+def _families(jobs: Sequence[QueuedJob]) -> list[list[QueuedJob]]:
+    """The jobs that wait for others, each with all of these jobs that it is bound to, in either direction."""
+    if not any(queued.spec.depends_on for queued in jobs):
+        return []
+    head = {queued.job_id: queued.job_id for queued in jobs}
+
+    def head_of(job_id: str) -> str:
+        while head[job_id] != job_id:
+            head[job_id] = job_id = head[head[job_id]]
+        return job_id
+
+    for queued in jobs:
+        for other in queued.spec.depends_on:
+            if other in head:
+                head[head_of(other)] = head_of(queued.job_id)
+    families: dict[str, list[QueuedJob]] = {}
+    for queued in jobs:
+        families.setdefault(head_of(queued.job_id), []).append(queued)
+    return [family for family in families.values() if len(family) > 1 or family[0].spec.depends_on]
+
+
+def _keys(queued: QueuedJob) -> tuple[str, str]:
+    """Where an attempt may be."""
+    return (
+        deferred_key(queued.job_id, queued.attempt),
+        job_key(queued.spec.queue, queued.job_id, queued.attempt),
+    )
 
 
 def _is_over(entry: Entry, ended_attempt: int) -> bool:

@@ -99,6 +99,11 @@ class StoredResults:
                 found[result.job_id] = result
         return found
 
+    async def marks(self, job_ids: Sequence[str]) -> dict[str, StoredResult]:
+        """How jobs ended whose result is not kept any more, by id, as long as that is remembered; without values."""
+        entries = await self.store.get_many(list(map(ended_key, job_ids)))
+        return {mark.job_id: mark for _, mark in readable(StoredResult, entries.values(), log)}
+
     async def spread(self, news: Sequence[tuple[str, bytes]]) -> None:
         """Send news of jobs, each with its id and its result, or ``b""`` if the result is to be read. Here: to nobody."""
 
@@ -125,9 +130,9 @@ class StoredResults:
 
     async def forget(self, job_id: str) -> None:
         """Remove what is known of a job now; a result that is written meanwhile stays."""
-        entry = await self.store.get(job_id)
-        if entry is not None:
-            await self.store.transact([Delete(job_id, entry.revision)])
+        entries = await self.store.get_many([job_id, ended_key(job_id)])
+        if entries:
+            await self.store.transact([Delete(key, entry.revision) for key, entry in entries.items()])
 
     async def _write_parts(self, result: StoredResult, ttl: int) -> StoredResult:
         value = bytes(result.value)

@@ -27,6 +27,8 @@ from naq.exceptions import (
 from naq.jobs.control import Control, Question
 from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import Job, JobSpec, JobStatus
+from naq.jobs.job_id import After, JobId
+from naq.jobs.parents import split_takes, with_takes
 from naq.jobs.records import DeadJob, DeadReason, JobInfo, QueueLimits, StoredResult, WorkerInfo, is_over
 from naq.jobs.signature import check_arguments
 from naq.jobs.target import pickle_arguments
@@ -108,7 +110,7 @@ class JobService(BaseService):
         delay: timedelta | float | str | None = None,
         pickled: bool = False,
         **kwargs: Any,
-    ) -> str:
+    ) -> JobId[Any]:
         """Queue a job and return its id. On return the job is durable.
 
         ``job`` is a `Job`, or a function (or its name) that is called with the other arguments; a function with parameters
@@ -126,7 +128,7 @@ class JobService(BaseService):
         fresh = wanted.job_id is None
         job_id = new_id() if wanted.job_id is None else check_job_id(wanted.job_id)
         await self._enqueuer.enqueue([(job_id, spec, fresh)], due_at)
-        return job_id
+        return JobId(job_id)
 
     async def enqueue_many(
         self,
@@ -139,7 +141,8 @@ class JobService(BaseService):
         """Queue many jobs, a few hundred in one transaction, and return their ids in order.
 
         All are checked before the first is written. Raises `JobExists` when an id is taken; other jobs of the list may
-        have been queued then.
+        have been queued then. Jobs that wait for others of the list, such as those of `naq.chain` and `naq.group`, are
+        written with them in one transaction: all or none. Raises `InvalidJob` when it would be too large (some hundreds).
         """
         due_at = self._due_at(at, delay)
         made = [
@@ -154,8 +157,13 @@ class JobService(BaseService):
         return ids
 
     def _spec(self, job: Job, pickled: bool) -> JobSpec:
+        plain, takes = split_takes(job)
         if not pickled:
-            return parse_job(job)
+            return with_takes(parse_job(plain), takes)
+        if takes:
+            raise InvalidJob.of(
+                "args", After(takes[0].job_id), "cannot be pickled: it is a JSON value", "pickled=False"
+            )
         if not self.settings.allow_pickle:
             raise InvalidJob.of("pickled", True, "pickled arguments are switched off; set allow_pickle here too", False)
         spec = parse_job(dataclasses.replace(job, args=(), kwargs={}), call=False)

@@ -74,15 +74,17 @@ class Settling:
         self._history.record(ending.history for ending in endings if ending.history is not None)
         self._events.emit(ending.event for ending in endings if ending.event is not None)
 
-    async def close_runs(self, ended: Sequence[tuple[QueuedJob, StoredResult]]) -> None:
-        """Close the runs of attempts that were delivered again though their results are written.
+    async def settle_again(self, ended: Sequence[tuple[QueuedJob, StoredResult]]) -> None:
+        """Do what follows the results of attempts that were delivered again though these are written.
 
-        The worker that wrote those may have died before the schedules' records had the ends, and a run that stays open
-        would block its schedule for ever. Raises `StoreError` when it is not certain: call it again.
+        The worker that wrote them may have died before the schedules' records had the ends, and a run that stays open
+        would block its schedule for ever; or before it released the jobs that waited. Raises `StoreError` when it is not
+        certain: call it again.
         """
         await self._run_ends.write(
             [Settlement(Ending(queued, result), repeated=True) for queued, result in ended if queued.tracked]
         )
+        await self.end_unmet(await self.dependencies.ended_before([queued.job_id for queued, _ in ended]))
 
     async def end_unmet(self, unmet: Sequence[tuple[QueuedJob, str]]) -> None:
         """End waiting jobs that can never run, because a dependency ended otherwise; each comes with the reason.

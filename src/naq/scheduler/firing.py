@@ -86,8 +86,9 @@ class Firing:
         self._partition = partition
         self._planner = Planner(instance_id)
         self._in_flight: set[str] = set()
-        self._enqueued_before: set[str] = set()
-        """Keys of jobs that the store held already when they were to be enqueued: their schedules advance without them."""
+        self._enqueued_before: dict[str, datetime] = {}
+        """Keys of jobs that the store held already when they were to be enqueued, and when those fired: their schedules
+        advance without them."""
         self._missing: Counter[str] = Counter()
 
     def collect(self, term: Term, lane: int, now: datetime, limit: int) -> list[Intent]:

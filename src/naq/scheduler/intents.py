@@ -6,7 +6,7 @@ cannot be read or planned. It writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from naq.exceptions import RecordUnreadable
 from naq.jobs.job import QueuedJob
 from naq.scheduler.mirror import Due, Head
 from naq.schedules.planning.decision import Plan
-from naq.schedules.planning.output import Origin, output
+from naq.schedules.planning.output import Origin, output, queued_by_another
 from naq.schedules.planning.plan import plan
 from naq.schedules.planning.soundness import PLANNING_ERRORS, flaw_text
 from naq.schedules.record import Schedule
@@ -82,10 +82,12 @@ class Planner:
     def __init__(self, instance_id: str) -> None:
         self._instance_id = instance_id
 
-    def intent(self, due: Due, epoch: int, now: datetime, enqueued_before: Set[str]) -> Intent | NotDue | Unplannable:
+    def intent(
+        self, due: Due, epoch: int, now: datetime, enqueued_before: Mapping[str, datetime]
+    ) -> Intent | NotDue | Unplannable:
         """What a due record becomes at ``now`` under the leader's ``epoch``.
 
-        ``enqueued_before`` are keys of jobs that the store holds already; they are not enqueued again.
+        ``enqueued_before`` are keys of jobs that the store holds already, and when they fired; they are not enqueued again.
         """
         try:
             if due.key.startswith("schedule."):
@@ -96,15 +98,19 @@ class Planner:
         except PLANNING_ERRORS as error:
             return Unplannable(flaw_text(error))
 
-    def _scheduled(self, due: Due, epoch: int, now: datetime, enqueued_before: Set[str]) -> Intent | NotDue:
+    def _scheduled(
+        self, due: Due, epoch: int, now: datetime, enqueued_before: Mapping[str, datetime]
+    ) -> Intent | NotDue:
         schedule = decode(Schedule, due.key, due.value)
         check_queue(schedule.job.queue, "job.queue")
         decided = plan(schedule, now)
+        if enqueued_before and (another := queued_by_another(schedule, decided, enqueued_before)):
+            decided = plan(schedule, now, another)
         advanced = decided.schedule
         if advanced is schedule:
             return NotDue()
         origin = Origin(self._instance_id, due.revision, now, epoch)
-        jobs, events = output(schedule, decided, origin, enqueued_before)
+        jobs, events = output(schedule, decided, origin, enqueued_before.keys())
         return Intent(
             due.key,
             due.revision,
@@ -117,7 +123,7 @@ class Planner:
             decided if decided.non_fires or decided.cancel_jobs or decided.terminate_jobs else None,
         )
 
-    def _deferred(self, due: Due, epoch: int, now: datetime, enqueued_before: Set[str]) -> Intent:
+    def _deferred(self, due: Due, epoch: int, now: datetime, enqueued_before: Mapping[str, datetime]) -> Intent:
         waiting = decode(QueuedJob, due.key, due.value)
         check_queue(waiting.spec.queue, "spec.queue")
         target = job_key(waiting.spec.queue, waiting.job_id, waiting.attempt)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from naq.scheduler.intents import Intent
+from naq.schedules.stored import fired_at
 from naq.store.port import Check, Entry
 
 __all__ = ["Reconciled", "keys_of", "reconcile"]
@@ -29,8 +31,8 @@ class Reconciled:
     """The store shows an older revision than was planned from: a replica that lags, or another store."""
     moved: list[Entry] = field(default_factory=list)
     """Records that somebody else changed; they are planned again from what is there."""
-    enqueued_before: set[str] = field(default_factory=set)
-    """Keys of jobs that exist although their schedule has not advanced: the schedule advances without them."""
+    enqueued_before: dict[str, datetime] = field(default_factory=dict)
+    """Keys of jobs that exist although their schedule has not advanced (it advances without them), and when those fired."""
     unmoved: list[Intent] = field(default_factory=list)
     """Nothing about them changed: the transaction failed for another reason."""
 
@@ -55,8 +57,8 @@ def reconcile(fence: Check, intents: Sequence[Intent], entries: Mapping[str, Ent
             found.behind.append(intent)
         elif entry.revision != intent.revision:
             found.moved.append(entry)
-        elif not intent.returns and (taken := [key for key, _ in intent.jobs if key in entries]):
-            found.enqueued_before.update(taken)
+        elif not intent.returns and (taken := fired_at(entries[key] for key, _ in intent.jobs if key in entries)):
+            found.enqueued_before |= taken
         else:
             found.unmoved.append(intent)
     return found

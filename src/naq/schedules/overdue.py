@@ -16,9 +16,10 @@ from naq.jobs.history import HistorySink
 from naq.jobs.job import QueuedJob
 from naq.schedules.planning.before_edit import decided_first, left_undecided
 from naq.schedules.planning.decision import NonFire, Plan
-from naq.schedules.planning.output import Origin, output
+from naq.schedules.planning.output import Origin, output, queued_by_another
 from naq.schedules.planning.soundness import PLANNING_ERRORS
 from naq.schedules.record import Schedule
+from naq.schedules.stored import fired_at
 from naq.store.codec import decode, encode
 from naq.store.port import Committed, Entry, EventSink, Put, Store, Write
 
@@ -73,7 +74,11 @@ class Overdue:
             there = found.get(entry.key)
             if there is not None and there.revision == entry.revision:
                 # Enqueued before, under this identity: the schedule advances without these jobs.
-                made = output(schedule, decided, origin, found.keys())
+                before = fired_at(found.values())
+                if another := queued_by_another(schedule, decided, before):
+                    decided = decided_first(schedule, now, another)
+                    value = encode(decided.schedule)
+                made = output(schedule, decided, origin, before.keys())
                 outcome = await self._store.transact(_writes(entry, value, decided.schedule.ttl, made.jobs))
             elif there is not None and there.value == value:
                 outcome = Committed((there.revision,))  # it was done, and the answer was lost

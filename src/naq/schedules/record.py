@@ -51,6 +51,14 @@ class OpenRun(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     fired_at: Instant
     asked_to_stop: bool = False
     """``overlap=cancel_other`` wants it to end: a nominal time waits for that."""
+    start_by: Instant | None = None
+    """A worker that takes it later does not run it."""
+    taken: bool = False
+    """A worker took it in time. Noted only of runs with a ``start_by``."""
+
+    def is_expired(self, now: datetime) -> bool:
+        """Whether no worker took it in time: it will not run."""
+        return self.start_by is not None and not self.taken and now > self.start_by
 
 
 class Backfill(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

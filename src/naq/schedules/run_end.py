@@ -11,11 +11,13 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
+import msgspec
+
 from naq.jobs.job import JobStatus, QueuedJob
 from naq.schedules.record import Schedule, ScheduleStatus
 from naq.schedules.transitions import after_end, aimed, settled
 
-__all__ = ["Superseded", "run_ended", "superseded"]
+__all__ = ["Superseded", "run_ended", "run_taken", "superseded"]
 
 
 class Superseded(StrEnum):
@@ -46,6 +48,17 @@ def run_ended(schedule: Schedule, job_id: str, outcome: JobStatus, now: datetime
     if not open_runs and after.next_nominal_at is None and (following := after_end(after, now)) is not None:
         after = aimed(after, following)
     return settled(after, now) if after.status is ScheduleStatus.ACTIVE else after
+
+
+def run_taken(schedule: Schedule, job_id: str) -> Schedule | None:
+    """The schedule after a worker took one of its runs in time; ``None`` when it has no start deadline, or is noted already."""
+    if not any(run.job_id == job_id and run.start_by is not None and not run.taken for run in schedule.open_runs):
+        return None
+    return schedule.evolve(
+        open_runs=tuple(
+            msgspec.structs.replace(run, taken=True) if run.job_id == job_id else run for run in schedule.open_runs
+        )
+    )
 
 
 def superseded(schedule: Schedule, revision: int, run: QueuedJob) -> Superseded | None:

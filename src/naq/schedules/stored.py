@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from naq.exceptions import (
@@ -16,6 +17,7 @@ from naq.exceptions import (
     StoreError,
     TransactionTooLarge,
 )
+from naq.jobs.job import QueuedJob
 from naq.schedules.record import Schedule
 from naq.store.codec import decode, plain
 from naq.store.port import Entry, Outcome
@@ -24,6 +26,7 @@ __all__ = [
     "Unreadable",
     "asking",
     "difference",
+    "fired_at",
     "has_change",
     "new_change_id",
     "schedule_in",
@@ -67,6 +70,18 @@ def schedule_or_reason(entry: Entry) -> Schedule | Unreadable:
         return schedule_in(entry)
     except RecordUnreadable as error:
         return Unreadable(entry.key.partition(".")[2], error.reason)
+
+
+def fired_at(entries: Iterable[Entry]) -> dict[str, datetime]:
+    """When the jobs among these entries were enqueued, by key; of a job that cannot be read it is the latest time there is."""
+    found = {}
+    for entry in entries:
+        if entry.value is not None and entry.key.startswith("job."):
+            try:
+                found[entry.key] = decode(QueuedJob, entry.key, entry.value).enqueued_at
+            except RecordUnreadable:
+                found[entry.key] = datetime.max.replace(tzinfo=UTC)
+    return found
 
 
 def new_change_id() -> str:

@@ -45,6 +45,7 @@ __all__ = [
     "epoch_key",
     "is_dead",
     "is_deferred",
+    "is_queue",
     "job_id",
     "job_id_in",
     "job_key",
@@ -123,14 +124,14 @@ def check_job_id(value: object, field: str = "job_id") -> str:
 
 def check_queue(value: object, field: str = "queue") -> str:
     """Return the queue's name, or raise `InvalidInput`: 1 to 64 letters, digits, ``-``, ``_``."""
-    if not isinstance(value, str) or not _is_queue(value):
+    if not isinstance(value, str) or not is_queue(value):
         raise InvalidInput.of(field, value, "a queue is 1 to 64 letters, digits, '-' or '_'", "mail")
     return value
 
 
 @lru_cache(maxsize=1024)
-def _is_queue(name: str) -> bool:
-    """Cached: called at each fire, with few distinct names."""
+def is_queue(name: str) -> bool:
+    """Whether a queue may have this name. Cached: called at each fire, with few distinct names."""
     return _QUEUE.fullmatch(name) is not None
 
 

@@ -41,6 +41,8 @@ class MemoryStore:
         """Which life of the store this is; see `replace`."""
         self.power_fails_after: int | None = None
         """Of the next transaction only so many writes are kept, and its answer is lost, as at a power failure."""
+        self.on_power_failure: list[Callable[[], None]] = []
+        """Called right after that."""
         self.full: str | None = None
         """Set to a reason, every transaction is answered with `StoreRejected`."""
         self.on_commit: list[Callable[[Sequence[Entry]], None]] = []
@@ -115,6 +117,8 @@ class MemoryStore:
             self._tell([entry.key for entry in news])
         if self.power_fails_after is not None:
             self.power_fails_after = None
+            for power_failed in self.on_power_failure:
+                power_failed()
             raise StoreUnavailable("the power failed in the middle of a transaction")
         return Committed(tuple(revisions.get(place, 0) for place in range(len(writes))))
 

@@ -13,12 +13,16 @@ from dataclasses import dataclass
 
 from naq.clock import Clock
 from naq.exceptions import RecordUnreadable, StoreError, StoreUnavailable
+from naq.jobs.job import QueuedJob
 from naq.jobs.outcome import Dropped, Ended, Raised, Unrunnable
 from naq.jobs.records import DeadJob, DeadReason
 from naq.queue.dependencies import Dependencies, Verdict
-from naq.store.codec import decode
+from naq.schedules.record import Schedule
+from naq.schedules.run_end import run_taken
+from naq.store.codec import decode, encode
 from naq.store.keys import dead_key, schedule_key
-from naq.store.port import Store, Unknown
+from naq.store.port import Committed, Entry, Put, Store, Unknown
+from naq.store.records import readable_one
 from naq.worker.claimed import Admitted, Claimed
 from naq.worker.function_slots import FunctionSlots
 from naq.worker.known_functions import KnownFunctions
@@ -105,6 +109,8 @@ class Admission:
         if not self._known.knows(queued):
             unknown = await self._known.pass_on(claimed.delivery)
             return Forget() if unknown is None else Refuse(unknown)
+        if queued.tracked and queued.start_by is not None and (refused := await self._taken(claimed)) is not None:
+            return refused
         if queued.spec.depends_on and queued.attempt == 1:
             judgement = await self._dependencies.judge(queued)
             if judgement.verdict is Verdict.NEVER:
@@ -157,9 +163,30 @@ class Admission:
             claimed.cancel_reason = claimed.cancel_reason or reason
         return reason is not None
 
+    async def _taken(self, claimed: Claimed) -> Decision | None:
+        """Note in the schedule's record that a worker took this run in time: from then on it holds its place past its start
+        deadline. Returns the decision when that came too late, or the run was given up meanwhile."""
+        key = schedule_key(claimed.queued.schedule_id or "")
+        while not self._is_late(claimed):
+            note = _taken(await self._store.get(key), claimed.queued)
+            if note is None:
+                return Refuse(Dropped("cancelled")) if await self._is_superseded(claimed) else None
+            if isinstance(await self._store.transact([note]), Committed):
+                return None
+        return Refuse(Dropped("missed"))
+
     async def _set_aside(self, claimed: Claimed) -> Decision:
         outcome = await self._store.transact(self._dependencies.writes(claimed.queued, None))
         if isinstance(outcome, Unknown):
             raise StoreUnavailable(outcome.reason)
         await self._dependencies.check(claimed.queued)
         return Forget()
+
+
+def _taken(entry: Entry | None, queued: QueuedJob) -> Put | None:
+    """The write that notes in the schedule's record that a worker took this run; ``None``: there is nothing to note."""
+    schedule = None if entry is None else readable_one(Schedule, entry, log)
+    if entry is None or schedule is None or queued.schedule_created_at not in (None, schedule.created_at):
+        return None
+    after = run_taken(schedule, queued.job_id)
+    return None if after is None else Put(entry.key, encode(after), entry.revision, after.ttl)

@@ -55,7 +55,7 @@ class Lookup:
         """The jobs whose attempt has ended. Their schedules and waiters have the end on return."""
         results = await self._results.ends([claimed.queued.job_id for claimed in group])
         ended = {claimed for claimed in group if is_over(claimed.queued, results.get(claimed.queued.job_id))}
-        await self._settling.close_runs([(each.queued, results[each.queued.job_id]) for each in ended])
+        await self._settling.settle_again([(each.queued, results[each.queued.job_id]) for each in ended])
         for claimed in ended:
             await self._results.remind(claimed.queued.job_id)
         return ended | await self._follow([claimed for claimed in group if claimed not in ended])

@@ -13,7 +13,7 @@ from naq.schedules.planning.overlap import BUFFER_LIMIT
 from naq.schedules.planning.plan import NonFire, NonFireReason, Plan, plan
 from naq.schedules.policy import Coalesce, Overlap, Policy
 from naq.schedules.record import Schedule, ScheduleStatus
-from naq.schedules.run_end import run_ended
+from naq.schedules.run_end import run_ended, run_taken
 from naq.schedules.transitions import cancelled, new_schedule, paused, resumed, updated
 from naq.store.keys import job_id
 from naq.timing.triggers import FixedDelay, Interval, Trigger
@@ -367,3 +367,35 @@ def test_trigger_now_on_a_cancelled_schedule_says_why_not() -> None:
     planned = trigger_now(schedule, at(1))
     assert planned.schedule is schedule
     assert [found.reason for found in planned.non_fires] == [NonFireReason.ENDED]
+
+
+def test_a_run_that_no_worker_took_by_its_deadline_holds_no_place() -> None:
+    schedule = plan(made(Overlap.SKIP, start_deadline=MINUTE / 2), at(1)).schedule
+    assert schedule.open_runs[0].start_by == at(1.5)
+    assert fired(plan(schedule, at(2))) == [at(2)]
+    late = run_ended(plan(schedule, at(2)).schedule, job_id("s", at(1)), JobStatus.MISSED, at(2.1))
+    assert late is not None
+    assert (late.missed, [run.nominal_at for run in late.open_runs]) == (1, [at(2)])
+
+
+def test_a_run_that_a_worker_took_in_time_holds_its_place_past_the_deadline() -> None:
+    schedule = plan(made(Overlap.SKIP, start_deadline=MINUTE / 2), at(1)).schedule
+    taken = run_taken(schedule, job_id("s", at(1)))
+    assert taken is not None
+    assert run_taken(taken, job_id("s", at(1))) is None
+    planned = plan(taken, at(2))
+    assert (fired(planned), planned.schedule.skipped) == ([], 1)
+
+
+def test_a_trigger_by_hand_does_not_see_a_run_that_expired() -> None:
+    schedule = plan(made(Overlap.SKIP, start_deadline=MINUTE / 2), at(1)).schedule
+    assert not trigger_now(schedule, at(1.4), "s/by-hand", Overlap.SKIP).fires
+    assert trigger_now(schedule, at(1.6), "s/by-hand", Overlap.SKIP).fires
+
+
+@pytest.mark.parametrize("overlap", [Overlap.BUFFER_ONE, Overlap.CANCEL_OTHER])
+def test_what_waits_for_a_run_that_expired_fires_with_the_next_time(overlap: Overlap) -> None:
+    schedule = plan(made(overlap, start_deadline=1.5 * MINUTE), at(1)).schedule
+    schedule = plan(schedule, at(2)).schedule
+    assert list(schedule.buffered) == [at(2)]
+    assert fired(plan(schedule, at(3))) == [at(2)]

@@ -40,15 +40,15 @@ def needs_decision(before: Schedule, after: Schedule, now: datetime) -> bool:
     )
 
 
-def decided_first(schedule: Schedule, now: datetime) -> Plan:
+def decided_first(schedule: Schedule, now: datetime, queued_before: frozenset[datetime] = frozenset()) -> Plan:
     """A plan for what is due by ``now``, as if the jitter of the last nominal time were over; the schedule itself when
     nothing is left. As with `plan`, a long outage takes several."""
-    planned = plan(schedule, now)
+    planned = plan(schedule, now, queued_before)
     nominal = schedule.next_nominal_at
     if planned.schedule is not schedule or nominal is None or nominal > now:
         return planned
     policy = msgspec.structs.replace(schedule.policy, jitter=None, catch_up=None)
-    planned = plan(schedule.evolve(policy=policy, next_run_at=now), now)
+    planned = plan(schedule.evolve(policy=policy, next_run_at=now), now, queued_before)
     advanced = planned.schedule.evolve(policy=schedule.policy)
     if advanced.status is ScheduleStatus.ACTIVE:
         advanced = settled(advanced, now)

@@ -44,6 +44,7 @@ class NonFireReason(StrEnum):
     SKIP_REQUESTED = "skipped on request"
     PAUSED = "paused"
     ENDED = "the schedule has ended"
+    QUEUED_BEFORE = "its job is still queued, by an earlier schedule with this id"
 
     @property
     def is_missed(self) -> bool:

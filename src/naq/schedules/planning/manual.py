@@ -41,7 +41,7 @@ def trigger_now(
         raise InvalidSchedule.of("overlap", str(overlap), reason, "skip")
     if schedule.status is ScheduleStatus.CANCELLED:
         return Plan(schedule, non_fires=(NonFire(NonFireReason.ENDED, 1, now, now),))
-    if schedule.open_runs and overlap is Overlap.SKIP:
+    if overlap is Overlap.SKIP and not all(run.is_expired(now) for run in schedule.open_runs):
         skipped = schedule.evolve(skipped=schedule.skipped + 1)
         return Plan(skipped, non_fires=(NonFire(NonFireReason.OVERLAP, 1, now, now),))
     open_runs = schedule.open_runs
@@ -50,21 +50,16 @@ def trigger_now(
         terminated = tuple(run.job_id for run in open_runs)
         open_runs = ()
     tracked = schedule.is_tracked and job_id is not None
+    deadline = schedule.policy.start_deadline
+    start_by = None if deadline is None else now + deadline
     if tracked and job_id is not None:
-        open_runs = (*open_runs, OpenRun(job_id, now, now))
+        open_runs = (*open_runs, OpenRun(job_id, now, now, start_by=start_by))
     after = schedule.evolve(manual_runs=schedule.manual_runs + 1, last_run_at=now, open_runs=open_runs)
     if terminated and after.status is ScheduleStatus.ACTIVE:
         if after.next_nominal_at is None and not open_runs:
             after = aimed(after, after_end(after, now))
         after = settled(after, now)
-    deadline = schedule.policy.start_deadline
-    fire = Fire(
-        now,
-        schedule.last_nominal_at,
-        schedule.next_nominal_at,
-        start_by=None if deadline is None else now + deadline,
-        tracked=tracked,
-    )
+    fire = Fire(now, schedule.last_nominal_at, schedule.next_nominal_at, start_by=start_by, tracked=tracked)
     return Plan(after, (fire,), terminate_jobs=terminated)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from datetime import datetime
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from naq.schedules.planning.decision import Fire, Plan
 from naq.schedules.record import Schedule, ScheduleStatus
 from naq.store.keys import backfill_job_id, job_id, job_key
 
-__all__ = ["Origin", "Output", "output"]
+__all__ = ["Origin", "Output", "output", "queued_by_another"]
 
 _NONE: Set[str] = frozenset()
 
@@ -59,6 +59,23 @@ def output(schedule: Schedule, decided: Plan, origin: Origin, enqueued_before: S
             )
         )
     return Output(jobs, events)
+
+
+def queued_by_another(
+    schedule: Schedule, decided: Plan, enqueued_before: Mapping[str, datetime]
+) -> frozenset[datetime]:
+    """The nominal times of a plan whose job an earlier schedule with this id enqueued.
+
+    ``enqueued_before`` are keys of jobs that the store holds already, with the time of their fire. A job that was enqueued
+    since the schedule was created is its own: the server kept only a part of the transaction that fired (a power failure).
+    """
+    return frozenset(
+        fire.nominal_at
+        for fire in decided.fires
+        if (fired_at := enqueued_before.get(job_key(schedule.job.queue, _identity(schedule, fire)))) is not None
+        and fired_at < schedule.created_at
+        and fire.backfill_id is None
+    )
 
 
 def _identity(schedule: Schedule, fire: Fire) -> str:

@@ -40,15 +40,20 @@ from naq.timing.triggers import FixedDelay
 __all__ = ["CATCH_UP_LIMIT", "FIRES_AT_ONCE", "ON_TIME", "Fire", "NonFire", "NonFireReason", "Plan", "plan"]
 
 
-def plan(schedule: Schedule, now: datetime) -> Plan:
+_NONE: frozenset[datetime] = frozenset()
+
+
+def plan(schedule: Schedule, now: datetime, queued_before: frozenset[datetime] = _NONE) -> Plan:
     """Decide what a schedule does at ``now``; a schedule that is not due yet is returned unchanged, with no fires.
 
+    ``queued_before``: nominal times of which a job is queued that an earlier schedule with this id fired; they do not fire.
     Planning the planned schedule again at the same time does nothing, unless more is due than fits into one plan.
     """
     due_at = schedule.next_run_at
     if due_at is None or due_at > now or schedule.status is not ScheduleStatus.ACTIVE:
         return Plan(schedule)
-    return _plan_one(schedule, now) or _plan_any(schedule, now)
+    one = None if queued_before else _plan_one(schedule, now)
+    return one or _plan_any(schedule, now, queued_before)
 
 
 def _plan_one(schedule: Schedule, now: datetime) -> Plan | None:
@@ -89,12 +94,13 @@ def _plan_one(schedule: Schedule, now: datetime) -> Plan | None:
     return Plan(advanced, (fire,))
 
 
-def _plan_any(schedule: Schedule, now: datetime) -> Plan:
+def _plan_any(schedule: Schedule, now: datetime, queued_before: frozenset[datetime]) -> Plan:
     """The plan of any due schedule."""
     tally = Tally(schedule.nominals, bool(schedule.policy.exclude))
+    schedule = _without_expired(schedule, now)
     released = _released(schedule, now, tally)
     schedule = _with_room_again(schedule, released)
-    selection = _selected(schedule, now, tally)
+    selection = _selected(schedule, now, tally, queued_before)
     waiting = () if released is not None else schedule.buffered
     admission = admit(schedule, schedule.open_runs, waiting, (*(released or ()), *selection.chosen), now)
     for nominal in admission.skipped:
@@ -104,6 +110,14 @@ def _plan_any(schedule: Schedule, now: datetime) -> Plan:
     advanced = settled(advanced, now)
     fires = _fires(schedule, advanced, admission)
     return Plan(advanced, (*fires, *more), non_fires, admission.cancel_jobs, admission.terminate_jobs)
+
+
+def _without_expired(schedule: Schedule, now: datetime) -> Schedule:
+    """The schedule without the open runs that no worker took in time: they hold no place. The worker that takes such a job
+    records that it was missed."""
+    if not any(run.is_expired(now) for run in schedule.open_runs):
+        return schedule
+    return schedule.evolve(open_runs=tuple(run for run in schedule.open_runs if not run.is_expired(now)))
 
 
 def _released(schedule: Schedule, now: datetime, tally: Tally) -> tuple[datetime, ...] | None:
@@ -128,11 +142,15 @@ def _with_room_again(schedule: Schedule, released: tuple[datetime, ...] | None) 
     return aimed(schedule, next_nominal(schedule.trigger, schedule.policy, schedule.buffered[-1]))
 
 
-def _selected(schedule: Schedule, now: datetime, tally: Tally) -> Selection:
+def _selected(schedule: Schedule, now: datetime, tally: Tally, queued_before: frozenset[datetime]) -> Selection:
     first = schedule.next_nominal_at
     if first is None or schedule.nominals.due_at(first) > now:
         return Selection((), first, 0)
     selection = select(schedule, schedule.nominals, first, now, tally)
+    for nominal in queued_before.intersection(selection.chosen):
+        tally.add(NonFireReason.QUEUED_BEFORE, nominal, nominal, 1)
+    left = tuple(nominal for nominal in selection.chosen if nominal not in queued_before)
+    selection = Selection(left, selection.upcoming, selection.requested)
     if selection.upcoming is None and not selection.chosen:
         # Nothing of a fixed delay runs now whose end could be waited for.
         return Selection((), after_end(schedule, now), selection.requested)

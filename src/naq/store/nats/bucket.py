@@ -30,6 +30,7 @@ from naq.store.nats.direct_get import DirectReader, Stored
 from naq.store.nats.follow import follow
 from naq.store.nats.incarnation import Lives
 from naq.store.nats.protocol import Message
+from naq.store.nats.remedies import with_remedy
 from naq.store.nats.writes import as_bytes, checked_key, expects_absence, message, over_marker
 from naq.store.ordering import in_callers_order, safe_order
 from naq.store.port import Check, Committed, Delete, Entry, Outcome, Put, Refused, Unknown, Write
@@ -43,11 +44,6 @@ CONDITION_FAILED = frozenset({10071, 10164})
 NOT_COMMITTED = frozenset({10176, 10210})
 """The batch was dropped whole (incomplete after a reconnect, too many open at once): nothing was written."""
 MESSAGE_TOO_LARGE = 10054
-REMEDIES = {
-    10077: ". Raise its limit (nats stream edit {stream} --max-bytes=-1), or remove finished schedules and old jobs",
-    10023: ". Free space on the server's disk, or raise max_file_store in its configuration or the account's limits",
-}
-"""What a person does about it, by the server's error number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +212,8 @@ class KVStoreService(BaseService):
             return _Dropped(text)
         if code == MESSAGE_TOO_LARGE:
             raise TransactionTooLarge(f"a record is larger than {self.names.stream} takes (max_msg_size): {text}")
-        remedy = REMEDIES.get(code, "").format(stream=self.names.stream)
-        raise StoreRejected(f"the bucket {self.settings.namespace!r} refused to write: {text}{remedy}", code)
+        told = with_remedy(text, code, self.names.stream)
+        raise StoreRejected(f"the bucket {self.settings.namespace!r} refused to write: {told}", code)
 
     # --- the usual verbs
 

@@ -34,6 +34,7 @@ from naq.store.nats.authentication import Certificates, authentication
 from naq.store.nats.client import RawClient
 from naq.store.nats.denials import Denials
 from naq.store.nats.protocol import encode_request
+from naq.store.nats.remedies import with_remedy
 
 __all__ = ["ConnectionService", "ConnectionState", "StreamService"]
 
@@ -107,6 +108,11 @@ class ConnectionService(BaseService):
         return self._client is not None and self._client.is_connected
 
     @property
+    def refusals(self) -> list[str]:
+        """What the server did not let this user do so far, one sentence for each kind of subject."""
+        return list(self._denials.reasons.values())
+
+    @property
     def tears_batches(self) -> bool:
         """Whether a power failure can leave half of a transaction: a server older than 2.15 that is no part of a cluster."""
         version = self.client.connected_server_version
@@ -142,7 +148,8 @@ class ConnectionService(BaseService):
         answer: dict[str, Any] = json.loads(data) if data else {}
         error = answer.get("error")
         if error is not None:
-            raise StoreRejected(f"{error.get('description', 'error')} ({subject})", int(error.get("err_code", 0)))
+            code = int(error.get("err_code", 0))
+            raise StoreRejected(with_remedy(f"{error.get('description', 'error')} ({subject})", code), code)
         return answer
 
     async def ask(self, subject: str, payload: bytes, timeout: float | None = None) -> tuple[bytes, bytes]:

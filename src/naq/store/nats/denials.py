@@ -42,6 +42,8 @@ class Denials:
         self._where = where
         self._said: dict[str, float] = {}
         """Missing permission -> when it was logged (the loop's time)."""
+        self.reasons: dict[str, str] = {}
+        """Missing permission -> the sentence that was logged last."""
         self._refused: set[str] = set()
         """Subscriptions that are to be asked for again."""
         self._task: asyncio.Task[None] | None = None
@@ -77,6 +79,7 @@ class Denials:
         if not wrong:
             log.info("%s", reason)
             return
+        self.reasons[kind] = reason
         now = asyncio.get_running_loop().time()
         if now - self._said.get(kind, -inf) >= SAY_AGAIN_AFTER:
             self._said[kind] = now
