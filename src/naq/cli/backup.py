@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["backup", "restore"]
 
-EVERY = 50_000
+EVERY = 10_000
 """Records after which a line on standard error says how many there are."""
 
 

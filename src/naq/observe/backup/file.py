@@ -101,8 +101,10 @@ _head, _item, _foot = msgspec.json.Decoder(Head), msgspec.json.Decoder(Item), ms
 class BackupWriter:
     """Writes a file; it gets its name when `finish` has made it durable, and is removed if that does not happen."""
 
-    def __init__(self, path: Path, head: Head) -> None:
-        """Raises `InvalidInput` when the file cannot be written."""
+    def __init__(self, path: Path, head: Head, *, replace: bool = False) -> None:
+        """Raises `InvalidInput` when the file cannot be written, or exists and may not be replaced."""
+        if path.exists() and not replace:
+            raise InvalidInput.of("file", str(path), "exists already", f"{path}.new")
         self._path = path
         self._part = path.with_name(path.name + ".part")
         self._hash = hashlib.sha256()

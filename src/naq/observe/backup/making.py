@@ -75,9 +75,7 @@ def _item(family: Family, each: Whole, at: datetime | None) -> Item | None:
         if value is None:
             return None
     expires_at = None if each.ttl is None else each.stored_at + timedelta(seconds=each.ttl)
-    return Item(
-        family=family, key=each.entry.key, sequence=each.entry.revision, expires_at=expires_at, **_form(value)
-    )
+    return Item(family=family, key=each.entry.key, sequence=each.entry.revision, expires_at=expires_at, **_form(value))
 
 
 def _cut(family: Family, key: str, value: bytes, at: datetime) -> bytes | None:
@@ -132,20 +130,20 @@ class BackupService(BaseService):
     async def _do_cleanup(self) -> None:
         """Nothing is held."""
 
-    async def make(self, path: Path, *, replace: bool = False, progress: Callable[[int], None] = lambda count: None) -> Foot:
+    async def make(
+        self, path: Path, *, replace: bool = False, progress: Callable[[int], None] = lambda count: None
+    ) -> Foot:
         """Write everything into a file, and return its last line. ``progress`` is called with the number of records so far.
 
         Raises `InvalidInput` when there is no such namespace, or the file exists and may not be replaced; `StoreError`.
         A file is there only when it is complete.
         """
-        if path.exists() and not replace:
-            raise InvalidInput.of("file", str(path), "exists already", f"{path}.new")
         last = await self._last_sequence(self.names.stream)
         if last is None:
             raise InvalidInput.of("namespace", self.names.name, "there is no such namespace on this server", "naq")
         head = Head(namespace=self.names.name, started_at=self._clock.now(), sequence=last)
         walk = Walk(self._bucket)
-        with BackupWriter(path, head) as file:
+        with BackupWriter(path, head, replace=replace) as file:
             async for page in walk.pages():
                 _write(file, Family.BUCKET, page, None)
                 progress(sum(file.counts.values()))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -87,12 +88,13 @@ class RestoreService(BaseService):
             for stream in self.names.streams:
                 await self.connection.stream_service.purge(stream)
         await self._bucket.put(RESTORING, encode(_Marker(sha256=found.foot.sha256, started_at=self._clock.now())))
-        count = 0
+        count, lasting = 0, Counter({Family.BUCKET: 1})  # the marker
         for group in _groups(path, found):
             await self._write(group, found.foot.at)
             count += len(group)
+            lasting[group[0].family] += sum(item.expires_at is None for item in group)
             progress(count)
-        await self._confirm(found)
+        await self._confirm(found, lasting)
         return found.foot
 
     async def _require_free(self, found: Survey) -> bool:
@@ -145,9 +147,15 @@ class RestoreService(BaseService):
             if error is not None:
                 raise StoreRejected(NOT_STORED.format(error.get("description")), int(error.get("err_code", 0)))
 
-    async def _confirm(self, found: Survey) -> None:
+    async def _confirm(self, found: Survey, lasting: Mapping[Family, int]) -> None:
         """Count what is there, say since when the side streams are complete, and remove the marker."""
         await self._require_idle()
+        for family, stream in ((Family.BUCKET, self.names.stream), (Family.EVENTS, self.names.events_stream)):
+            info = await self.connection.stream_service.info(stream)
+            held = 0 if info is None else int(info["state"]["messages"])
+            if held < lasting.get(family, 0):
+                reason = f"{stream} holds {held} of {lasting[family]} records: somebody removed some; restore it again"
+                raise StoreUnavailable(reason)
         for family, stream in ((Family.EVENTS, self.names.events_stream), (Family.HISTORY, self.names.history_stream)):
             info = await self.connection.stream_service.info(stream)
             assert info is not None
@@ -158,11 +166,13 @@ class RestoreService(BaseService):
 
 
 async def _put(bucket: KVStoreService, puts: Sequence[Put]) -> None:
+    reason = ""
     for _ in range(TRIES):
         outcome = await bucket.transact(puts)
         if isinstance(outcome, Committed):
             return
-    raise StoreUnavailable(f"a group of records could not be written: {outcome.reason}; restore it again")
+        reason = outcome.reason
+    raise StoreUnavailable(f"a group of records could not be written: {reason}; restore it again")
 
 
 def _ttl(item: Item, at: datetime) -> int | None:

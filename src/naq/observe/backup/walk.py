@@ -19,11 +19,11 @@ from array import array
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from typing import Protocol
 
 from naq.exceptions import StoreUnavailable
 from naq.store.keys import FENCE, RESTORING, backup_key
-from naq.store.nats.bucket import KVStoreService
-from naq.store.nats.direct_get import DirectReader, Whole
+from naq.store.nats.direct_get import Whole
 
 __all__ = ["PAGE_BYTES", "Walk", "passing"]
 
@@ -46,14 +46,30 @@ def passing(key: str) -> bool:
     return parts[0] in PASSING or (parts[0] == "watch" and len(parts) == 2)
 
 
+class Bucket(Protocol):
+    """What a walk does with a bucket; `KVStoreService` is one."""
+
+    @property
+    def max_value(self) -> int:
+        """The largest value, in bytes."""
+        ...
+
+    async def put(self, key: str, value: bytes, *, ttl: int | None = None) -> int:
+        """Write a value; its revision."""
+        ...
+
+    def scan_whole(self, pattern: str, after: int, most_bytes: int) -> AsyncIterator[list[Whole]]:
+        """Pages of entries behind a revision."""
+        ...
+
+
 class Walk:
     """One walk over a bucket."""
 
-    def __init__(self, bucket: KVStoreService) -> None:
+    def __init__(self, bucket: Bucket) -> None:
         self.at: datetime | None = None
         """The moment, once `pages` has ended."""
         self._bucket = bucket
-        self._reader = DirectReader(bucket.connection, bucket.names)
         self._page = max(PAGE_BYTES, 2 * bucket.max_value)
         self._token = secrets.token_hex(6)
         self._marks = 0
@@ -67,7 +83,7 @@ class Walk:
 
         Raises `StoreUnavailable` when the store cannot be read, or no moment was found.
         """
-        async for page in self._reader.scan_whole(">", 0, self._page):
+        async for page in self._bucket.scan_whole(">", 0, self._page):
             self._take(page)
             yield page
         mark = await self._mark()
@@ -85,7 +101,9 @@ class Walk:
             yield [each for each in later if each.entry.revision <= following]
             later = [each for each in later if each.entry.revision > following]
             mark = following
-        raise StoreUnavailable(f"no moment was found in which {self._bucket.names.stream} is whole: write less meanwhile")
+        raise StoreUnavailable(
+            "no moment was found at which the bucket could be read whole: too much is overwritten meanwhile"
+        )
 
     async def _mark(self) -> int:
         """Write a mark; its sequence."""
@@ -97,13 +115,13 @@ class Walk:
         loop = asyncio.get_running_loop()
         until = loop.time() + LAGS_FOR
         while self._after < mark:
-            async for page in self._reader.scan_whole(">", self._after, self._page):
+            async for page in self._bucket.scan_whole(">", self._after, self._page):
                 self._take(page)
                 self._stamp = next((each.stored_at for each in page if each.entry.revision == mark), self._stamp)
                 yield page
                 until = loop.time() + LAGS_FOR
             if loop.time() > until:
-                raise StoreUnavailable(f"the replica that answers is behind {self._bucket.names.stream}: try again")
+                raise StoreUnavailable("the replica of the bucket that answers is far behind the others: try again")
             if self._after < mark:
                 await asyncio.sleep(LOOK_AGAIN_AFTER)
 
