@@ -105,6 +105,9 @@ def test_a_life(naq: Command) -> None:
     assert naq("schedule", "update", "x", "--cron", "0 9 * * *", "--set", "max_runs=7").out == "x: updated\n"
     entry = naq("schedule", "show", "x", "--json").json
     assert (entry["schedule"]["cron"], entry["max_runs"]) == ("0 9 * * *", 7)
+    assert naq("schedule", "update", "x", "--set", "job=reports:send", "--set", "retries=2").out == "x: updated\n"
+    job = naq("schedule", "show", "x", "--json").json["job"]
+    assert (job["func"], job["args"], job["retries"]) == ("reports:send", entry["job"]["args"], 2)
     assert naq("schedule", "cancel", "x").out == "x: cancelled\n"
     assert naq("schedule", "trigger", "x").code == 1
     assert naq("schedule", "rm", "x").out == "x: removed\n"

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from naq.exceptions import JobExists, JobFailed
+from naq.exceptions import InvalidJob, JobExists, JobFailed
 from naq.jobs.job import Job, JobSpec, JobStatus, QueuedJob
 from naq.jobs.records import DeadReason, StoredResult
 from naq.lifecycle import ServiceManager
@@ -185,3 +185,14 @@ async def test_a_scheduled_job_with_a_dependency_is_set_aside_by_the_worker(
     await jobs.enqueue(Job(func=functions.add, args=[1], job_id="later"))
     assert await jobs.result("s/1", timeout=HANG) == 2
     assert msgspec.json.encode(queued)
+
+
+async def test_jobs_that_wait_for_one_another_in_a_circle_are_refused(jobs: JobService) -> None:
+    """None of them could ever run, and nothing would say so."""
+    circle = [
+        Job(func=functions.note, args=[name], job_id=name, depends_on=[other])
+        for name, other in (("a", "b"), ("b", "c"), ("c", "a"))
+    ]
+    with pytest.raises(InvalidJob, match="is a circle: none of these jobs could ever run"):
+        await jobs.enqueue_many([*circle, Job(func=functions.note, args=["free"])])
+    assert await jobs.list_jobs() == []

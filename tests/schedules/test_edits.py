@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from naq import cron, every, once
-from naq.exceptions import InvalidSchedule
+from naq import Job, cron, every, once
+from naq.exceptions import InvalidInput, InvalidSchedule
 from naq.schedules.declared_file import read_definitions
 from naq.schedules.forms.specification import after_end
 from naq.testing import ManualScheduler
@@ -456,3 +456,59 @@ def test_a_schedule_that_is_made_again_and_edited_does_not_count_the_job_of_the_
     assert (after["status"], after["runs"], after["skipped"]) == ("active", 0, 1)
     scheduler.advance("1h")
     assert [job.spec.func for job in scheduler.queued] == ["shop:first", "shop:second"]
+
+
+# --- another function, and everything else of the job was gone
+
+
+def job_of(scheduler: ManualScheduler) -> dict[str, Any]:
+    return dict((scheduler.get("x") or {})["job"])
+
+
+def test_another_function_keeps_arguments_retries_and_timeout(scheduler: ManualScheduler) -> None:
+    job = Job(func="shop:greet", args=["eu"], kwargs={"full": True}, retries=3, timeout=30, queue="mail")
+    scheduler.schedule(job, every("1h"), schedule_id="x")
+    before = job_of(scheduler)
+    scheduler.update("x", job="shop:welcome")
+    assert job_of(scheduler) == {**before, "func": "shop:welcome"}
+
+
+def test_fields_of_the_job_change_alone(scheduler: ManualScheduler) -> None:
+    scheduler.schedule(Job(func="shop:greet", args=["eu"], retries=3, timeout=30), every("1h"), schedule_id="x")
+    before = job_of(scheduler)
+    scheduler.update("x", args=["us", 2], retries=5, timeout=None)
+    after = job_of(scheduler)
+    assert (after["args"], after["retries"], after.get("timeout")) == (["us", 2], 5, None)
+    scheduler.update("x", job={"func": "shop:greet", "retries": 3}, args=["eu"], timeout="30s", max_runs=9)
+    assert job_of(scheduler) == before
+
+
+def test_a_whole_job_replaces_all_of_it(scheduler: ManualScheduler) -> None:
+    scheduler.schedule(Job(func="shop:greet", args=["eu"], retries=3), every("1h"), schedule_id="x")
+    scheduler.update("x", job=Job(func="shop:welcome"))
+    after = job_of(scheduler)
+    assert (after["func"], after["args"], after.get("retries", 0)) == ("shop:welcome", [], 0)
+
+
+def one_argument(region: str) -> str:
+    return region
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"retries": -1}, r"job\.retries"),
+        ({"retires": 3}, "did you mean 'retries'"),
+        ({"job": {"retires": 3}}, r"job\.retires"),
+        ({"job": "nope"}, r"job\.func"),
+        ({"job": one_argument, "args": [1, 2]}, "one_argument"),
+    ],
+)
+def test_changes_of_a_job_that_cannot_be_are_refused(
+    scheduler: ManualScheduler, changes: dict[str, Any], complaint: str
+) -> None:
+    scheduler.schedule(Job(func="shop:greet", args=["eu"]), every("1h"), schedule_id="x")
+    before = job_of(scheduler)
+    with pytest.raises(InvalidInput, match=complaint):
+        scheduler.update("x", **changes)
+    assert job_of(scheduler) == before

@@ -11,6 +11,6 @@ background thread with an event loop (`portal`), made at its first act and in ea
 What cannot be used is refused before anything is written, with an `InvalidInput` that names the field: options and
 arguments when a function is declared or enqueued, everything else by the service that is asked.
 
-Order: `calls`, `connection`, `declared`, `schedule_acts`, `job_acts`, `client`, `portal`, `sync`,
+Order: `calls`, `connection`, `declared`, `schedule_acts`, `job_acts`, `client`, `portal`, `sync`, `queues`,
 `origin`, `application`.
 """

@@ -30,6 +30,7 @@ from naq.app.client import Client
 from naq.app.connection import Connection
 from naq.app.declared import Declarations, refuse_unknown
 from naq.app.origin import defining_module, origin_of
+from naq.app.queues import log_strangers, own_queue, served_by_default
 from naq.app.sync import SyncClient
 from naq.config import Settings, SettingsOptions, load_settings
 from naq.events import Event, EventType
@@ -42,6 +43,7 @@ from naq.observe.alerts.declarations import Observed, To
 from naq.observe.alerts.observing import Observing
 from naq.observe.alerts.rules import Pattern, Rule
 from naq.observe.alerts.sinks import Sink
+from naq.queue.service import JobService
 from naq.scheduler.service import SchedulerService
 from naq.schedules.declared import Change, ChangeKind, Definition, define
 from naq.schedules.service import ScheduleService
@@ -65,6 +67,8 @@ class Declared:
     schedule_id: str
     job: Job
     schedule: Schedule
+    module: str
+    """The module of its function."""
 
 
 class Naq(Client):
@@ -83,13 +87,15 @@ class Naq(Client):
         """Without ``nats_url`` (here, in the file or in ``NAQ_NATS_URL``) it uses the embedded server.
 
         ``name``: the name of its set of declared schedules (default: the module that it is a variable of, else that of
-        the first scheduled function). ``middleware``: hooks around every job that its workers run, the first one
-        outermost. ``weights``: how many jobs of each queue they take in turn while all queues have some (default 1 each).
-        ``config``: any key of the configuration. Raises `ConfigError` with every complaint. It connects at the first call.
+        the first scheduled function), and of the queue of its jobs that name none, so that applications that share a
+        server do not share a queue: its workers serve that one and ``default``, unless ``queues`` is given.
+        ``middleware``: hooks around every job that its workers run, the first one outermost. ``weights``: how many jobs of
+        each queue they take in turn while all queues have some (default 1 each). ``config``: any key of the
+        configuration. Raises `ConfigError` with every complaint. It connects at the first call.
         """
         self._given: dict[str, Any] = {**config, **({} if nats_url is None else {"nats_url": nats_url})}
-        self.settings: Settings = load_settings(self._given, file=config_file)
         self.name = name
+        self.settings: Settings = self._load(config_file)
         self._module = defining_module(self)
         self.middleware: list[Middleware] = list(middleware)
         self.weights: dict[str, int] = dict(weights or {})
@@ -99,7 +105,7 @@ class Naq(Client):
         """The schedules that were declared with `schedule`, by id."""
         self.observed = Observed()
         """The alerts and sinks that were declared."""
-        super().__init__(self.settings, Declarations(self.settings.allow_functions))
+        super().__init__(self.settings, Declarations(self.settings.allow_functions, own_queue(name)))
         self.sync = SyncClient(lambda: Client(self.settings, self._declarations))
         """The same from synchronous code: ``app.sync.enqueue(send_report, "eu")``."""
 
@@ -111,24 +117,41 @@ class Naq(Client):
     def configure(self, given: Mapping[str, Any], config_file: str | Path | None = None) -> None:
         """Override some configuration before the application runs. Raises `ConfigError`."""
         self._given |= given
-        self.settings = load_settings(self._given, file=config_file)
+        self.settings = self._load(config_file)
         self.registry.allow(self.settings.allow_functions)
         self._connection = Connection(self.settings)
+
+    def _load(self, config_file: str | Path | None) -> Settings:
+        """The settings; without ``queues`` in them, the workers serve the application's own queue."""
+        loaded = load_settings(self._given, file=config_file)
+        return served_by_default(loaded, self.name)
 
     @overload
     def job(self, func: F, /) -> F: ...
     @overload
-    def job(self, /, **options: Unpack[JobOptions]) -> Callable[[F], F]: ...
-    def job(self, func: F | None = None, /, **options: Unpack[JobOptions]) -> F | Callable[[F], F]:
+    def job(
+        self, /, *, name: str | None = None, aliases: Sequence[str] = (), **options: Unpack[JobOptions]
+    ) -> Callable[[F], F]: ...
+    def job(
+        self,
+        func: F | None = None,
+        /,
+        *,
+        name: str | None = None,
+        aliases: Sequence[str] = (),
+        **options: Unpack[JobOptions],
+    ) -> F | Callable[[F], F]:
         """Declare a function as a job: ``@app.job`` or ``@app.job(queue="mail", retries=3)``. It stays a plain function.
 
+        ``name``: what stored jobs and schedules call it, of the form ``billing:send``, so that the function may be renamed or
+        moved; by default ``module:qualname``. ``aliases``: former names; what was stored under them runs this function.
         ``options`` are the fields of `naq.Job` besides function, id and arguments. Raises `InvalidJob` at once when one is
         wrong or unknown.
         """
         refuse_unknown(options)
 
         def declare(function: F) -> F:
-            self._declarations.declare(function, options)
+            self._declarations.declare(function, options, name, aliases)
             return function
 
         return declare if func is None else declare(func)
@@ -173,7 +196,8 @@ class Naq(Client):
                 raise InvalidSchedule.of("id", schedule_id, "is declared twice in this application", f"{schedule_id}-2")
             job = self._declarations.call(function, args, kwargs or {})
             define(schedule_id, job, schedule)
-            self.declared[schedule_id] = Declared(schedule_id, job, schedule)
+            module = function_name(function).partition(":")[0]
+            self.declared[schedule_id] = Declared(schedule_id, job, schedule, module)
             return function
 
         return declare
@@ -257,6 +281,7 @@ class Naq(Client):
                 runner = await services.get_service(WorkerService)
                 runner.use(self._worker_options())
                 await runner.start()
+                log_strangers(runner.info(), await (await services.get_service(JobService)).list_workers())
             if ready is not None:
                 ready(services)
             await ended.wait()
@@ -272,7 +297,8 @@ class Naq(Client):
 
     def definitions(self) -> tuple[Definition, ...]:
         """The declared schedules as a set to synchronise."""
-        return tuple(define(each.schedule_id, each.job, each.schedule) for each in self.declared.values())
+        renamed = self._declarations.renamed  # a function may have got its name after its schedule
+        return tuple(define(each.schedule_id, renamed(each.job), each.schedule) for each in self.declared.values())
 
     def set_name(self) -> str | None:
         """The name of that set; ``None`` when it has none, because it is no module's variable and declares nothing."""
@@ -281,7 +307,7 @@ class Naq(Client):
         if (origin := self.origin()) is not None:
             return origin.partition(":")[0]
         first = next(iter(self.declared.values()), None)
-        return None if first is None else function_name(first.job.func).partition(":")[0]
+        return None if first is None else first.module
 
     def origin(self) -> str | None:
         """``module:variable``, which tells it from other applications; ``None`` when it is no module's variable."""

@@ -24,20 +24,48 @@ NAMES = tuple(JobOptions.__annotations__)
 class Declarations:
     """The functions of an application or client."""
 
-    def __init__(self, allow: Iterable[str] = ()) -> None:
-        """``allow``: patterns of functions that workers may import besides the declared ones."""
+    def __init__(self, allow: Iterable[str] = (), queue: str = DEFAULTS.queue) -> None:
+        """``allow``: patterns of functions that workers may import besides the declared ones. ``queue``: where jobs go that
+        name no queue."""
+        self.queue = queue
         self.registry = Registry(allow)
         self.options: dict[str, JobOptions] = {}
         """The options of each function, by its reference."""
+        self._enqueued: dict[str, Callable[..., Any]] = {}
+        """The functions that were enqueued, declared or not, by their own names."""
 
-    def declare(self, function: Callable[..., Any], options: JobOptions) -> str:
-        """Declare a function with its options, and return its reference. Raises `InvalidJob` with every complaint."""
+    def declare(
+        self,
+        function: Callable[..., Any],
+        options: JobOptions,
+        name: str | None = None,
+        aliases: Sequence[str] = (),
+    ) -> str:
+        """Declare a function with its options, and return the name that jobs use for it: ``name``, or its own.
+
+        Jobs that name it by one of the ``aliases`` run it, too. Raises `InvalidJob` with every complaint.
+        """
         refuse_unknown(options)
-        reference = self.registry.add(function)
-        merged: JobOptions = {**self.options.get(reference, {}), **options}
+        own = function_name(function)
+        merged: JobOptions = {**self.options.get(own, {}), **options}
         parse_job(Job(func=function, **merged), call=False)
-        self.options[reference] = merged
+        for given in (*aliases, *(() if name is None else (name,))):
+            if self.registry.has_other(function_name(given, "aliases" if given in aliases else "name"), function):
+                raise InvalidJob.of("name", given, "another function of this application has this name", f"{own}-2")
+        known = self.registry.name_of(own)
+        reference = self.registry.add(function, name or (known if known != own else None), aliases)
+        self.options[own] = self.options[reference] = merged
         return reference
+
+    def function_of(self, reference: str) -> Callable[..., Any] | None:
+        """The function that is known here by a name or alias: it was declared, or enqueued."""
+        return self.registry.registered(reference) or self._enqueued.get(reference)
+
+    def renamed(self, job: Job) -> Job:
+        """The job, with the name that its function was declared with."""
+        own = job.func if isinstance(job.func, str) else function_name(job.func)
+        name = self.registry.name_of(own)
+        return job if name == own else dataclasses.replace(job, func=name)
 
     def call(self, func: Callable[..., Any] | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
         """The job of one call of a function. Raises `InvalidJob` when the arguments do not fit it."""
@@ -49,16 +77,19 @@ class Declarations:
         Raises `InvalidJob` when its arguments do not fit its function.
         """
         if isinstance(job.func, str):
-            reference = job.func
+            reference = self.registry.name_of(job.func)
         else:
             reference = function_name(job.func)
             check_arguments(job.func, job.args, job.kwargs)
+            self._enqueued[reference] = job.func
         left: dict[str, Any] = {
             name: value
             for name, value in self.options.get(reference, {}).items()
             if getattr(job, name) == getattr(DEFAULTS, name)
         }
-        return dataclasses.replace(job, **left) if left else job
+        if job.queue == DEFAULTS.queue and "queue" not in self.options.get(reference, {}):
+            left["queue"] = self.queue
+        return self.renamed(dataclasses.replace(job, **left) if left else job)
 
 
 def refuse_unknown(options: Mapping[str, Any]) -> None:

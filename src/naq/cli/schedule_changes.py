@@ -72,7 +72,11 @@ def update(
     context: typer.Context,
     schedule_id: IdArgument,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="NAME=VALUE: any policy, note, next_run_at.")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="NAME=VALUE: any policy, job (its function), args, retries, timeout, queue, ..., note, next_run_at.",
+        ),
     ] = None,
     every: Annotated[str | None, typer.Option(help="A new interval; zone and policies stay.")] = None,
     cron: Annotated[str | None, typer.Option(help="A new cron expression; zone and policies stay.")] = None,

@@ -19,13 +19,15 @@ from naq.store.keys import check_job_id, check_queue
 from naq.timing.backoff import Backoff, BackoffKind
 from naq.timing.duration import LONGEST, parse_duration
 
-__all__ = ["as_job", "job_form", "job_from_mapping", "parse_job"]
+__all__ = ["CHANGEABLE", "as_job", "changed_spec", "job_form", "job_from_mapping", "parse_job"]
 
 EXECUTORS = ("auto", "process")
 ENDINGS = ("succeeded", "failed", "ended")
 MOST_CONCURRENT = 1000
 """Slots that a function with ``max_concurrent`` may have: each is a key in the store."""
 JOB_KEYS = tuple(Job.__dataclass_fields__)
+CHANGEABLE = tuple(key for key in JOB_KEYS if key != "job_id")
+"""What of a stored job can be changed."""
 
 EXAMPLES: Mapping[str, str] = {
     "func": "'reports:send_daily'",
@@ -115,6 +117,27 @@ def job_from_mapping(form: Mapping[str, Any] | str, path: str = "job") -> Job:
     if problems:
         raise InvalidJob(*problems)
     return Job(**values)
+
+
+def changed_spec(spec: JobSpec, changes: Mapping[str, Any], path: str = "job", *, call: bool = True) -> JobSpec:
+    """A stored job with some of the fields of `Job` changed; those that are not named stay.
+
+    Raises `InvalidJob` with every problem, also when the function is given and cannot be called with the arguments
+    (``call=False``: these are not known yet).
+    """
+    if "job_id" in changes:
+        raise InvalidJob.of(
+            f"{path}.job_id", changes["job_id"], "the id of a stored job does not change", "(leave it out)"
+        )
+    given = parse_job(job_from_mapping({"func": spec.func, **changes}, path), path, call=False)
+    named = {name: getattr(given, name) for name in changes}
+    if spec.pickled and not named.keys().isdisjoint(("args", "kwargs")):
+        named |= {"args": given.args, "kwargs": given.kwargs, "pickled": False}
+    after = msgspec.structs.replace(spec, **named)
+    func = changes.get("func")
+    if call and callable(func) and not after.pickled:
+        check_arguments(func, msgspec.json.decode(after.args), msgspec.json.decode(after.kwargs))
+    return after
 
 
 def job_form(spec: JobSpec) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The functions that a worker may run, by name.
 
-A stored job names its function as ``module:qualname``. A worker runs the functions that the application registered (`add`),
-and those that match a pattern in ``allow_functions`` (``reports:*``). A pattern allows only functions that the module itself
-defines, not those that it imported.
+A stored job names its function as ``module:qualname``, or by the name that it was declared with. A worker runs the functions
+that the application registered (`add`), and those that match a pattern in ``allow_functions`` (``reports:*``). A pattern allows
+only functions that the module itself defines, not those that it imported.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import fnmatch
 import importlib
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from naq.exceptions import UnknownFunction
+from naq.exceptions import InvalidJob, UnknownFunction
 from naq.jobs.signature import refuse_generator
 from naq.jobs.target import Target, make_target
 from naq.store.codec import function_name, main_module_name
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "import_function", "importable_name"]
 
 log = logging.getLogger("naq.registry")
 
@@ -31,21 +31,40 @@ class Registry:
         """``allow``: patterns of function names, with ``*`` and ``?``: ``reports:*``, ``app.*:send_*``."""
         self._allow = list(allow)
         self._functions: dict[str, Callable[..., Any]] = {}
+        self._names: dict[str, str] = {}
+        """The name that jobs use, by every name and alias."""
         self._complaints: set[str] = set()
         """What was logged about modules that cannot be imported: each is logged once."""
         self._targets: dict[str, Target] = {}
 
-    def add(self, func: Callable[..., Any], reference: str | None = None) -> str:
-        """Register a function, and return the name that jobs use for it.
+    def add(self, func: Callable[..., Any], reference: str | None = None, aliases: Sequence[str] = ()) -> str:
+        """Register a function, and return the name that jobs use for it: its own (``module:qualname``), or ``reference``.
 
-        Raises `InvalidJob` for a lambda, a nested function or a bound method, unless ``reference`` gives a name, and for a
-        generator function.
+        Jobs that name it by one of the ``aliases``, or by its own name, run it, too. Raises `InvalidJob` for a lambda, a
+        nested function or a bound method, unless ``reference`` gives a name, and for a generator function.
         """
-        name = function_name(func) if reference is None else function_name(reference)
         refuse_generator(func)
-        self._functions[name] = func
-        self._targets.pop(name, None)
+        own = importable_name(func)
+        name = own or function_name(func) if reference is None else function_name(reference, "name")
+        others = [function_name(alias, "aliases") for alias in aliases]
+        for each in (name, *others, *((own,) if own is not None else ())):
+            self._functions[each] = func
+            self._names[each] = name
+            self._targets.pop(each, None)
         return name
+
+    def name_of(self, reference: str) -> str:
+        """The name that jobs use for the function with this name or alias; the same when it is not registered."""
+        return self._names.get(reference, reference)
+
+    def registered(self, reference: str) -> Callable[..., Any] | None:
+        """The function that was added with this name or alias; nothing is imported."""
+        return self._functions.get(reference)
+
+    def has_other(self, reference: str, func: Callable[..., Any]) -> bool:
+        """Whether another function than this one has that name or alias."""
+        other = self._functions.get(reference)
+        return other is not None and importable_name(other) != importable_name(func)
 
     def allow(self, patterns: Iterable[str]) -> None:
         """Allow more patterns."""
@@ -53,7 +72,7 @@ class Registry:
 
     @property
     def references(self) -> tuple[str, ...]:
-        """The names of the registered functions."""
+        """The names and aliases of the registered functions."""
         return tuple(self._functions)
 
     @property
@@ -90,6 +109,14 @@ class Registry:
         if not any(fnmatch.fnmatchcase(reference, pattern) for pattern in self._allow):
             return None
         return import_function(reference, self._complaints)
+
+
+def importable_name(func: Callable[..., Any]) -> str | None:
+    """``module:qualname`` of a function; ``None`` when another process cannot import it by a name."""
+    try:
+        return function_name(func)
+    except InvalidJob:
+        return None
 
 
 def import_function(reference: str, complaints: set[str] | None = None) -> Callable[..., Any] | None:

@@ -19,6 +19,6 @@ is written in an order that can be repeated at any point (`settle`), and a messa
 durable, so a crash repeats steps but loses none. If the store does not answer, the caller gets a `StoreError` and may try
 again; "unknown whether written" is cleared up by reading. A record that cannot be read is left alone, and never hides others.
 
-Order: `consumers`, `limits`, `together`, `results`, `dependencies`, `follow_ups`, `run_ends`, `settle`, `dead_letters`,
-`enqueue`, `queues`, `find`, `service`.
+Order: `removal`, `consumers`, `limits`, `together`, `results`, `dependencies`, `follow_ups`, `run_ends`, `settle`,
+`dead_letters`, `enqueue`, `queues`, `find`, `service`.
 """

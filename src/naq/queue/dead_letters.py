@@ -15,6 +15,7 @@ from naq.events import Event, EventType
 from naq.jobs.events import job_event
 from naq.jobs.job import QueuedJob
 from naq.jobs.records import DeadJob, DeadReason, StoredResult
+from naq.queue.removal import delete_all
 from naq.queue.results import StoredResults
 from naq.queue.settle import Settling
 from naq.store.codec import encode
@@ -174,8 +175,7 @@ class DeadLetters:
         async for page in self.find(query):
             for start in range(0, len(page), AT_ONCE):
                 part = page[start : start + AT_ONCE]
-                outcome = await self._kv.transact([Delete(entry.key, entry.revision) for entry, _ in part])
-                if isinstance(outcome, Committed):
+                if await delete_all(self._kv, [entry for entry, _ in part]):
                     count += len(part)
                     continue
                 for entry, _ in part:

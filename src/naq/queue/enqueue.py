@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from graphlib import CycleError, TopologicalSorter
 
 from naq.clock import Clock
 from naq.config import Settings
@@ -104,7 +105,7 @@ class Enqueuer:
     ) -> None:
         """Write jobs of which some wait for others: all in one transaction, so that none waits for one that is missing."""
         writes: list[Write] = []
-        for queued in family:
+        for queued in _dependencies_first(family):
             waits = bool(queued.spec.depends_on)
             writes += self._dependencies.writes(queued, due_at) if waits else [puts[queued.job_id]]
         try:
@@ -183,6 +184,20 @@ def _families(jobs: Sequence[QueuedJob]) -> list[list[QueuedJob]]:
     for queued in jobs:
         families.setdefault(head_of(queued.job_id), []).append(queued)
     return [family for family in families.values() if len(family) > 1 or family[0].spec.depends_on]
+
+
+def _dependencies_first(family: Sequence[QueuedJob]) -> list[QueuedJob]:
+    """Each job behind those that it waits for: a power failure that keeps only the first writes of the transaction must not
+    keep one that waits for a job which is not there. Raises `InvalidJob` when some wait for one another in a circle."""
+    own = {queued.job_id: queued for queued in family}
+    waits_for = {job_id: [other for other in queued.spec.depends_on if other in own] for job_id, queued in own.items()}
+    try:
+        return [own[job_id] for job_id in TopologicalSorter(waits_for).static_order()]
+    except CycleError as error:
+        circle: list[str] = error.args[1]
+        raise InvalidJob.of(
+            "depends_on", " -> ".join(circle), "is a circle: none of these jobs could ever run", [circle[-1]]
+        ) from None
 
 
 def _keys(queued: QueuedJob) -> tuple[str, str]:

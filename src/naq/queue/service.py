@@ -18,18 +18,17 @@ from naq.config import Settings
 from naq.exceptions import (
     InvalidInput,
     InvalidJob,
-    JobCancelled,
-    JobFailed,
     JobUnknown,
     StoreError,
     StoreForbidden,
 )
 from naq.jobs.control import Control, Question
 from naq.jobs.history_stream import HistoryService
-from naq.jobs.job import Job, JobSpec, JobStatus
+from naq.jobs.job import Job, JobSpec, JobStatus, QueuedJob
 from naq.jobs.job_id import After, JobId
 from naq.jobs.parents import split_takes, with_takes
-from naq.jobs.records import DeadJob, DeadReason, JobInfo, QueueLimits, StoredResult, WorkerInfo, is_over
+from naq.jobs.records import DeadJob, DeadReason, JobInfo, QueueLimits, StoredResult, WorkerInfo
+from naq.jobs.returns import value_of
 from naq.jobs.signature import check_arguments
 from naq.jobs.target import pickle_arguments
 from naq.lifecycle import BaseService, ServiceManager
@@ -46,6 +45,7 @@ from naq.store.keys import Namespace, check_job_id, check_queue, check_schedule_
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.event_stream import EventService
+from naq.store.port import Entry
 from naq.timing.duration import LONGEST, parse_duration
 
 __all__ = ["JobService"]
@@ -54,6 +54,9 @@ LOOK_AFTER = 2.0
 """Seconds after which it is looked whether a job that is waited for exists."""
 LOOKS = 3
 """So many looks must find nothing: on a cluster one may be answered by a replica that lags."""
+
+MOVES = 5
+"""Times that a job may be moved while it is cancelled: from deferred to queued, once for each attempt."""
 
 When = datetime | str | float
 """An aware datetime, ISO text or epoch seconds; a naive one is UTC."""
@@ -78,6 +81,8 @@ class JobService(BaseService):
         self.history = history_service or HistoryService(
             self.settings, connection_service, connection_service.stream_service, clock=self.clock
         )
+        self._functions: dict[str, Callable[..., Any]] = {}
+        """Those that were enqueued here, by name."""
         self._own = (*(() if result_service else (self.results,)), *(() if history_service else (self.history,)))
         self._kv = kv_service
         self._events = event_service
@@ -157,6 +162,12 @@ class JobService(BaseService):
         return ids
 
     def _spec(self, job: Job, pickled: bool) -> JobSpec:
+        spec = self._read(job, pickled)
+        if not isinstance(job.func, str):
+            self._functions[spec.func] = job.func
+        return spec
+
+    def _read(self, job: Job, pickled: bool) -> JobSpec:
         plain, takes = split_takes(job)
         if not pickled:
             return with_takes(parse_job(plain), takes)
@@ -232,11 +243,13 @@ class JobService(BaseService):
         return await self._finder.known_ids()
 
     async def result(self, job_id: str, *, timeout: float | None = None) -> Any:
-        """What the job's function returned, as JSON values, as soon as it has returned; without polling.
+        """What the job's function returned, as soon as it has returned; without polling.
 
-        Raises `JobFailed`, `JobCancelled`, or as `wait`.
+        It is of the annotated type if this service enqueued the function, else it is JSON values. Raises `JobFailed`,
+        `JobCancelled`, `ResultUnfit`, or as `wait`.
         """
-        return value_of(await self.wait(job_id, timeout=timeout))
+        result = await self.wait(job_id, timeout=timeout)
+        return value_of(result, self._functions.get(result.func))
 
     async def wait(self, job_id: str, *, timeout: float | None = None) -> StoredResult:
         """As `result`, but returns how the job ended, even if it failed.
@@ -276,18 +289,24 @@ class JobService(BaseService):
         check_job_id(job_id)
         if await self._ask_to_stop(job_id, reason):
             return True
-        result = await self.results.get(job_id)
         removed = False
-        for entry, queued in await self._finder.entries(job_id):
-            if is_over(queued, result) or not await self._settling.remove(entry):
-                continue
-            if queued.spec.depends_on:
-                await self._settling.dependencies.forget(queued)
-            if not removed:  # what else is there was only left in the queue
-                await self._settling.cancel([queued], reason or "cancelled")
-            removed = True
+        for _ in range(MOVES):
+            found = await self._finder.entries(job_id)
+            done = [await self._cancel_waiting(entry, queued, reason or "cancelled") for entry, queued in found]
+            removed = removed or any(done)
+            if None not in done:
+                break  # else it went from deferred to queued meanwhile
         # A worker may have got it just before it was removed.
         return await self._ask_to_stop(job_id, reason) or removed
+
+    async def _cancel_waiting(self, entry: Entry, queued: QueuedJob, reason: str) -> bool | None:
+        """End one attempt as cancelled, then remove it. ``False``: it ended before; ``None``: it was changed meanwhile."""
+        cancelled = await self._settling.cancel([queued], reason)
+        if not cancelled.now and not cancelled.before:
+            return False
+        if queued.spec.depends_on:
+            await self._settling.dependencies.forget(queued)
+        return bool(cancelled.now) if await self._settling.remove(entry) else None
 
     async def _ask_to_stop(self, job_id: str, reason: str | None) -> bool:
         question = Question(cancel=job_id, reason=reason)
@@ -361,19 +380,6 @@ class JobService(BaseService):
     async def queue_info(self, queue: str) -> QueueInfo:
         """The state of a queue."""
         return await self.queues.info(queue)
-
-
-def value_of(result: StoredResult) -> Any:
-    """The value of a job that completed. Raises `JobFailed` or `JobCancelled` for any other."""
-    match result.status:
-        case JobStatus.COMPLETED if result.error_type is None:
-            return msgspec.json.decode(result.value)
-        case JobStatus.CANCELLED:
-            raise JobCancelled(result.job_id)
-        case JobStatus.MISSED:
-            raise JobFailed(result.job_id, "Missed", result.error or "no worker started it in time")
-        case _:
-            raise JobFailed(result.job_id, result.error_type or str(result.status), result.error or "")
 
 
 def _job(job: Job | Callable[..., Any] | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:

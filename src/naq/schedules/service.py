@@ -119,11 +119,13 @@ class ScheduleActs:
     async def update_schedule(self, schedule_id: str, *, actor: str | None = None, **changes: Any) -> bool:
         """Change a schedule in place; ``False`` when there is none, or it is cancelled. History and counters stay.
 
-        ``changes``: ``job`` (as for `schedule_job`); any key of a form (``cron``, ``interval``, ``timezone``, ``max_runs``,
-        ``overlap``, ...), which leaves zone and policy as they are where it does not name them; ``schedule``, a whole form
-        that replaces trigger and policy; ``next_run_at`` (the next run only), ``labels``, ``note``. Times without an offset
-        are read in the schedule's zone. The next run is computed from now only if the timing changed; what is due by now
-        is decided first, by the old definition. Raises `InvalidSchedule` or `InvalidJob` before anything is written.
+        ``changes``: ``job`` (a `Job` replaces all of it; a function, its name, or a mapping of fields changes only these);
+        any field of the job (``args``, ``kwargs``, ``queue``, ``retries``, ``timeout``, ...); any key of a form (``cron``,
+        ``interval``, ``timezone``, ``max_runs``, ``overlap``, ...), which leaves zone and policy as they are where it does
+        not name them; ``schedule``, a whole form that replaces trigger and policy; ``next_run_at`` (the next run only),
+        ``labels``, ``note``. Times without an offset are read in the schedule's zone. The next run is computed from now only
+        if the timing changed; what is due by now is decided first, by the old definition. Raises `InvalidSchedule` or
+        `InvalidJob` before anything is written.
         """
         read = read_changes(changes, self.clock.now())
 
@@ -341,7 +343,7 @@ class ScheduleService(ScheduleActs, BaseService):
         clock = clock or SystemClock()
         schedules = Schedules(kv_service, clock, event_service, self.settings.instance_id)
         ScheduleActs.__init__(self, schedules, history_service, clock)
-        self._stopper = WorkerStopper(connection_service, Namespace(self.settings.namespace))
+        self._stopper = WorkerStopper(connection_service, Namespace(self.settings.namespace), kv_service)
         self.schedules.on_given_up = self._stopper.stop
         self._connection = connection_service
         self._kv = kv_service

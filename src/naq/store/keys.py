@@ -58,6 +58,7 @@ __all__ = [
     "parse_job_key",
     "queue_in",
     "queue_key",
+    "reserve_key",
     "result_part_key",
     "schedule_id_of",
     "schedule_key",
@@ -309,6 +310,11 @@ def watch_key(application: str, name: str | None = None) -> str:
 def set_key(name: str) -> str:
     """The key of the release that last declared a set of schedules."""
     return f"set.{key_part(name)}"
+
+
+def reserve_key(number: int) -> str:
+    """A record that only takes up space, for when the bucket is full."""
+    return f"reserve.{number}"
 
 
 def watch_partition(application: str) -> str:

@@ -296,7 +296,7 @@ async def world(config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.Monk
         yield World({**config, "request_timeout": 3}, tmp_path, monkeypatch, stack)
 
 
-@pytest.mark.parametrize("code", CONDITIONS.keys() - HELD_ELSEWHERE.keys())
+@pytest.mark.parametrize("code", sorted(CONDITIONS.keys() - HELD_ELSEWHERE.keys()))
 async def test_every_face_says_what_the_table_says(world: World, code: str) -> None:
     await MAKERS[code](world)
     condition, settings = CONDITIONS[code], load_settings(world.config)

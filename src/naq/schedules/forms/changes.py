@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from naq.exceptions import InvalidInput, InvalidSchedule, Problem, shown
-from naq.jobs.form import parse_job
+from naq.jobs.form import CHANGEABLE, changed_spec, parse_job
+from naq.jobs.job import Job, JobSpec
 from naq.parsing import instant_of, nearest
 from naq.schedules.forms.specification import (
     POLICY_KEYS,
@@ -26,6 +27,8 @@ from naq.timing.triggers import Trigger
 
 __all__ = ["Changes", "read_changes", "read_instant"]
 
+JOB_CHANGES = tuple(key for key in CHANGEABLE if key != "depends_on" and key != "depends_when")
+"""Fields of the job that can be given beside the others."""
 OTHER_KEYS = ("job", "schedule", "next_run_at", "labels", "note")
 
 
@@ -40,6 +43,8 @@ class Changes:
     """Keys of a trigger's form, laid over the trigger that is there."""
     policy: Mapping[str, Any]
     """Policy keys, laid over the policy that is there."""
+    job: Mapping[str, Any]
+    """Fields of a `Job`, laid over the job that is there."""
     next_run_at: object = None
 
     def applied(self, schedule: Schedule, now: datetime) -> Schedule | None:
@@ -52,6 +57,8 @@ class Changes:
             policy = parse_policy(self.policy, "changes", policy, zone_of(trigger, policy))
         if self.definition is not None or self.timing or self.policy:
             fields |= {"trigger": trigger, "policy": policy}
+        if self.job:
+            fields["job"] = changed_spec(fields.get("job", schedule.job), self.job)
         if self.next_run_at is not None:
             fields["next_run_at"] = read_instant(self.next_run_at, "next_run_at", zone_of(trigger, policy))
         after = updated(schedule, now, **fields)
@@ -68,18 +75,20 @@ def _check_that_it_fires(after: Schedule, now: datetime) -> None:
 def read_changes(changes: Mapping[str, Any], now: datetime) -> Changes:
     """Read what `update_schedule` was given. Raises `InvalidSchedule` with every complaint that can be made without the
     schedule itself."""
-    known = (*OTHER_KEYS, *POLICY_KEYS, *TRIGGER_KEYS)
+    known = (*OTHER_KEYS, *JOB_CHANGES, *POLICY_KEYS, *TRIGGER_KEYS)
     problems = [_unknown(key, known) for key in changes if key not in known]
     fields: dict[str, Any] = {}
     definition: tuple[Trigger, Policy] | None = None
     policy = {key: changes[key] for key in POLICY_KEYS if key in changes}
     timing = {key: changes[key] for key in TRIGGER_KEYS if key in changes}
+    job = _changes_of_job(changes)
     try:
         parse_policy(policy, "changes")
         if "schedule" in changes:
             definition = parse_schedule(changes["schedule"], None)
-        if "job" in changes:
+        if isinstance(changes.get("job"), Job):
             fields["job"] = parse_job(changes["job"])
+        changed_spec(JobSpec(func="naq:any"), job, call=False)
         if "next_run_at" in changes:
             read_instant(changes["next_run_at"], "next_run_at")
     except InvalidInput as error:
@@ -95,7 +104,17 @@ def read_changes(changes: Mapping[str, Any], now: datetime) -> Changes:
         problems.append(Problem("changes", "(none)", "say what to change", "max_runs=10"))
     if problems:
         raise InvalidSchedule(*problems)
-    return Changes(fields, definition, timing, policy, changes.get("next_run_at"))
+    return Changes(fields, definition, timing, policy, job, changes.get("next_run_at"))
+
+
+def _changes_of_job(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of the job that change: given as such, or in ``job``, which may also be only a function."""
+    given = changes.get("job")
+    if given is None or isinstance(given, Job):
+        inner: dict[str, Any] = {}
+    else:
+        inner = dict(given) if isinstance(given, Mapping) else {"func": given}
+    return {**inner, **{key: changes[key] for key in JOB_CHANGES if key in changes}}
 
 
 def read_instant(value: object, field: str, zone: str | None = None) -> datetime:

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict
 from zoneinfo import ZoneInfo
 
 from naq.jobs.job import Job
+from naq.jobs.options import JobOptions
 from naq.schedules.policy import Coalesce, First, Overlap
 from naq.timing.exclusions import Exclusion
 
@@ -149,9 +150,12 @@ class SeveralForm(_SeveralKeys, _TimeZone, PolicyOptions, total=False):
     type: Literal["several"]
 
 
-class ScheduleChanges(PolicyOptions, total=False):
-    """What `update_schedule` can change, besides the policy."""
+class ScheduleChanges(PolicyOptions, JobOptions, total=False):
+    """What `update_schedule` can change, besides the policy and the options of the job."""
 
+    func: Callable[..., Any] | str
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
     job: Job | Callable[..., Any] | Mapping[str, Any] | str
     schedule: Any
     interval: Duration

@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 from naq.exceptions import JobCancelled, JobTimeout
+from naq.jobs.functions import importable_name
 from naq.jobs.outcome import Outcome
 from naq.jobs.target import Target
 from naq.worker.execution.attempt import Attempt
@@ -30,7 +31,7 @@ class Calls:
     async def call(self, attempt: Attempt, target: Target, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """What the function returns; for a job in a process an `Outcome`. Raises what the function raises."""
         if attempt.queued.spec.executor == "process":
-            return await self._in_process(attempt)
+            return await self._in_process(attempt, importable_name(target.func) or target.reference)
         if target.takes_context:
             args = [attempt.context, *args]
         if target.is_async:
@@ -40,13 +41,13 @@ class Calls:
         attempt.call = None
         return await value if inspect.isawaitable(value) else value
 
-    async def _in_process(self, attempt: Attempt) -> Outcome:
+    async def _in_process(self, attempt: Attempt, func: str) -> Outcome:
         child = await self._processes.take()
         attempt.child = child
         if attempt.stop_reason is not None:
             child.ask_to_stop(attempt.stop_reason)
         try:
-            return await child.run(attempt.queued, attempt.context, allow_pickle=self._allow_pickle)
+            return await child.run(attempt.queued, attempt.context, func, allow_pickle=self._allow_pickle)
         finally:
             attempt.child = None
             await self._processes.give_back(child)

@@ -114,12 +114,10 @@ class _Child:
                 sys.path.append(entry)
         logging.getLogger().setLevel(order.log_level)
         try:
-            func = import_function(order.queued.spec.func)
+            func = import_function(order.func)
             if func is None:
-                return _unrunnable(
-                    f"the function {order.queued.spec.func!r} cannot be imported in a process of its own"
-                )
-            target = make_target(order.queued.spec.func, func)
+                return _unrunnable(f"the function {order.func!r} cannot be imported in a process of its own")
+            target = make_target(order.func, func)
             args, kwargs = target.arguments(order.queued.spec, allow_pickle=order.allow_pickle)
             context = JobContext(
                 order.queued,

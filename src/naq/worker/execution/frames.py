@@ -16,6 +16,8 @@ class Order(msgspec.Struct, frozen=True):
     """To the child: run this attempt."""
 
     queued: QueuedJob
+    func: str
+    """The function as the child imports it; a job may name it by another name or alias."""
     worker_id: str
     allow_pickle: bool
     path: tuple[str, ...]

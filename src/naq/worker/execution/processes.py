@@ -69,15 +69,16 @@ class Child:
             ended.get_loop().call_later(LAST_WORDS, self._writer.close)
 
     async def run(
-        self, queued: QueuedJob, context: JobContext, *, allow_pickle: bool
+        self, queued: QueuedJob, context: JobContext, func: str, *, allow_pickle: bool
     ) -> Returned | Raised | Unrunnable:
-        """Run one attempt. A process that dies meanwhile is a failure of the attempt."""
+        """Run one attempt; ``func`` is its function as ``module:qualname``. A process that dies meanwhile fails the attempt."""
         self.jobs += 1
         self.last = queued
         self._busy = True
         try:
             order = Order(
                 queued,
+                func,
                 context.worker_id,
                 allow_pickle,
                 tuple(sys.path),
