@@ -149,7 +149,8 @@ def _fields(info: JobInfo, now: datetime) -> list[tuple[str, Any]]:
         ("returned", info.value),
         ("failed with", failed_with),
         ("traceback", render.Block(info.traceback or "")),
-        ("log", render.Block(info.log or "")),
+        *((f"log, attempt {each.attempt}", render.Block(each.log)) for each in info.logs),
+        (f"log, attempt {info.attempt}" if info.logs else "log", render.Block(info.log or "")),
     ]
 
 

@@ -62,9 +62,7 @@ class Coming:
 
     def mark(self, each: Time) -> str | None:
         """What a change of the clocks did to it."""
-        from naq.timing.triggers import dst_mark
-
-        found = dst_mark(self.trigger, each.nominal_at)
+        found = self.trigger.mark(each.nominal_at)
         return None if found is None else str(found)
 
     def show(self, now: datetime) -> None:
@@ -89,12 +87,9 @@ class Coming:
 
 def zone_of(trigger: Trigger) -> tuple[str, tzinfo | None]:
     """The name of a trigger's own zone, and the zone; else this machine's."""
-    from naq.timing.triggers import AnyOf
     from naq.timing.zones import get_zone
 
-    parts = trigger.triggers if isinstance(trigger, AnyOf) else (trigger,)
-    names = {getattr(part, "tz", None) for part in parts}
-    name = names.pop() if len(names) == 1 else None
+    name = trigger.zone_name
     return ("local", None) if name is None else (name, get_zone(name).info)
 
 
@@ -143,7 +138,7 @@ def explain(
     """What a cron expression means, and its next times; a time that DST moved is marked. Asks no server."""
     from naq.cli import render
     from naq.clock import SystemClock
-    from naq.schedules.forms.triggers import parse_cron
+    from naq.schedules.forms.kinds.cron import parse_cron
     from naq.timing.zone_data import zone_data
     from naq.timing.zones import use_zone_data
 

@@ -15,6 +15,7 @@ from naq.timing.instants import Instant
 
 __all__ = [
     "PRESENCE_TTL",
+    "AttemptLog",
     "DeadJob",
     "DeadReason",
     "JobInfo",
@@ -89,6 +90,21 @@ class StoredResult(JobResult, frozen=True, omit_defaults=True, kw_only=True):
     progress: Progress | None = None
     log: str | None = None
     """The last lines that were logged while it ran."""
+
+
+class AttemptLog(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What was logged while an attempt ran that was followed by another one."""
+
+    v: int = 1
+    job_id: str
+    attempt: int
+    log: str
+    """The last lines."""
+    error: str = ""
+    """How it failed."""
+    worker_id: str | None = None
+    started_at: Instant | None = None
+    ended_at: Instant | None = None
 
 
 class WaitingFor(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -187,6 +203,9 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     traceback: str | None = None
     log: str | None = None
     """The last lines that were logged while its last attempt ran."""
+    logs: tuple[AttemptLog, ...] = ()
+    """The same of the attempts before, the oldest first: of the last ten of those that logged something. Only where one job was
+    asked for."""
     unknown_since: Instant | None = None
     """When a worker that does not know its function had it first and passed it on; ``None``: none had it."""
     passed_on: int = 0

@@ -13,6 +13,7 @@ from naq.lifecycle import ServiceManager
 from naq.observe.health.bucket import check_bucket
 from naq.observe.health.conditions import Finding, Level, fine, found
 from naq.observe.health.queues import check_queues
+from naq.observe.health.records import check_records
 from naq.observe.health.schedules import check_schedules
 from naq.observe.health.server import check_server, clock_finding, offset_of
 from naq.observe.health.zones import check_zone_data, check_zones
@@ -117,4 +118,6 @@ async def _checks(
             yield finding
         lease = readable_one(Lease, await store.get(lease_key(0)))
         for finding in check_zones(lease, await jobs.list_workers()):
+            yield finding
+        async for finding in check_records(store):
             yield finding

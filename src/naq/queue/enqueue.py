@@ -143,7 +143,7 @@ class Enqueuer:
         for entry in entries:
             await self._settling.remove(entry)
         for job_id in results:
-            await self._results.forget(job_id)
+            await self._results.forget(job_id, logs=True)
             await self._forget_dead(job_id)
 
     async def _forget_dead(self, job_id: str) -> None:

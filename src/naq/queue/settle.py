@@ -71,6 +71,7 @@ class Settling:
         if not unsettled:
             return
         endings = [each.ending for each in unsettled]
+        await self._keep_logs(endings)
         await write_follow_ups(self._kv, endings)
         ended = [(ending.queued, ending.result) for ending in endings if ending.result is not None]
         unwritten = [each.ending for each in unsettled if not each.result_written]
@@ -154,6 +155,18 @@ class Settling:
         if isinstance(outcome, Unknown):
             return await self._kv.get(entry.key) is None
         return isinstance(outcome, Committed)
+
+    async def _keep_logs(self, endings: Sequence[Ending]) -> None:
+        """Write what was logged by attempts that are followed by others, to be kept until the next one could end, and as long
+        as the result then."""
+        logs, lifetimes = [], []
+        for ending in endings:
+            if ending.log is not None and ending.next_attempt is not None:
+                due_at = ending.next_attempt.due_at
+                wait = 0.0 if due_at is None else max(0.0, (due_at - self._clock.now()).total_seconds())
+                logs.append(ending.log)
+                lifetimes.append(min(LONGEST.total_seconds(), self._lifetime(ending.queued) + wait))
+        await self._results.write_logs(logs, lifetimes)
 
     def _lifetime(self, queued: QueuedJob) -> float:
         """Seconds for which the result is kept; never more than the server can count."""

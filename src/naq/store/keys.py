@@ -32,6 +32,7 @@ __all__ = [
     "LANES",
     "Namespace",
     "alert_key",
+    "attempt_log_key",
     "attempt_patterns",
     "backfill_job_id",
     "check_job_id",
@@ -206,9 +207,10 @@ def attempt_patterns(identity: str) -> list[str]:
 
 
 def job_id_in(key: str) -> str:
-    """The job that a key under ``job.``, ``deferred.`` or ``dead.`` belongs to."""
+    """The job that a key under ``job.``, ``deferred.`` or ``dead.`` belongs to. For a key that naq does not write
+    (``job.x``) it is some part of it."""
     parts = key.split(".")
-    return parts[2] if parts[0] == "job" else parts[1]
+    return parts[2] if parts[0] == "job" and len(parts) > 2 else parts[1]
 
 
 def queue_in(key: str) -> str:
@@ -279,6 +281,11 @@ def result_part_key(identity: str, number: int) -> str:
 def ended_key(identity: str) -> str:
     """That a job ended, for longer than its result is kept (in the bucket of results)."""
     return f"ended.{identity}"
+
+
+def attempt_log_key(identity: str, place: int | str) -> str:
+    """What an attempt logged (in the bucket of results); ``*`` for those of any attempt."""
+    return f"log.{identity}.{place}"
 
 
 def lease_key(partition: int | str = 0) -> str:

@@ -11,18 +11,16 @@ from __future__ import annotations
 import difflib
 import zoneinfo
 from datetime import UTC, date, datetime, timedelta
-from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from naq.exceptions import InvalidSchedule, Problem, shown
+from naq.timing.dst import DstGap, DstOverlap
 from naq.timing.zone_data import last_listed, load_zone, own_directory, zone_data
 
 __all__ = [
     "EPOCH",
-    "DstGap",
-    "DstOverlap",
     "Segment",
     "Transition",
     "Zone",
@@ -50,26 +48,6 @@ _FAR = 1 << 60
 _SECOND = timedelta(seconds=1)
 _EARLIEST = (date.min.toordinal() - date(1970, 1, 1).toordinal() + 2) * DAY
 _LATEST = (date.max.toordinal() - date(1970, 1, 1).toordinal() - 2) * DAY
-
-
-class DstGap(StrEnum):
-    """What happens to a wall time that is left out when the clocks go forward."""
-
-    SHIFT = "shift"
-    """It runs once, at the first valid instant after the gap."""
-    SKIP = "skip"
-    """It does not run on that day."""
-
-
-class DstOverlap(StrEnum):
-    """What happens to a wall time that comes twice when the clocks go back."""
-
-    FIRST = "first"
-    """It runs at the first occurrence only."""
-    LAST = "last"
-    """It runs at the second occurrence only."""
-    BOTH = "both"
-    """It runs at both."""
 
 
 class Segment(NamedTuple):

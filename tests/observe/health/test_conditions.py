@@ -241,6 +241,11 @@ async def _(world: World) -> None:
     await world.put(dead_key("j"), encode(letter))
 
 
+@makes("record-unreadable")
+async def _(world: World) -> None:
+    await world.put("queue.mail", b'{"v": 99}')
+
+
 @makes("consumer-paused")
 async def _(world: World) -> None:
     async with world.services() as services:

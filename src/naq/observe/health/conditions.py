@@ -120,6 +120,10 @@ _TABLE = (
         "plan it again: naq schedule aim",
     ),
     Condition(
+        "record-unreadable", "record", "a record of a queue, worker, alert, set or dependency cannot be read", E, True,
+        Seen.NO, "upgrade this naq if a newer one wrote it, else repair the record or delete its key",
+    ),
+    Condition(
         "refused-end", "end of a job", "the end of a job could not be written", E, True, Seen.NO,
         "see why: naq job show",
     ),
