@@ -22,6 +22,7 @@ __all__ = [
     "Progress",
     "QueueLimits",
     "StoredResult",
+    "UniqueJob",
     "WaitingFor",
     "WorkerInfo",
     "dead_info",
@@ -116,6 +117,18 @@ class WaitingFor(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     attempt: int = 1
     due_at: Instant | None = None
     """It must not run before this time either."""
+
+
+class UniqueJob(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The job that holds a unique key."""
+
+    v: int = 1
+    job_id: str
+    enqueued_at: Instant
+    held_for: timedelta = timedelta(0)
+    """How long after its end it holds the key."""
+    ended: bool = False
+    """The job has ended; the record expires when the key is free again."""
 
 
 class QueueLimits(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

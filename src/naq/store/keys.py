@@ -42,6 +42,7 @@ __all__ = [
     "deferred_key",
     "ended_key",
     "epoch_key",
+    "function_key",
     "is_dead",
     "is_deferred",
     "is_queue",
@@ -65,6 +66,7 @@ __all__ = [
     "slot_key",
     "slot_pattern",
     "starts_key",
+    "unique_key",
     "waiting_key",
     "watch_key",
     "watch_partition",
@@ -266,6 +268,16 @@ def slot_key(func: str, number: int | str) -> str:
 def slot_pattern(func: str) -> str:
     """All slots of a function."""
     return slot_key(func, "*")
+
+
+def function_key(name: str) -> str:
+    """Where the declared options of a function are."""
+    return f"function.{key_part(name)}"
+
+
+def unique_key(func: str, text: str) -> str:
+    """Which job of a function holds a unique key."""
+    return f"unique.{hashlib.blake2b(f'{func} {text}'.encode(), digest_size=16).hexdigest()}"
 
 
 def starts_key(identity: str, attempt: int) -> str:
