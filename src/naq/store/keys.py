@@ -33,6 +33,7 @@ __all__ = [
     "RESTORING",
     "Namespace",
     "alert_key",
+    "attempt_log_key",
     "attempt_patterns",
     "backfill_job_id",
     "backup_key",
@@ -43,6 +44,7 @@ __all__ = [
     "deferred_key",
     "ended_key",
     "epoch_key",
+    "function_key",
     "is_dead",
     "is_deferred",
     "is_queue",
@@ -66,6 +68,7 @@ __all__ = [
     "slot_key",
     "slot_pattern",
     "starts_key",
+    "unique_key",
     "waiting_key",
     "watch_key",
     "watch_partition",
@@ -211,9 +214,10 @@ def attempt_patterns(identity: str) -> list[str]:
 
 
 def job_id_in(key: str) -> str:
-    """The job that a key under ``job.``, ``deferred.`` or ``dead.`` belongs to."""
+    """The job that a key under ``job.``, ``deferred.`` or ``dead.`` belongs to. For a key that naq does not write
+    (``job.x``) it is some part of it."""
     parts = key.split(".")
-    return parts[2] if parts[0] == "job" else parts[1]
+    return parts[2] if parts[0] == "job" and len(parts) > 2 else parts[1]
 
 
 def queue_in(key: str) -> str:
@@ -271,6 +275,16 @@ def slot_pattern(func: str) -> str:
     return slot_key(func, "*")
 
 
+def function_key(name: str) -> str:
+    """Where the declared options of a function are."""
+    return f"function.{key_part(name)}"
+
+
+def unique_key(func: str, text: str) -> str:
+    """Which job of a function holds a unique key."""
+    return f"unique.{hashlib.blake2b(f'{func} {text}'.encode(), digest_size=16).hexdigest()}"
+
+
 def starts_key(identity: str, attempt: int) -> str:
     """The key that counts starts of an attempt without an end (in the results bucket)."""
     return f"starts.{identity}.{attempt}"
@@ -284,6 +298,11 @@ def result_part_key(identity: str, number: int) -> str:
 def ended_key(identity: str) -> str:
     """That a job ended, for longer than its result is kept (in the bucket of results)."""
     return f"ended.{identity}"
+
+
+def attempt_log_key(identity: str, place: int | str) -> str:
+    """What an attempt logged (in the bucket of results); ``*`` for those of any attempt."""
+    return f"log.{identity}.{place}"
 
 
 def lease_key(partition: int | str = 0) -> str:
