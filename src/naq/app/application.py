@@ -51,6 +51,7 @@ from naq.store.codec import function_name
 from naq.store.keys import check_schedule_id
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.event_stream import EventService
+from naq.timing.zones import use_zone_data
 from naq.worker.execution.run import Middleware
 from naq.worker.service import WorkerOptions, WorkerService
 
@@ -125,6 +126,7 @@ class Naq(Client):
     def _load(self, config_file: str | Path | None) -> Settings:
         """The settings; without ``queues`` in them, the workers serve the application's own queue."""
         loaded = load_settings(self._given, file=config_file)
+        use_zone_data(loaded.zone_data)
         return served_by_default(loaded, self.name)
 
     @overload

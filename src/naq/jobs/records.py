@@ -167,6 +167,8 @@ class WorkerInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     blocked_for: float = 0.0
     """Seconds for which a job has been blocking the event loop; 0: none does."""
     draining: bool = False
+    zones: str = ""
+    """The release of its zone data; empty: an older naq, which does not say."""
     functions: tuple[str, ...] | None = None
     """The names of the functions that it registered; ``None``: it does not say, because they are too many."""
     allows: tuple[str, ...] = ()

@@ -17,7 +17,6 @@ from naq.exceptions import (
     InvalidJob,
     JobUnknown,
     StoreError,
-    StoreForbidden,
 )
 from naq.jobs.control import Control, Question
 from naq.jobs.history_stream import HistoryService
@@ -204,12 +203,7 @@ class JobService(BaseService):
 
     async def is_held(self, job_id: str) -> bool:
         """Whether a worker says now that it is busy with this job; taken for granted if this user may not ask it."""
-        question = Question(who_has=(job_id,))
-        try:
-            replies = await self._control.ask(question, until=lambda reply: job_id in reply.held, optional=True)
-        except StoreForbidden:
-            return True
-        return any(job_id in reply.held for reply in replies)
+        return await self._control.is_held(job_id)
 
     async def known_ids(self) -> list[str]:
         """The ids of all jobs that have not ended, are dead letters, or have a result."""
