@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
-from naq.exceptions import NaqError, SchedulerError, StoreError, StoreForbidden, StoreUnsuitable
+from naq.exceptions import NaqError, NoSuchNamespace, SchedulerError, StoreError, StoreForbidden, StoreUnsuitable
 from naq.lifecycle import ServiceManager
 from naq.observe.health.bucket import check_bucket
 from naq.observe.health.conditions import Finding, Level, fine, found
@@ -18,6 +18,7 @@ from naq.observe.health.server import check_server, clock_finding, offset_of
 from naq.queue.service import JobService
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
+from naq.store.nats.namespaces import require_namespace
 from naq.timing.zones import tzdata_version
 
 __all__ = ["Finding", "Health", "Level", "check_up", "live", "ready"]
@@ -96,6 +97,11 @@ async def _checks(
         yield finding
         if finding.code == "no-answer":
             return
+    try:
+        await require_namespace(connection)
+    except NoSuchNamespace as error:
+        yield found("no-namespace", str(error))
+        return
     store = await services.get_service(KVStoreService)
     offset = await offset_of(connection, clock)
     if offset is None:
