@@ -39,6 +39,8 @@ class EventType(StrEnum):
     SCHEDULER_BECAME_LEADER = "scheduler_became_leader"
     SCHEDULER_RELINQUISHED_LEADERSHIP = "scheduler_relinquished_leadership"
     JOB_ENQUEUED = "job_enqueued"
+    JOB_DUPLICATE = "job_duplicate"
+    """A job was to be enqueued whose equal is there already (``unique_for``): nothing was, and the event names that one."""
     JOB_STARTED = "job_started"
     JOB_PROGRESS = "job_progress"
     JOB_COMPLETED = "job_completed"
@@ -49,6 +51,9 @@ class EventType(StrEnum):
     JOB_CANCELLED = "job_cancelled"
     JOB_ABANDONED = "job_abandoned"
     """Its worker died before it ended; reported by the worker that now has it. The details name the dead worker."""
+    JOB_LOST = "job_lost"
+    """The job of a run that a schedule's record lists as open is gone: not queued, not held by a worker, without a result. The
+    run is closed as failed, so that it does not hold up the schedule."""
     WORKER_STARTED = "worker_started"
     WORKER_STOPPED = "worker_stopped"
     WORKER_BLOCKED = "worker_blocked"

@@ -29,6 +29,7 @@
         ├── JobUnknown          a result was asked for, and nothing is known of the job
         ├── JobTimeout          a result did not come, or a job ran longer than its timeout
         ├── JobCancelled        the job was cancelled
+        ├── ResultUnfit         a result is not what the function is annotated to return
         └── UnknownFunction     a function reference that this process neither registered nor allows
 
     Retry                       raised *by a job*: run me again after a while (control flow)
@@ -63,6 +64,7 @@ __all__ = [
     "NoSuchNamespace",
     "Problem",
     "RecordUnreadable",
+    "ResultUnfit",
     "Retry",
     "ScheduleExists",
     "SchedulerError",
@@ -71,6 +73,7 @@ __all__ = [
     "SinkError",
     "StoreError",
     "StoreForbidden",
+    "StoreFull",
     "StoreRejected",
     "StoreUnavailable",
     "StoreUnsuitable",
@@ -172,6 +175,10 @@ class StoreRejected(StoreError):
     def __init__(self, message: str, code: int = 0) -> None:
         super().__init__(message)
         self.code = code
+
+
+class StoreFull(StoreRejected):
+    """The bucket has reached its size limit (``max_bytes``). Nothing was written. The message says what to do."""
 
 
 class StoreForbidden(StoreRejected):
@@ -278,6 +285,19 @@ class JobCancelled(JobError):
 
     def __init__(self, job_id: str) -> None:
         super().__init__(job_id, "was cancelled")
+
+
+class ResultUnfit(JobError):
+    """The job completed, and what it returned is not of the type that its function is annotated to return, here and now: the
+    annotation is wrong, or was changed since. ``get_job(id).value`` has the value as JSON values."""
+
+    def __init__(self, job_id: str, func: str, annotation: str, error: str) -> None:
+        super().__init__(
+            job_id,
+            f"completed, but what it returned does not fit {func}, annotated to return {annotation}: {error}; "
+            "get_job(id).value has it as JSON values",
+        )
+        self.annotation = annotation
 
 
 class UnknownFunction(JobError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,26 @@ async def test_results_are_passed_on_by_application_client_and_synchronous_clien
                 ]
 
         assert await asyncio.to_thread(synchronous) == [3, 1]
+
+
+async def test_results_come_as_annotated_from_application_client_and_service(
+    config: dict[str, Any], jobs: JobService, start_worker: StartWorker
+) -> None:
+    await start_worker()
+    order = functions.Order(7, datetime(2026, 3, 1, tzinfo=UTC))
+    job_id = await jobs.enqueue(own.an_order, 7)
+    assert await jobs.result(job_id, timeout=HANG) == order
+    async with Naq(**config) as app:
+        assert await app.result(job_id, HANG) == {"number": 7, "at": "2026-03-01T00:00:00Z"}, (
+            "it does not know the function"
+        )
+        app.job(own.an_order)
+        assert await app.result(job_id, HANG) == order
+        info = await app.get_job(job_id)
+        assert info is not None
+        assert info.value == {"number": 7, "at": "2026-03-01T00:00:00Z"}
+        assert await asyncio.to_thread(app.sync.result, job_id, HANG) == order
+        app.sync.close()
 
 
 async def test_what_waits_for_a_job_is_released_at_once_when_the_job_is_handed_out_again(

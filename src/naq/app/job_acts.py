@@ -12,6 +12,7 @@ from naq.jobs.context import JobContext
 from naq.jobs.job import Job, JobStatus
 from naq.jobs.job_id import JobId
 from naq.jobs.records import DeadJob, DeadReason, JobInfo, WorkerInfo
+from naq.jobs.returns import value_of
 from naq.queue.queues import QueueInfo
 from naq.queue.service import JobService
 from naq.schedules.forms.options import Duration, Moment
@@ -117,11 +118,14 @@ class JobActs:
     @overload
     async def result(self, job_id: str, timeout: float | None = None) -> Any: ...
     async def result(self, job_id: str, timeout: float | None = None) -> Any:
-        """Wait for a job's end and return what its function returned, as JSON values.
+        """Wait for a job's end and return what its function returned, as the function's annotation says.
 
-        Raises `JobFailed`, `JobCancelled`, or `JobTimeout` after ``timeout`` seconds (``None``: no limit).
+        Of a function that was neither declared nor enqueued here the JSON values are returned. Raises `JobFailed`,
+        `JobCancelled`, `ResultUnfit` for a value that is no longer of that type, or `JobTimeout` after ``timeout`` seconds
+        (``None``: no limit).
         """
-        return await (await self._jobs()).result(job_id, timeout=timeout)
+        result = await (await self._jobs()).wait(job_id, timeout=timeout)
+        return value_of(result, self._declarations.function_of(result.func))
 
     async def get_job(self, job_id: str) -> JobInfo | None:
         """What is known of a job."""

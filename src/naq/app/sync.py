@@ -234,7 +234,7 @@ class SyncClient:
     @overload
     def result(self, job_id: str, timeout: float | None = None) -> Any: ...
     def result(self, job_id: str, timeout: float | None = None) -> Any:
-        """Wait for a job's end and return what its function returned, as JSON values."""
+        """Wait for a job's end and return what its function returned, as the function's annotation says."""
         return self._portal.call(lambda naq: naq.result(job_id, timeout))
 
     def get_job(self, job_id: str) -> JobInfo | None:

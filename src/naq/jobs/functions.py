@@ -57,6 +57,10 @@ class Registry:
         """The name that jobs use for the function with this name or alias; the same when it is not registered."""
         return self._names.get(reference, reference)
 
+    def registered(self, reference: str) -> Callable[..., Any] | None:
+        """The function that was added with this name or alias; nothing is imported."""
+        return self._functions.get(reference)
+
     def has_other(self, reference: str, func: Callable[..., Any]) -> bool:
         """Whether another function than this one has that name or alias."""
         other = self._functions.get(reference)

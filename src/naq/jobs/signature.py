@@ -2,7 +2,7 @@
 
 Each annotation is resolved by itself. One that cannot be, such as a name that is imported only under ``TYPE_CHECKING``, leaves
 its own argument unconverted and is reported (`Parameters.unknown`); the others are converted, and `JobContext` is
-recognised by its name. The annotation of the return value does not matter.
+recognised by its name. The annotation of the return value matters only to those who ask for the result (`returned_type`).
 
 A decorator's wrapper counts by its own signature, unless that is just ``*args, **kwargs``: then the function that it wraps
 says what the arguments are. Such a wrapper may fill in arguments itself (``functools.wraps`` with a session or a client), so the
@@ -25,7 +25,7 @@ from naq.exceptions import InvalidJob, Problem, shown
 from naq.jobs.context import JobContext
 from naq.jobs.resource import resource
 
-__all__ = ["Parameters", "check_arguments", "read_parameters", "refuse_generator"]
+__all__ = ["Parameters", "call_signature", "check_arguments", "read_parameters", "refuse_generator", "returned_type"]
 
 CONTEXT = "JobContext"
 UNTYPED = (Any, inspect.Parameter.empty)
@@ -91,12 +91,24 @@ def read_parameters(func: Callable[..., Any]) -> Parameters:
     )
 
 
+def returned_type(func: Callable[..., Any]) -> Any:
+    """The type that a function is annotated to return, if it can be read from JSON, else `Any`; of an ``async def``, what
+    awaiting it returns."""
+    try:
+        signature = inspect.signature(func, follow_wrapped=False)
+        if _is_generic(signature) and hasattr(func, "__wrapped__"):
+            signature = inspect.signature(func)
+        return _convertible(_resolved(signature.return_annotation, _namespace(func)), inspect.Parameter.empty)
+    except Exception:  # noqa: BLE001 - an annotation is an expression of the user's
+        return Any
+
+
 def check_arguments(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Raise `InvalidJob` when the function cannot be called with these arguments, besides its context.
 
     A function whose signature is unknown takes anything, and so does a wrapper that passes on what it gets.
     """
-    signature = _call_signature(func)
+    signature = call_signature(func)
     if signature is None:
         return
     try:
@@ -109,7 +121,7 @@ def check_arguments(func: Callable[..., Any], args: Sequence[Any], kwargs: Mappi
 
 
 @functools.lru_cache(maxsize=4096)
-def _call_signature(func: Callable[..., Any]) -> inspect.Signature | None:
+def call_signature(func: Callable[..., Any]) -> inspect.Signature | None:
     """The signature without the context; ``None`` when it is unknown. Asked at every enqueue, of a few functions."""
     try:
         signature = inspect.signature(func, follow_wrapped=False)

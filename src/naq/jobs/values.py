@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import Any, Protocol, runtime_checkable
@@ -21,12 +22,16 @@ import msgspec
 from naq.exceptions import InvalidJob, Problem, shown
 from naq.jobs.job_id import After
 
-__all__ = ["convert_value", "encode_value"]
+__all__ = ["convert_value", "encode_value", "is_of_unknown_type"]
 
 DEEPEST = 200
 """Levels of nesting that a value may have."""
 EXAMPLE = '["eu", 3, {"full": true}]'
 SCALARS = (str, int, bool, bytes, type(None))
+
+
+class _UnknownType(TypeError):
+    """No value of a type can be made from JSON values. It is the cause of the `msgspec.ValidationError`."""
 
 
 def encode_value(value: Any, field: str) -> msgspec.Raw:
@@ -43,6 +48,11 @@ def encode_value(value: Any, field: str) -> msgspec.Raw:
 def convert_value(value: Any, wanted: Any) -> Any:
     """A JSON value as an annotated type. Raises `msgspec.ValidationError` when it does not match."""
     return msgspec.convert(value, wanted, str_keys=True, dec_hook=_restored)
+
+
+def is_of_unknown_type(error: BaseException) -> bool:
+    """Whether `convert_value` failed because no value of the type can be made from JSON values."""
+    return isinstance(error.__cause__, _UnknownType)
 
 
 def _flaw(value: Any, depth: int) -> str | None:
@@ -111,10 +121,12 @@ def _restored(wanted: type, value: Any) -> Any:
     if issubclass(wanted, PurePath) and isinstance(value, str):
         return wanted(value)
     if wanted.__module__ == "numpy":
-        return wanted(value)
+        # The constructor of an array takes a shape.
+        return sys.modules["numpy"].array(value) if wanted.__qualname__ == "ndarray" else wanted(value)
     if isinstance(wanted, _Model):
         return wanted.model_validate(value)
-    raise TypeError(f"expected {wanted.__qualname__}, got {type(value).__qualname__}")
+    kind = TypeError if issubclass(wanted, PurePath) else _UnknownType
+    raise kind(f"expected {wanted.__qualname__}, got {type(value).__qualname__}")
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_written)

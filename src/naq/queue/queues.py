@@ -10,18 +10,20 @@ import msgspec
 from naq.config import Settings
 from naq.exceptions import InvalidInput
 from naq.jobs.control import Control, Question
-from naq.jobs.job import QueuedJob
+from naq.jobs.job import JobStatus, QueuedJob
 from naq.jobs.records import QueueLimits, WorkerInfo, is_over
 from naq.queue.consumers import ensure_consumer, find_consumer
+from naq.queue.removal import delete_all
 from naq.queue.results import StoredResults
 from naq.queue.settle import Settling
-from naq.store.codec import decode, encode
+from naq.store.codec import encode
 from naq.store.keys import (
     ALL_JOBS,
     ALL_QUEUES,
     ALL_WORKERS,
     Namespace,
     check_queue,
+    is_queue,
     jobs_of,
     name_in,
     queue_in,
@@ -29,8 +31,8 @@ from naq.store.keys import (
 )
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
-from naq.store.port import Committed, Delete, Entry
-from naq.store.records import read_all, readable
+from naq.store.port import Entry
+from naq.store.records import read_all, readable, readable_one
 
 __all__ = ["QueueInfo", "Queues"]
 
@@ -80,11 +82,9 @@ class Queues:
         return sorted(found, key=lambda info: info.started_at)
 
     async def limits(self, queue: str) -> QueueLimits:
-        """The limits of a queue."""
+        """The limits of a queue; none when their record cannot be read, which is logged."""
         entry = await self._kv.get(queue_key(check_queue(queue)))
-        if entry is None or entry.value is None:
-            return QueueLimits()
-        return decode(QueueLimits, entry.key, entry.value)
+        return readable_one(QueueLimits, entry, log) or QueueLimits()
 
     async def set_limits(self, queue: str, limits: QueueLimits) -> None:
         """Change the limits of a queue; all workers follow within a second. Raises `InvalidInput`."""
@@ -95,7 +95,7 @@ class Queues:
             )
         if limits.rate is not None and not limits.rate > 0:
             raise InvalidInput.of("rate", limits.rate, "must be more than 0, or None for no limit", 5.0)
-        await self._kv.put(queue_key(queue), encode(limits))
+        await self._kv.put(queue_key(queue), encode(limits), spare=True)
         await ensure_consumer(self._connection, self._names, self._settings, queue, limits)
 
     async def info(self, queue: str) -> QueueInfo:
@@ -123,7 +123,7 @@ class Queues:
             found |= {name_in(entry.key) for entry in entries if entry.value is not None}
         async for entries in self._kv.scan(ALL_JOBS):
             found |= {queue_in(entry.key) for entry in entries if entry.value is not None}
-        return sorted(found)
+        return sorted(filter(is_queue, found))  # others may have written anything
 
     async def purge(self, queue: str, reason: str | None) -> int:
         """Cancel all jobs of a queue that no worker has; returns how many."""
@@ -137,19 +137,25 @@ class Queues:
         return count
 
     async def _queued(self, queue: str) -> AsyncIterator[list[tuple[Entry, QueuedJob | None]]]:
-        """The jobs in a queue that have not ended; ``None`` for a record that cannot be read."""
+        """The jobs in a queue that have not ended, or were cancelled by a process that did not come to remove them; ``None``
+        for a record that cannot be read."""
         async for entries in self._kv.scan(jobs_of(queue)):
             found = read_all(QueuedJob, entries)
             results = await self._results.get_many([queued.job_id for _, queued in found.records])
             page: list[tuple[Entry, QueuedJob | None]] = [
-                (entry, queued) for entry, queued in found.records if not is_over(queued, results.get(queued.job_id))
+                (entry, queued)
+                for entry, queued in found.records
+                if not is_over(queued, result := results.get(queued.job_id))
+                or (result is not None and result.status is JobStatus.CANCELLED)
             ]
             yield page + [(entry, None) for entry, _ in found.unreadable]
 
     async def _cancel(self, part: Sequence[tuple[Entry, QueuedJob | None]], reason: str | None) -> int:
-        outcome = await self._kv.transact([Delete(entry.key, entry.revision) for entry, _ in part])
-        removed = part
-        if not isinstance(outcome, Committed):
-            removed = [pair for pair in part if await self._settling.remove(pair[0])]
-        await self._settling.cancel([queued for _, queued in removed if queued is not None], reason)
-        return len(removed)
+        jobs = [queued for _, queued in part if queued is not None]
+        cancelled = await self._settling.cancel(jobs, reason)
+        gone = cancelled.now | cancelled.before
+        ended = [entry for entry, queued in part if queued is None or queued.job_id in gone]
+        if not await delete_all(self._kv, ended):
+            for entry in ended:
+                await self._settling.remove(entry)
+        return len(ended) - len(cancelled.before)

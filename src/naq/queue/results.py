@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -25,18 +24,18 @@ import msgspec
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.exceptions import JobTimeout, RecordUnreadable, StoreRejected, StoreUnavailable
-from naq.jobs.records import StoredResult
+from naq.jobs.ends import read_ends
+from naq.jobs.records import AttemptLog, StoredResult
+from naq.jobs.result_bucket import ResultBucket
 from naq.lifecycle import BaseService, ServiceManager
 from naq.queue.together import Together
 from naq.store.codec import decode, encode
-from naq.store.keys import Namespace, check_job_id, ended_key, result_part_key
+from naq.store.keys import attempt_log_key, check_job_id, ended_key, result_part_key
 from naq.store.nats.batches import FEW
-from naq.store.nats.bucket import KVStoreService
-from naq.store.nats.bucket_config import bucket_config
 from naq.store.nats.connection import ConnectionService, ConnectionState
 from naq.store.nats.protocol import encode_publish
-from naq.store.port import Committed, Delete, Put, Refused, Store, Write
-from naq.store.records import readable
+from naq.store.port import Committed, Delete, Put, Refused, Store, Unknown, Write
+from naq.store.records import readable, readable_one
 
 __all__ = ["LARGEST", "ResultService", "StoredResults"]
 
@@ -48,6 +47,8 @@ PART_SIZE = 512 * 1024
 NEWS_LIMIT = 4096
 """A result of at most so many bytes is sent with the news of it."""
 NULL = msgspec.Raw(b"null")
+LOGS_KEPT = 10
+"""Attempts before the last one whose log is kept."""
 REMEMBERED = 600
 """Seconds for which it is known that a job ended, however short its result is kept. A server that is killed forgets
 acknowledgements of the last two minutes, and hands those jobs out again."""
@@ -88,21 +89,74 @@ class StoredResults:
             await self._commit(list(puts.values()))
         await self.spread([(put.key, put.value) for put in puts.values()])
 
+    async def known(self, job_ids: Sequence[str]) -> dict[str, tuple[int, StoredResult | None]]:
+        """The revision and record of what is known of several jobs, by id; ``(0, None)`` when nothing is."""
+        entries = await self.store.get_many(job_ids)
+        return {
+            job_id: (entry.revision, readable_one(StoredResult, entry, log)) if entry is not None else (0, None)
+            for job_id, entry in ((job_id, entries.get(job_id)) for job_id in job_ids)
+        }
+
+    async def write_unless_changed(
+        self, results: Sequence[StoredResult], lifetimes: Sequence[float], revisions: Sequence[int]
+    ) -> set[str]:
+        """As `write`, but only where what is known still has the revision that `known` said; the ids of those written.
+
+        The results have no values. Raises `StoreError` when it is not certain.
+        """
+        groups: list[list[Put]] = []
+        for result, lifetime, revision in zip(results, lifetimes, revisions, strict=True):
+            ttl = max(1, math.ceil(lifetime))
+            group = [Put(result.job_id, encode(result), revision, ttl)]
+            if ttl < REMEMBERED:
+                group.append(Put(ended_key(result.job_id), encode(_mark(result)), None, REMEMBERED))
+            groups.append(group)
+        written = await self._write_conditional(groups)
+        await self.spread([(put.key, put.value) for put, *_ in groups if put.key in written])
+        return written
+
+    async def _write_conditional(self, groups: Sequence[Sequence[Put]]) -> set[str]:
+        """Write each group if its conditions hold, all at once when they all do; the keys of the first of each."""
+        written: set[str] = set()
+        for start in range(0, len(groups), AT_ONCE // 2):
+            part = groups[start : start + AT_ONCE // 2]
+            if len(part) > 1 and isinstance(
+                await self.store.transact([put for group in part for put in group]), Committed
+            ):
+                written.update(group[0].key for group in part)
+                continue
+            for group in part:
+                outcome = await self.store.transact(list(group))
+                if isinstance(outcome, Unknown):
+                    raise StoreUnavailable(f"whether a result was written is not known: {outcome.reason}")
+                if isinstance(outcome, Committed):
+                    written.add(group[0].key)
+        return written
+
     async def ends(self, job_ids: Sequence[str]) -> dict[str, StoredResult]:
         """How several jobs ended, by id, also of those whose result was kept for a shorter time than `REMEMBERED`; without
         values."""
-        entries = await self.store.get_many([*job_ids, *map(ended_key, job_ids)])
-        found: dict[str, StoredResult] = {}
-        for _, result in readable(StoredResult, entries.values(), log):
-            other = found.get(result.job_id)
-            if other is None or (result.status.ended, result.attempt) > (other.status.ended, other.attempt):
-                found[result.job_id] = result
-        return found
+        return await read_ends(self.store, job_ids)
 
     async def marks(self, job_ids: Sequence[str]) -> dict[str, StoredResult]:
         """How jobs ended whose result is not kept any more, by id, as long as that is remembered; without values."""
         entries = await self.store.get_many(list(map(ended_key, job_ids)))
         return {mark.job_id: mark for _, mark in readable(StoredResult, entries.values(), log)}
+
+    async def write_logs(self, logs: Sequence[AttemptLog], lifetimes: Sequence[float]) -> None:
+        """Keep what attempts logged, each for so many seconds, of a job the last `LOGS_KEPT`. Raises as `write`."""
+        puts: dict[str, Put] = {}
+        for each, lifetime in zip(logs, lifetimes, strict=True):
+            key = attempt_log_key(each.job_id, each.attempt % LOGS_KEPT)
+            puts[key] = Put(key, encode(each), None, max(1, math.ceil(lifetime)))
+        if puts:
+            await self._commit(list(puts.values()))
+
+    async def logs(self, job_id: str, before: int) -> tuple[AttemptLog, ...]:
+        """What the attempts of a job logged before this one, the oldest first."""
+        entries = await self.store.get_many([attempt_log_key(check_job_id(job_id), "*")])
+        found = [each for _, each in readable(AttemptLog, entries.values(), log) if each.attempt < before]
+        return tuple(sorted(found, key=lambda each: each.attempt))
 
     async def spread(self, news: Sequence[tuple[str, bytes]]) -> None:
         """Send news of jobs, each with its id and its result, or ``b""`` if the result is to be read. Here: to nobody."""
@@ -118,6 +172,14 @@ class StoredResults:
             return None
         return await self._whole(decode(StoredResult, entry.key, entry.value))
 
+    async def readable(self, job_id: str) -> StoredResult | None:
+        """As `get`, but one that cannot be read is logged, and is as if nothing were known."""
+        try:
+            return await self.get(job_id)
+        except RecordUnreadable as error:
+            log.warning("%s", error)
+            return None
+
     async def get_many(self, job_ids: Sequence[str]) -> dict[str, StoredResult]:
         """What is known of several jobs, by id, without values that are stored in parts."""
         entries = await self.store.get_many(job_ids)
@@ -128,9 +190,11 @@ class StoredResults:
         async for entries in self.store.scan("*"):
             yield [result for _, result in readable(StoredResult, entries, log)]
 
-    async def forget(self, job_id: str) -> None:
-        """Remove what is known of a job now; a result that is written meanwhile stays."""
-        entries = await self.store.get_many([job_id, ended_key(job_id)])
+    async def forget(self, job_id: str, *, logs: bool = False) -> None:
+        """Remove what is known of how a job ended; with ``logs`` also what its attempts logged. A result that is written
+        meanwhile stays."""
+        own = [attempt_log_key(job_id, "*")] if logs else []
+        entries = await self.store.get_many([job_id, ended_key(job_id), *own])
         if entries:
             await self.store.transact([Delete(key, entry.revision) for key, entry in entries.items()])
 
@@ -193,17 +257,12 @@ class ResultService(BaseService, StoredResults):
         BaseService.__init__(self, config)
         self.connection = connection_service
         self.clock: Clock = clock or SystemClock()
-        self.names = Namespace(Namespace(self.settings.namespace).results_bucket)
-        inside = dataclasses.replace(self.settings, namespace=self.names.name)
-        self._bucket = KVStoreService(inside, connection_service, clock=self.clock)
+        self._bucket = ResultBucket(self.settings, connection_service, self.clock)
+        self.names = self._bucket.names
         self._awaited = Together(self._bucket.get_many)
         StoredResults.__init__(self, self._bucket)
 
     async def _do_initialize(self) -> None:
-        await self.connection.initialize()
-        config = bucket_config(self.names, self.settings.replicas, self.clock.now())
-        config["description"] = "naq: results of jobs, each with its own lifetime"
-        await self.connection.stream_service.ensure(config)
         await self._bucket.initialize()
 
     async def _do_cleanup(self) -> None:

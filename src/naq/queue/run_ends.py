@@ -39,6 +39,8 @@ class Settlement:
     """One decision, and how far it is carried out."""
 
     ending: Ending
+    result_written: bool = False
+    """Its result is stored."""
     in_schedule: bool = False
     """The schedule's record has the end."""
     repeated: bool = False
@@ -65,7 +67,7 @@ class RunEnds:
         for key, ends in by_schedule.items():
             after = self._after(entries.get(key), ends)
             if after is not None:
-                puts.append(Put(key, encode(after), entries[key].revision, after.ttl))
+                puts.append(Put(key, encode(after), entries[key].revision, after.ttl, spare=True))
             else:
                 _mark(ends)
         if 1 < len(puts) <= AT_ONCE and isinstance(await self._kv.transact(list(puts)), Committed):
@@ -85,7 +87,7 @@ class RunEnds:
             if after is None or entry is None:
                 break
             value = encode(after)
-            outcome = await self._kv.transact([Put(key, value, entry.revision, after.ttl)])
+            outcome = await self._kv.transact([Put(key, value, entry.revision, after.ttl, spare=True)])
             if isinstance(outcome, Committed):
                 break
             written = None if isinstance(outcome, Refused) else value

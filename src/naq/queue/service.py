@@ -6,32 +6,26 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-
-import msgspec
 
 from naq.clock import Clock
 from naq.config import Settings
 from naq.exceptions import (
     InvalidInput,
     InvalidJob,
-    JobCancelled,
-    JobFailed,
     JobUnknown,
     StoreError,
     StoreForbidden,
 )
 from naq.jobs.control import Control, Question
 from naq.jobs.history_stream import HistoryService
-from naq.jobs.job import Job, JobSpec, JobStatus
-from naq.jobs.job_id import After, JobId
-from naq.jobs.parents import split_takes, with_takes
-from naq.jobs.records import DeadJob, DeadReason, JobInfo, QueueLimits, StoredResult, WorkerInfo, is_over
-from naq.jobs.signature import check_arguments
-from naq.jobs.target import pickle_arguments
+from naq.jobs.job import Job, JobStatus, QueuedJob
+from naq.jobs.job_id import JobId
+from naq.jobs.published import PublishedFunctions
+from naq.jobs.records import DeadJob, DeadReason, JobInfo, QueueLimits, StoredResult, WorkerInfo
+from naq.jobs.returns import value_of
 from naq.lifecycle import BaseService, ServiceManager
 from naq.parsing import EARLIEST, LATEST, instant_of
 from naq.queue.dead_letters import DeadLetters, DeadQuery
@@ -40,12 +34,13 @@ from naq.queue.find import Finder, Query
 from naq.queue.queues import QueueInfo, Queues
 from naq.queue.results import ResultService
 from naq.queue.settle import Settling
+from naq.queue.specs import Specs, job_of
 from naq.queue.together import Together
-from naq.schedules.forms.specification import parse_job
 from naq.store.keys import Namespace, check_job_id, check_queue, check_schedule_id, new_id
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.event_stream import EventService
+from naq.store.port import Entry
 from naq.timing.duration import LONGEST, parse_duration
 
 __all__ = ["JobService"]
@@ -54,6 +49,9 @@ LOOK_AFTER = 2.0
 """Seconds after which it is looked whether a job that is waited for exists."""
 LOOKS = 3
 """So many looks must find nothing: on a cluster one may be answered by a replica that lags."""
+
+MOVES = 5
+"""Times that a job may be moved while it is cancelled: from deferred to queued, once for each attempt."""
 
 When = datetime | str | float
 """An aware datetime, ISO text or epoch seconds; a naive one is UTC."""
@@ -78,6 +76,8 @@ class JobService(BaseService):
         self.history = history_service or HistoryService(
             self.settings, connection_service, connection_service.stream_service, clock=self.clock
         )
+        self._functions: dict[str, Callable[..., Any]] = {}
+        """Those that were enqueued here, by name."""
         self._own = (*(() if result_service else (self.results,)), *(() if history_service else (self.history,)))
         self._kv = kv_service
         self._events = event_service
@@ -85,6 +85,7 @@ class JobService(BaseService):
         self._control = Control(connection_service, Namespace(settings.namespace), kv_service)
         self._settling = Settling(settings, kv_service, self.results, self.history, event_service, self.clock)
         self._enqueuer = Enqueuer(settings, kv_service, self.results, self._settling, event_service, self.clock)
+        self._specs = Specs(settings, PublishedFunctions(kv_service, self.clock))
         self._finder = Finder(kv_service, self.results)
         self._known = Together(self._finder.known)
         self.dead_letters = DeadLetters(settings, kv_service, self.results, self._settling, event_service, self.clock)
@@ -116,19 +117,19 @@ class JobService(BaseService):
         ``job`` is a `Job`, or a function (or its name) that is called with the other arguments; a function with parameters
         called ``at``, ``delay`` or ``pickled`` needs a `Job` with ``kwargs``. With ``at`` or ``delay``
         (seconds, "5m", timedelta) the job waits until then, and a scheduler puts it into the queue. ``pickled``: the
-        arguments need not be JSON; both sides must have ``allow_pickle``.
+        arguments need not be JSON; both sides must have ``allow_pickle``. A function that is given by name has the options
+        that the last process that ran its application declared.
 
         Raises `InvalidJob` or `InvalidInput` with every problem before anything is written, and `JobExists` when a job
         with the chosen id is queued or waiting. The id of a job that has ended may be used again; its old result is
-        dropped.
+        dropped. When an equal job with ``unique_for`` is there, nothing is written, and the id is that job's.
         """
-        wanted = _job(job, args, kwargs)
+        wanted = job_of(job, args, kwargs)
         due_at = self._due_at(at, delay)
-        spec = self._spec(wanted, pickled)
+        spec = await self._specs.make(wanted, pickled)
         fresh = wanted.job_id is None
         job_id = new_id() if wanted.job_id is None else check_job_id(wanted.job_id)
-        await self._enqueuer.enqueue([(job_id, spec, fresh)], due_at)
-        return JobId(job_id)
+        return JobId((await self._enqueuer.enqueue([(job_id, spec, fresh)], due_at))[0])
 
     async def enqueue_many(
         self,
@@ -145,31 +146,16 @@ class JobService(BaseService):
         written with them in one transaction: all or none. Raises `InvalidJob` when it would be too large (some hundreds).
         """
         due_at = self._due_at(at, delay)
+        given = list(jobs)
         made = [
-            (new_id() if job.job_id is None else check_job_id(job.job_id), self._spec(job, pickled), job.job_id is None)
-            for job in jobs
+            (new_id() if job.job_id is None else check_job_id(job.job_id), spec, job.job_id is None)
+            for job, spec in zip(given, [await self._specs.make(job, pickled) for job in given], strict=True)
         ]
         ids = [job_id for job_id, _, _ in made]
         if len(set(ids)) < len(ids):
             twice = next(job_id for job_id in ids if ids.count(job_id) > 1)
             raise InvalidJob.of("job_id", twice, "is given to two jobs at once", "report-2026")
-        await self._enqueuer.enqueue(made, due_at)
-        return ids
-
-    def _spec(self, job: Job, pickled: bool) -> JobSpec:
-        plain, takes = split_takes(job)
-        if not pickled:
-            return with_takes(parse_job(plain), takes)
-        if takes:
-            raise InvalidJob.of(
-                "args", After(takes[0].job_id), "cannot be pickled: it is a JSON value", "pickled=False"
-            )
-        if not self.settings.allow_pickle:
-            raise InvalidJob.of("pickled", True, "pickled arguments are switched off; set allow_pickle here too", False)
-        spec = parse_job(dataclasses.replace(job, args=(), kwargs={}), call=False)
-        if not isinstance(job.func, str):
-            check_arguments(job.func, job.args, job.kwargs)
-        return msgspec.structs.replace(spec, args=pickle_arguments(list(job.args), dict(job.kwargs)), pickled=True)
+        return await self._enqueuer.enqueue(made, due_at)
 
     def _due_at(self, at: When | None, delay: timedelta | float | str | None) -> datetime | None:
         if at is not None and delay is not None:
@@ -232,11 +218,13 @@ class JobService(BaseService):
         return await self._finder.known_ids()
 
     async def result(self, job_id: str, *, timeout: float | None = None) -> Any:
-        """What the job's function returned, as JSON values, as soon as it has returned; without polling.
+        """What the job's function returned, as soon as it has returned; without polling.
 
-        Raises `JobFailed`, `JobCancelled`, or as `wait`.
+        It is of the annotated type if this service enqueued the function, else it is JSON values. Raises `JobFailed`,
+        `JobCancelled`, `ResultUnfit`, or as `wait`.
         """
-        return value_of(await self.wait(job_id, timeout=timeout))
+        result = await self.wait(job_id, timeout=timeout)
+        return value_of(result, self._functions.get(result.func))
 
     async def wait(self, job_id: str, *, timeout: float | None = None) -> StoredResult:
         """As `result`, but returns how the job ended, even if it failed.
@@ -276,18 +264,24 @@ class JobService(BaseService):
         check_job_id(job_id)
         if await self._ask_to_stop(job_id, reason):
             return True
-        result = await self.results.get(job_id)
         removed = False
-        for entry, queued in await self._finder.entries(job_id):
-            if is_over(queued, result) or not await self._settling.remove(entry):
-                continue
-            if queued.spec.depends_on:
-                await self._settling.dependencies.forget(queued)
-            if not removed:  # what else is there was only left in the queue
-                await self._settling.cancel([queued], reason or "cancelled")
-            removed = True
+        for _ in range(MOVES):
+            found = await self._finder.entries(job_id)
+            done = [await self._cancel_waiting(entry, queued, reason or "cancelled") for entry, queued in found]
+            removed = removed or any(done)
+            if None not in done:
+                break  # else it went from deferred to queued meanwhile
         # A worker may have got it just before it was removed.
         return await self._ask_to_stop(job_id, reason) or removed
+
+    async def _cancel_waiting(self, entry: Entry, queued: QueuedJob, reason: str) -> bool | None:
+        """End one attempt as cancelled, then remove it. ``False``: it ended before; ``None``: it was changed meanwhile."""
+        cancelled = await self._settling.cancel([queued], reason)
+        if not cancelled.now and not cancelled.before:
+            return False
+        if queued.spec.depends_on:
+            await self._settling.dependencies.forget(queued)
+        return bool(cancelled.now) if await self._settling.remove(entry) else None
 
     async def _ask_to_stop(self, job_id: str, reason: str | None) -> bool:
         question = Question(cancel=job_id, reason=reason)
@@ -361,27 +355,6 @@ class JobService(BaseService):
     async def queue_info(self, queue: str) -> QueueInfo:
         """The state of a queue."""
         return await self.queues.info(queue)
-
-
-def value_of(result: StoredResult) -> Any:
-    """The value of a job that completed. Raises `JobFailed` or `JobCancelled` for any other."""
-    match result.status:
-        case JobStatus.COMPLETED if result.error_type is None:
-            return msgspec.json.decode(result.value)
-        case JobStatus.CANCELLED:
-            raise JobCancelled(result.job_id)
-        case JobStatus.MISSED:
-            raise JobFailed(result.job_id, "Missed", result.error or "no worker started it in time")
-        case _:
-            raise JobFailed(result.job_id, result.error_type or str(result.status), result.error or "")
-
-
-def _job(job: Job | Callable[..., Any] | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
-    if not isinstance(job, Job):
-        return Job(func=job, args=args, kwargs=kwargs)
-    if args or kwargs:
-        raise InvalidJob.of("args", args or kwargs, "must be given in the Job itself", "Job(func, args=['eu'])")
-    return job
 
 
 def _statuses(status: JobStatus | str | Sequence[JobStatus | str]) -> list[JobStatus]:

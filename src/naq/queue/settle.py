@@ -1,37 +1,48 @@
 """Carrying out the decisions about attempts that ended: many at once, and in an order that survives a crash at any point.
 
-First the dead letters and next attempts are written, then the results, then the ends in the records of the schedules, and
-then the jobs that waited for these are released. Only when all of that is durable may an attempt be acknowledged. After a
-crash in between, the attempt is delivered again, what was written is found (`naq.worker.admission`), and the rest is
-done. Every step can be repeated.
+First the dead letters and next attempts are written, then the results, then the ends in the records of the schedules, then
+unique keys become free, and then the jobs that waited for these are released. Only when all of that is durable may an attempt
+be acknowledged. After a crash in between, the attempt is delivered again, what was written is found (`naq.worker.admission`),
+and the rest is done. Every step can be repeated.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from naq.clock import Clock
 from naq.config import Settings
 from naq.exceptions import StoreRejected, TransactionTooLarge
 from naq.jobs.ending import Ending, Facts, decide
 from naq.jobs.history import HistorySink
-from naq.jobs.job import QueuedJob
+from naq.jobs.job import JobStatus, QueuedJob
 from naq.jobs.outcome import Dropped, Unrunnable
-from naq.jobs.records import DeadReason, StoredResult
+from naq.jobs.records import DeadReason, StoredResult, is_over
 from naq.queue.dependencies import Dependencies
 from naq.queue.follow_ups import write_follow_ups
 from naq.queue.results import StoredResults
 from naq.queue.run_ends import RunEnds, Settlement
+from naq.queue.uniqueness import Uniqueness
 from naq.store.port import Committed, Delete, Entry, EventSink, Store, Unknown
 from naq.timing.duration import LONGEST
 
-__all__ = ["Settlement", "Settling"]
+__all__ = ["Cancelled", "Settlement", "Settling"]
 
 REFUSED = (StoreRejected, TransactionTooLarge)
 """Errors that may be the fault of one end of a group."""
 
 log = logging.getLogger("naq.settling")
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """Ids of jobs that ended as cancelled, and may be removed from where they waited."""
+
+    now: set[str]
+    before: set[str]
+    """Cancelled earlier, by a process that did not come to remove them."""
 
 
 class Settling:
@@ -47,6 +58,7 @@ class Settling:
         clock: Clock,
     ) -> None:
         self.dependencies = Dependencies(kv, results, clock, settings.instance_id)
+        self.uniqueness = Uniqueness(kv, results, clock)
         self._settings = settings
         self._kv = kv
         self._results = results
@@ -61,13 +73,16 @@ class Settling:
         if not unsettled:
             return
         endings = [each.ending for each in unsettled]
+        await self._keep_logs(endings)
         await write_follow_ups(self._kv, endings)
         ended = [(ending.queued, ending.result) for ending in endings if ending.result is not None]
-        if ended:
-            lifetimes = [self._lifetime(queued) for queued, _ in ended]
-            await self._results.write([result for _, result in ended], lifetimes)
+        unwritten = [each.ending for each in unsettled if not each.result_written]
+        results = [(ending.result, self._lifetime(ending.queued)) for ending in unwritten if ending.result is not None]
+        if results:
+            await self._results.write([result for result, _ in results], [lifetime for _, lifetime in results])
         await self._run_ends.write(unsettled)
         if ended:
+            await self.uniqueness.ended(ended)
             await self.end_unmet(await self.dependencies.ended([result for _, result in ended]))
         for each in unsettled:
             each.settled = True
@@ -84,6 +99,7 @@ class Settling:
         await self._run_ends.write(
             [Settlement(Ending(queued, result), repeated=True) for queued, result in ended if queued.tracked]
         )
+        await self.uniqueness.ended(ended)
         await self.end_unmet(await self.dependencies.ended_before([queued.job_id for queued, _ in ended]))
 
     async def end_unmet(self, unmet: Sequence[tuple[QueuedJob, str]]) -> None:
@@ -100,10 +116,31 @@ class Settling:
             except REFUSED as error:
                 log.error("job %s waits for a job that ended otherwise, and cannot be ended: %s", queued.job_id, error)
 
-    async def cancel(self, jobs: Sequence[QueuedJob], reason: str | None) -> None:
-        """End jobs as cancelled that were removed from where they waited. Raises what the store raised, after trying each."""
+    async def cancel(self, jobs: Sequence[QueuedJob], reason: str | None) -> Cancelled:
+        """End jobs as cancelled that wait; the caller removes those that are returned. The others ended meanwhile.
+
+        In this order a process that dies in between leaves a job that ended as cancelled and may be removed later. A job that
+        were removed first would leave a run in its schedule's record that nobody closes. Raises what the store raised, after
+        trying each.
+        """
         facts = Facts(self._settings.instance_id, self._clock.now(), reason=reason)
-        group = [Settlement(decide(queued, Dropped("cancelled"), facts)) for queued in jobs]
+        known = await self._results.known([queued.job_id for queued in jobs])
+        before = [(queued, result) for queued in jobs if (result := _cancelled(queued, known[queued.job_id][1]))]
+        await self.settle_again(before)
+        waiting = [queued for queued in jobs if not is_over(queued, known[queued.job_id][1])]
+        group = [Settlement(decide(queued, Dropped("cancelled"), facts)) for queued in waiting]
+        results = [each.ending.result for each in group if each.ending.result is not None]
+        written = await self._results.write_unless_changed(
+            results, [self._lifetime(queued) for queued in waiting], [known[queued.job_id][0] for queued in waiting]
+        )
+        group = [each for each in group if each.ending.queued.job_id in written]
+        for each in group:
+            each.result_written = True
+        await self._settle_each(group)
+        return Cancelled({each.ending.queued.job_id for each in group}, {queued.job_id for queued, _ in before})
+
+    async def _settle_each(self, group: Sequence[Settlement]) -> None:
+        """Settle them together, or one by one if the store refuses that."""
         try:
             await self.settle(group)
         except REFUSED as error:
@@ -123,7 +160,24 @@ class Settling:
             return await self._kv.get(entry.key) is None
         return isinstance(outcome, Committed)
 
+    async def _keep_logs(self, endings: Sequence[Ending]) -> None:
+        """Write what was logged by attempts that are followed by others, to be kept until the next one could end, and as long
+        as the result then."""
+        logs, lifetimes = [], []
+        for ending in endings:
+            if ending.log is not None and ending.next_attempt is not None:
+                due_at = ending.next_attempt.due_at
+                wait = 0.0 if due_at is None else max(0.0, (due_at - self._clock.now()).total_seconds())
+                logs.append(ending.log)
+                lifetimes.append(min(LONGEST.total_seconds(), self._lifetime(ending.queued) + wait))
+        await self._results.write_logs(logs, lifetimes)
+
     def _lifetime(self, queued: QueuedJob) -> float:
         """Seconds for which the result is kept; never more than the server can count."""
         ttl = queued.spec.result_ttl
         return self._settings.job_ttl if ttl is None else min(ttl, LONGEST).total_seconds()
+
+
+def _cancelled(queued: QueuedJob, result: StoredResult | None) -> StoredResult | None:
+    """The result, if it says that this attempt was cancelled before."""
+    return result if result is not None and result.status is JobStatus.CANCELLED and is_over(queued, result) else None

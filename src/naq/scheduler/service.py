@@ -6,14 +6,18 @@ straight to the store by compare-and-set, from any instance.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from naq.clock import Clock
 from naq.config import Settings
+from naq.exceptions import StoreError, StoreForbidden
 from naq.jobs.history_stream import HistoryService
-from naq.lifecycle import ServiceManager
+from naq.jobs.result_bucket import ResultBucket
+from naq.lifecycle import ServiceManager, Tasks
 from naq.scheduler.drift import Drift, server_time
 from naq.scheduler.elector import ElectorSettings
 from naq.scheduler.lease import Lease
@@ -28,6 +32,12 @@ from naq.store.nats.connection import ConnectionService, ConnectionState
 from naq.store.nats.event_stream import EventService
 
 __all__ = ["SchedulerService"]
+
+RESERVE_EVERY = 60.0
+"""Seconds between two looks at the space that is kept for remedies."""
+
+
+log = logging.getLogger("naq.scheduler")
 
 
 class SchedulerService(ScheduleService):
@@ -45,11 +55,12 @@ class SchedulerService(ScheduleService):
     ) -> None:
         super().__init__(config, connection_service, kv_service, event_service, history_service, clock=clock)
         settings = self.settings
+        self._results = ResultBucket(settings, connection_service, self.clock)
         self.partition = Partition(
             kv_service,
             NatsPresence(connection_service, kv_service.names),
             self.clock,
-            Listeners(event_service, history_service or NO_HISTORY, self._stopper),
+            Listeners(event_service, history_service or NO_HISTORY, self._stopper, self._results),
             PartitionSettings(
                 ElectorSettings(
                     instance_id=settings.instance_id,
@@ -65,22 +76,40 @@ class SchedulerService(ScheduleService):
         )
         self.schedules.on_written = self.partition.mirror.apply
         self._stop_listening: Callable[[], None] = lambda: None
+        self._reserve = Tasks(self.clock)
 
     async def _server_time(self) -> datetime | None:
         return server_time(await self._connection.stream_service.info(self._kv.names.stream))
 
     async def _do_initialize(self) -> None:
         await super()._do_initialize()
+        await self._open_results()
         self._stop_listening = self._connection.on_state(self._on_state)
         await self.partition.start()
+        self._reserve.start("naq reserve", self._keep_reserve)
+
+    async def _open_results(self) -> None:
+        try:
+            await self._results.initialize()
+        except StoreForbidden as error:
+            log.warning("the results of jobs cannot be read: a run that nobody closes stays open (%s)", error)
 
     def _on_state(self, state: ConnectionState) -> None:
         if state is ConnectionState.RESTORED:
             self.partition.mirror.trials.all_at_once()  # its limits may be others now
 
+    async def _keep_reserve(self) -> None:
+        """Keep space for remedies in a bucket that has a limit, also one that got it while this runs."""
+        while True:
+            with contextlib.suppress(StoreError):
+                await self._kv.reserve.fill()
+            await self.clock.sleep(RESERVE_EVERY)
+
     async def _do_cleanup(self) -> None:
         self._stop_listening()
+        await self._reserve.stop()
         await self.partition.stop()
+        await self._results.cleanup()
         await super()._do_cleanup()
 
     @property

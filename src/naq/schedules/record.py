@@ -22,7 +22,7 @@ from naq.schedules.counters import Counters
 from naq.schedules.nominal import Nominals
 from naq.schedules.policy import Overlap, Policy
 from naq.timing.instants import Instant
-from naq.timing.triggers import FixedDelay, Once, Trigger
+from naq.timing.triggers import Once, Trigger
 
 __all__ = ["DEFAULT_POLICY", "Backfill", "OpenRun", "Schedule", "ScheduleStatus"]
 
@@ -141,7 +141,7 @@ class Schedule(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_onl
     @property
     def is_tracked(self) -> bool:
         """Whether its record lists open runs, because something depends on their end."""
-        return self.policy.overlap is not Overlap.ALLOW_ALL or isinstance(self.trigger, FixedDelay)
+        return self.policy.overlap is not Overlap.ALLOW_ALL or self.trigger.follows_runs
 
     def has_open(self, job_id: str) -> bool:
         """Whether it counts this run as open."""
@@ -158,7 +158,7 @@ class Schedule(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_onl
     @property
     def waits_for_end(self) -> bool:
         """Whether its next nominal time is known only when the open run has ended."""
-        return isinstance(self.trigger, FixedDelay) and bool(self.open_runs)
+        return self.trigger.follows_runs and bool(self.open_runs)
 
     @property
     def removed_after(self) -> timedelta | None:

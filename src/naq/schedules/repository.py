@@ -18,6 +18,7 @@ from naq.exceptions import (
     FenceMoved,
     ScheduleExists,
     SchedulerError,
+    StoreFull,
 )
 from naq.jobs.job import QueuedJob
 from naq.jobs.size import check_size
@@ -34,6 +35,7 @@ from naq.schedules.stored import (
     difference,
     has_change,
     new_change_id,
+    ownership,
     schedule_in,
     schedule_or_reason,
     unknown,
@@ -209,22 +211,28 @@ class Schedules:
                 return None
             if is_same(before, after):
                 return Changed(before, before, entry.revision)
+            ends = after.status in (ScheduleStatus.PAUSED, ScheduleStatus.CANCELLED)
             if not decided and needs_decision(before, after, self._clock.now()):
-                decided = await self._decide_first(entry)
+                decided = await self._decide_first(entry, ends)
                 continue
             after = after.evolve(change_id=change_id, updated_at=self._clock.now(), counted_from=Counters.of(after))
             with asking(f"change schedule {schedule_id!r}"):
                 value = self._encoded(after)
-                outcome = await self._commit([Put(entry.key, value, entry.revision, after.ttl)], fence)
+                outcome = await self._commit([Put(entry.key, value, entry.revision, after.ttl, ends)], fence)
             if isinstance(outcome, Committed):
                 self.on_written(Entry(entry.key, value, outcome.revisions[0]))
                 return self._tell(kind, Changed(before, after, outcome.revisions[0]), actor, reason)
         raise SchedulerError(f"schedule {schedule_id!r} is changed by others all the time; try again")
 
-    async def _decide_first(self, entry: Entry) -> bool:
-        """Decide about what is due before an edit; once, for what comes due meanwhile came due after the edit."""
+    async def _decide_first(self, entry: Entry, ends: bool) -> bool:
+        """Decide about what is due before an edit; once, for what comes due meanwhile came due after the edit. A full
+        store keeps no schedule from being paused or cancelled (``ends``): what is due then stays undecided."""
         with asking(f"change the schedule at {entry.key!r}"):
-            await self.overdue.decide(entry)
+            try:
+                await self.overdue.decide(entry)
+            except StoreFull:
+                if not ends:
+                    raise
         return True
 
     async def delete(self, schedule_id: str, actor: str | None = None, fence: Check | None = None) -> bool:
@@ -240,7 +248,7 @@ class Schedules:
             if isinstance(outcome, Committed) or (
                 not isinstance(outcome, Refused) and await self._entry(schedule_id) is None
             ):
-                self._emit(EventType.SCHEDULE_DELETED, schedule_id, actor, None, {})
+                self._emit(EventType.SCHEDULE_DELETED, schedule_id, actor, None, ownership(entry))
                 return True
         raise SchedulerError(f"schedule {schedule_id!r} is changed by others all the time; try again")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +17,9 @@ from naq.exceptions import (
     StoreError,
     TransactionTooLarge,
 )
-from naq.jobs.job import QueuedJob
+from naq.jobs.form import parse_job
+from naq.jobs.job import Job, JobSpec, QueuedJob
+from naq.jobs.published import PublishedFunctions
 from naq.schedules.record import Schedule
 from naq.store.codec import decode, plain
 from naq.store.port import Entry, Outcome
@@ -25,10 +27,12 @@ from naq.store.port import Entry, Outcome
 __all__ = [
     "Unreadable",
     "asking",
+    "declared_spec",
     "difference",
     "fired_at",
     "has_change",
     "new_change_id",
+    "ownership",
     "schedule_in",
     "schedule_or_reason",
     "unknown",
@@ -54,6 +58,12 @@ def asking(what: str) -> Iterator[None]:
         ) from error
     except StoreError as error:
         raise SchedulerError(f"could not {what}: {error}") from error
+
+
+async def declared_spec(published: PublishedFunctions, job: Job | Callable[..., Any] | str) -> JobSpec:
+    """The stored form of a job, with what was declared of a function that is given by name."""
+    with asking("read what was declared of the function"):
+        return parse_job(await published.complete(job))
 
 
 def unknown(what: str, outcome: Outcome) -> SchedulerError:
@@ -94,6 +104,13 @@ def has_change(entry: Entry, change_id: str | None) -> bool:
         return schedule_in(entry).change_id == change_id
     except RecordUnreadable:
         return False
+
+
+def ownership(entry: Entry) -> dict[str, str]:
+    """Which declared set a schedule belonged to, as a detail of the event of its removal."""
+    found = schedule_or_reason(entry)
+    owner = None if isinstance(found, Unreadable) else found.declared_in
+    return {} if owner is None else {"declared_in": owner}
 
 
 NOT_AUDITED = frozenset({"v", "change_id", "counted_from", "updated_at"})

@@ -32,6 +32,7 @@ __all__ = [
     "LANES",
     "Namespace",
     "alert_key",
+    "attempt_log_key",
     "attempt_patterns",
     "backfill_job_id",
     "check_job_id",
@@ -41,6 +42,7 @@ __all__ = [
     "deferred_key",
     "ended_key",
     "epoch_key",
+    "function_key",
     "is_dead",
     "is_deferred",
     "is_queue",
@@ -56,6 +58,7 @@ __all__ = [
     "parse_job_key",
     "queue_in",
     "queue_key",
+    "reserve_key",
     "result_part_key",
     "schedule_id_of",
     "schedule_key",
@@ -63,6 +66,7 @@ __all__ = [
     "slot_key",
     "slot_pattern",
     "starts_key",
+    "unique_key",
     "waiting_key",
     "watch_key",
     "watch_partition",
@@ -205,9 +209,10 @@ def attempt_patterns(identity: str) -> list[str]:
 
 
 def job_id_in(key: str) -> str:
-    """The job that a key under ``job.``, ``deferred.`` or ``dead.`` belongs to."""
+    """The job that a key under ``job.``, ``deferred.`` or ``dead.`` belongs to. For a key that naq does not write
+    (``job.x``) it is some part of it."""
     parts = key.split(".")
-    return parts[2] if parts[0] == "job" else parts[1]
+    return parts[2] if parts[0] == "job" and len(parts) > 2 else parts[1]
 
 
 def queue_in(key: str) -> str:
@@ -265,6 +270,16 @@ def slot_pattern(func: str) -> str:
     return slot_key(func, "*")
 
 
+def function_key(name: str) -> str:
+    """Where the declared options of a function are."""
+    return f"function.{key_part(name)}"
+
+
+def unique_key(func: str, text: str) -> str:
+    """Which job of a function holds a unique key."""
+    return f"unique.{hashlib.blake2b(f'{func} {text}'.encode(), digest_size=16).hexdigest()}"
+
+
 def starts_key(identity: str, attempt: int) -> str:
     """The key that counts starts of an attempt without an end (in the results bucket)."""
     return f"starts.{identity}.{attempt}"
@@ -278,6 +293,11 @@ def result_part_key(identity: str, number: int) -> str:
 def ended_key(identity: str) -> str:
     """That a job ended, for longer than its result is kept (in the bucket of results)."""
     return f"ended.{identity}"
+
+
+def attempt_log_key(identity: str, place: int | str) -> str:
+    """What an attempt logged (in the bucket of results); ``*`` for those of any attempt."""
+    return f"log.{identity}.{place}"
 
 
 def lease_key(partition: int | str = 0) -> str:
@@ -304,6 +324,11 @@ def watch_key(application: str, name: str | None = None) -> str:
 def set_key(name: str) -> str:
     """The key of the release that last declared a set of schedules."""
     return f"set.{key_part(name)}"
+
+
+def reserve_key(number: int) -> str:
+    """A record that only takes up space, for when the bucket is full."""
+    return f"reserve.{number}"
 
 
 def watch_partition(application: str) -> str:

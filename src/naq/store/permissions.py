@@ -87,6 +87,7 @@ RULES: Final = (
     _publish("{namespace}.leader.>", "asking the leader whether it is still there", S, C),
     _publish("$KV.{namespace}.alert.>", "which alerts fire", S),
     _publish("$KV.{namespace}.watch.>", "how far its alerts have read", S),
+    _publish("$KV.{namespace}.reserve.*", "space for pausing and cancelling in a full bucket", S, W, C),
     # --- jobs
     _publish("$KV.{namespace}.job.>", "enqueueing jobs, and their next attempts", S, W, C),
     _publish("$KV.{namespace}.deferred.>", "jobs for later, and delays before a next attempt", S, W, C),

@@ -16,6 +16,7 @@ from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.exceptions import (
     RecordUnreadable,
+    StoreFull,
     StoreRejected,
     StoreUnavailable,
     StoreUnsuitable,
@@ -31,6 +32,7 @@ from naq.store.nats.follow import follow
 from naq.store.nats.incarnation import Lives
 from naq.store.nats.protocol import Message
 from naq.store.nats.remedies import with_remedy
+from naq.store.nats.reserve import Reserve, is_remedy
 from naq.store.nats.writes import as_bytes, checked_key, expects_absence, message, over_marker
 from naq.store.ordering import in_callers_order, safe_order
 from naq.store.port import Check, Committed, Delete, Entry, Outcome, Put, Refused, Unknown, Write
@@ -44,6 +46,7 @@ CONDITION_FAILED = frozenset({10071, 10164})
 NOT_COMMITTED = frozenset({10176, 10210})
 """The batch was dropped whole (incomplete after a reconnect, too many open at once): nothing was written."""
 MESSAGE_TOO_LARGE = 10054
+FULL = 10077
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,8 @@ class KVStoreService(BaseService):
         self._batches = Batches(connection_service, self._clock)
         self._reader = DirectReader(connection_service, self.names)
         self._lives = Lives(connection_service, self.names.stream)
+        self.reserve = Reserve(connection_service, self.names, self.get_many, self._commit)
+        """Space for remedies, where the bucket has a limit."""
 
     async def _do_initialize(self) -> None:
         await self.connection.initialize()
@@ -145,12 +150,26 @@ class KVStoreService(BaseService):
             return Committed(())
         order = safe_order(writes)
         ordered = [writes[place] for place in order]
-        outcome = await self._commit(ordered)
+        try:
+            outcome = await self._commit(ordered)
+        except StoreFull as error:
+            if not is_remedy(ordered):
+                raise
+            outcome = await self._commit_in_reserve(ordered, error)
         if isinstance(outcome, Refused) and any(expects_absence(write) for write in ordered):
             revived = await self._over_markers(ordered)
             if revived is not None:
                 outcome = await self._commit(revived)
         return in_callers_order(outcome, order)
+
+    async def _commit_in_reserve(self, writes: Sequence[Write], full: StoreFull) -> Outcome:
+        async with self.reserve.lent() as more:
+            while await more():
+                try:
+                    return await self._commit(writes)
+                except StoreFull as error:
+                    full = error
+        raise full
 
     async def _over_markers(self, writes: Sequence[Write]) -> list[Write] | None:
         """The same writes, with "does not exist" of deleted keys said as "still has its marker"; ``None`` if there are none.
@@ -212,8 +231,8 @@ class KVStoreService(BaseService):
             return _Dropped(text)
         if code == MESSAGE_TOO_LARGE:
             raise TransactionTooLarge(f"a record is larger than {self.names.stream} takes (max_msg_size): {text}")
-        told = with_remedy(text, code, self.names.stream)
-        raise StoreRejected(f"the bucket {self.settings.namespace!r} refused to write: {told}", code)
+        told = f"the bucket {self.settings.namespace!r} refused to write: {with_remedy(text, code, self.names.stream)}"
+        raise StoreFull(told, code) if code == FULL else StoreRejected(told, code)
 
     # --- the usual verbs
 
@@ -227,9 +246,9 @@ class KVStoreService(BaseService):
         except ValueError as error:
             raise RecordUnreadable(key, f"it is not JSON ({error})") from None
 
-    async def put(self, key: str, value: bytes | str | Any, *, ttl: int | None = None) -> int:
+    async def put(self, key: str, value: bytes | str | Any, *, ttl: int | None = None, spare: bool = False) -> int:
         """Write a value whatever was there, and return its revision. Text is written as UTF-8, anything else as JSON."""
-        return await self._one(Put(key, as_bytes(value), None, ttl))
+        return await self._one(Put(key, as_bytes(value), None, ttl, spare))
 
     async def create(self, key: str, value: bytes | str | Any, *, ttl: int | None = None) -> int | None:
         """Write a value if the key does not exist, and return its revision; ``None`` when it exists."""
