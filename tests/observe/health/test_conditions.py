@@ -272,6 +272,7 @@ async def _(world: World) -> None:
 
 @makes("zones-old")
 async def _(world: World) -> None:
+    await world.made()
     for name in ("UTC", "tzdata.zi"):
         (world.directory / name).write_text("# version 2019a\n")
     world.patch.setattr(zoneinfo, "TZPATH", (str(world.directory),))
