@@ -30,11 +30,13 @@ __all__ = [
     "ALL_WORKERS",
     "FENCE",
     "LANES",
+    "RESTORING",
     "Namespace",
     "alert_key",
     "attempt_log_key",
     "attempt_patterns",
     "backfill_job_id",
+    "backup_key",
     "check_job_id",
     "check_queue",
     "check_schedule_id",
@@ -81,6 +83,9 @@ FENCE: Final = "fence"
 """The key whose messages carry the condition "that other key still has this revision"; its value is not used."""
 
 ALERTS: Final = "alert"
+
+RESTORING: Final = "restoring"
+"""The key that is there while a backup is being restored."""
 
 ALL_JOBS: Final = "job.>"
 ALL_DEFERRED: Final = "deferred.>"
@@ -334,6 +339,11 @@ def reserve_key(number: int) -> str:
 def watch_partition(application: str) -> str:
     """The partition whose lease elects the watcher of an application's alerts."""
     return f"alerts-{key_part(application)}"
+
+
+def backup_key(token: str) -> str:
+    """The key that marks a moment of a backup (in the bucket and in that of results)."""
+    return f"backup.{token}"
 
 
 def key_part(name: str) -> str:
