@@ -32,7 +32,7 @@ ALL = dict(commands(root()))
 
 def test_all_that_was_promised_is_there() -> None:
     promised = {
-        "demo, run, scheduler, worker, workers, leader, events, doctor, config, sync, import, lint, permissions",
+        "demo, run, scheduler, worker, workers, leader, events, doctor, config, sync, import, lint, permissions, backup, restore",
         "server run, server status, server stop",
         "schedule add, schedule ls, schedule show, schedule pause, schedule resume, schedule cancel, schedule trigger",
         "schedule delete, schedule update, schedule preview, schedule history, schedule explain",
@@ -133,13 +133,22 @@ def test_the_version_loads_no_more_than_it_needs() -> None:
 def test_help_loads_no_services_and_no_client() -> None:
     loaded = loaded_by("--help", roots=("naq", "nats", "msgspec", "asyncio"))
     assert loaded == {
-        *("naq", "naq.cli", "naq.cli.completion", "naq.cli.context", "naq.cli.lazy", "naq.cli.root", "naq.cli.say"),
+        *(
+            "naq",
+            "naq.cli",
+            "naq.cli.completion",
+            "naq.cli.context",
+            "naq.cli.lazy",
+            "naq.cli.overview",
+            "naq.cli.root",
+            "naq.cli.say",
+        ),
         "naq.cli.schedule_commands",
         *("naq.durations", "naq.exceptions", "naq.printable"),
     }
 
 
-NETWORK = ("nats", "asyncio", "naq.store.nats", "naq.store.embedded", "naq.lifecycle", "naq.config")
+NETWORK = ("nats", "asyncio", "naq.store.nats", "naq.store.embedded", "naq.lifecycle", "tomllib")
 RULES = (
     "naq.timing.rrule",
     "naq.timing.calendar_interval",
@@ -156,7 +165,7 @@ RECORDS = (
 )
 SERVICES = ("naq.app", "naq.queue", "naq.worker", "naq.observe", "naq.scheduler", "naq.schedules.service")
 MAY_NOT_LOAD = {
-    ("--help",): (*NETWORK, *SERVICES, "naq.timing", "naq.schedules", "naq.jobs", "msgspec"),
+    ("--help",): (*NETWORK, "naq.config", *SERVICES, "naq.timing", "naq.schedules", "naq.jobs", "msgspec"),
     ("schedule", "explain", "0 9 * * *"): (*NETWORK, *SERVICES, *RULES, *RECORDS, "json"),
     ("schedule", "explain", "0 9 * * *", "--json"): (*NETWORK, *SERVICES, *RULES, *RECORDS, "rich"),
     ("schedule", "ls"): (
@@ -185,7 +194,7 @@ def test_a_command_loads_only_what_it_needs(arguments: tuple[str, ...], options:
     loaded = loaded_by(
         *(options if needs_server else ()),
         *arguments,
-        roots=("naq", "nats", "nkeys", "rich", "msgspec", "asyncio", "json"),
+        roots=("naq", "nats", "nkeys", "rich", "msgspec", "asyncio", "json", "tomllib"),
     )
     forbidden = MAY_NOT_LOAD[arguments]
     assert not {name for name in loaded for each in forbidden if name == each or name.startswith(f"{each}.")}

@@ -34,6 +34,7 @@ from naq.store.nats.client import RawClient
 from naq.store.nats.denials import Denials
 from naq.store.nats.protocol import encode_request
 from naq.store.nats.remedies import with_remedy
+from naq.timing.zones import use_zone_data
 
 if TYPE_CHECKING:
     from naq.store.embedded.server import EmbeddedServer, ServerAddress
@@ -73,6 +74,7 @@ class ConnectionService(BaseService):
 
     def __init__(self, config: Mapping[str, Any] | Settings) -> None:
         super().__init__(config)
+        use_zone_data(self.settings.zone_data)
         self._client: RawClient | None = None
         self._embedded: EmbeddedServer | None = None
         self._address: ServerAddress | None = None
