@@ -33,7 +33,7 @@ ALL = dict(commands(root()))
 def test_all_that_was_promised_is_there() -> None:
     promised = {
         "demo, run, scheduler, worker, workers, leader, events, doctor, config, sync, import, lint, permissions, backup, restore",
-        "server run, server status, server stop",
+        "server run, server status, server stop, store replicas",
         "schedule add, schedule ls, schedule show, schedule pause, schedule resume, schedule cancel, schedule trigger",
         "schedule delete, schedule update, schedule preview, schedule history, schedule explain",
         "schedule skip, schedule aim, schedule backfill, schedule rename-set, alert ls, verify",

@@ -58,7 +58,7 @@ async def _add(options: Options, job: Job, form: dict[str, Any], schedule_id: st
     from naq.cli.running import service
     from naq.schedules.service import ScheduleService
 
-    async with service(options, ScheduleService) as schedules:
+    async with service(options, ScheduleService, makes=True) as schedules:
         return await schedules.schedule_job(job, form, schedule_id=schedule_id, if_exists=if_exists, actor=actor())
 
 
