@@ -66,7 +66,7 @@ def add(
         unique_for=unique_for,
         unique_key=unique_key,
     )
-    say(ask_jobs(context, lambda jobs: jobs.enqueue(job, at=at, delay=delay)))
+    say(ask_jobs(context, lambda jobs: jobs.enqueue(job, at=at, delay=delay), makes=True))
 
 
 def ls(
@@ -137,11 +137,10 @@ def show(context: typer.Context, job_id: IdArgument, as_json: JsonOption = False
 
 async def _report(options: Options, job_id: str) -> tuple[JobReport | None, str | None]:
     """The report, and if there is none the id that was probably meant."""
-    from naq.lifecycle import ServiceManager
+    from naq.cli.running import service
     from naq.observe.diagnosis.service import AccountService
 
-    async with ServiceManager(options.settings) as services:
-        accounts = await services.get_service(AccountService)
+    async with service(options, AccountService) as accounts:
         report = await accounts.job(job_id)
         return report, await accounts.near_job(job_id) if report is None else None
 
