@@ -15,7 +15,6 @@ import os
 import re
 import secrets
 import socket
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -304,6 +303,8 @@ def _from_environment(environment: Mapping[str, str] | None) -> dict[str, Any]:
 def _from_file(file: Path | str | None, problems: list[Problem]) -> dict[str, Any]:
     if file is None:
         return {}
+    import tomllib
+
     path = Path(file)
     try:
         table = tomllib.loads(path.read_text()).get("naq", {})

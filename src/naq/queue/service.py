@@ -75,8 +75,6 @@ class JobService(BaseService):
         self.history = history_service or HistoryService(
             self.settings, connection_service, connection_service.stream_service, clock=self.clock
         )
-        self._functions: dict[str, Callable[..., Any]] = {}
-        """Those that were enqueued here, by name."""
         self._own = (*(() if result_service else (self.results,)), *(() if history_service else (self.history,)))
         self._kv = kv_service
         self._events = event_service
@@ -218,7 +216,7 @@ class JobService(BaseService):
         `JobCancelled`, `ResultUnfit`, or as `wait`.
         """
         result = await self.wait(job_id, timeout=timeout)
-        return value_of(result, self._functions.get(result.func))
+        return value_of(result, self._specs.functions.get(result.func))
 
     async def wait(self, job_id: str, *, timeout: float | None = None) -> StoredResult:
         """As `result`, but returns how the job ended, even if it failed.
