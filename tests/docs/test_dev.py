@@ -17,7 +17,7 @@ echo "python $*" >> "$ASKED"
 if [ "$1 $2" = "-m venv" ]; then
     mkdir -p "$3/bin"
     cp "$0" "$3/bin/python"
-    printf '#!/bin/sh\\necho "naq at $0 $*"\\n' > "$3/bin/naq"
+    printf '#!/bin/sh\\necho "naq at $0 $*${NAQ_DEV_ENVIRONMENT-}"\\n' > "$3/bin/naq"
     chmod +x "$3/bin/naq"
 fi
 """
