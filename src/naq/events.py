@@ -49,6 +49,9 @@ class EventType(StrEnum):
     JOB_CANCELLED = "job_cancelled"
     JOB_ABANDONED = "job_abandoned"
     """Its worker died before it ended; reported by the worker that now has it. The details name the dead worker."""
+    JOB_LOST = "job_lost"
+    """The job of a run that a schedule's record lists as open is gone: not queued, not held by a worker, without a result. The
+    run is closed as failed, so that it does not hold up the schedule."""
     WORKER_STARTED = "worker_started"
     WORKER_STOPPED = "worker_stopped"
     WORKER_BLOCKED = "worker_blocked"

@@ -43,6 +43,7 @@ def judge(world: World) -> Verdict:
     complaints += _acknowledged(world, records, jobs)
     complaints += _deferred(world, jobs)
     complaints += _created_twice(records)
+    complaints += _held(world)
     complaints += _steady(world)
     late = report.lateness
     if world.history.steps and world.history.is_calm and late is not None and late.max > 0.5 and not _looks_back(world):
@@ -140,6 +141,15 @@ def _deferred(world: World, jobs: list[StoredJob]) -> Iterator[str]:
                 yield f"{job.job_id} was deferred to {job.due_at}, and enqueued {times} times"
             if times and (left := world.store.peek(entry.key)) is not None and left.value is not None:
                 yield f"{entry.key} was enqueued, and still waits"
+
+
+def _held(world: World) -> Iterator[str]:
+    """No schedule waits for a run whose job is not there."""
+    for entry in world.store.entries("schedule.>"):
+        schedule = None if entry.value is None else decode(Schedule, entry.key, entry.value)
+        for run in () if schedule is None else schedule.open_runs:
+            if not any(job.value is not None for job in world.store.entries(f"job.*.{run.job_id}")):
+                yield f"{entry.key} waits for ever for {run.job_id}, which is not there"
 
 
 def _created_twice(records: list[RecordWritten]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from naq.scheduler.elector import Elector
 from naq.scheduler.firing import Firing
 from naq.scheduler.lease import Term
 from naq.scheduler.mirror import Mirror
+from naq.scheduler.open_runs import OpenRuns
 from naq.store.ordering import safe_order
 from naq.store.port import Check, Committed, Outcome, Put, Refused, Unknown, Write
 from naq.testing.link import MemoryClient
@@ -129,6 +130,15 @@ def no_taking_over() -> AbstractContextManager[Any]:
     return patch.object(Elector, "_acquire", polite)
 
 
+def no_healing() -> AbstractContextManager[Any]:
+    """Nobody compares the open runs of schedules with the jobs that are there."""
+
+    async def look(self: OpenRuns) -> None:
+        pass
+
+    return patch.object(OpenRuns, "look", look)
+
+
 MUTATIONS: Mapping[str, Callable[[], AbstractContextManager[Any]]] = {
     mutation.__name__: mutation
     for mutation in (
@@ -141,5 +151,6 @@ MUTATIONS: Mapping[str, Callable[[], AbstractContextManager[Any]]] = {
         no_requeue,
         record_before_job,
         no_taking_over,
+        no_healing,
     )
 }

@@ -84,6 +84,8 @@ class Node:
         self.complaints: list[str] = []
         self.on_start: Callable[[Process], None] = lambda process: None
         """Called with each new process before it runs."""
+        self.results: MemoryStore | None = None
+        """Where workers write how jobs ended."""
         self._loop = loop
         self._store = store
         self._board = board
@@ -115,7 +117,7 @@ class Node:
             self.client,
             MemoryPresence(self._board, self.client),
             self.clock,
-            Listeners(Silence()),
+            Listeners(Silence(), results=self.results),
             PartitionSettings(
                 ElectorSettings(instance, self.priority, self.rhythm.check, self.rhythm.heartbeat, self.rhythm.lease),
                 self.rhythm.batch,

@@ -10,7 +10,7 @@ from tests.simulation.__main__ import explain, fails, main
 from tests.simulation.history import History, Kind, draw
 from tests.simulation.mutations import MUTATIONS
 from tests.simulation.shrink import shrink
-from tests.simulation.sweep import two_leaders
+from tests.simulation.sweep import two_leaders, vanished_jobs
 from tests.simulation.world import live
 
 SHORT = 300
@@ -43,6 +43,12 @@ def test_a_leader_that_comes_back_beside_its_successor(history: History) -> None
     assert verdict.clean, verdict.complaints
 
 
+@pytest.mark.parametrize("history", tuple(vanished_jobs()), ids=lambda history: f"{history.seed}")
+def test_a_schedule_whose_run_lost_its_job_goes_on(history: History) -> None:
+    verdict = live(history)
+    assert verdict.clean, verdict.complaints
+
+
 def test_a_history_is_the_same_each_time() -> None:
     for seed in range(0, 60, 3):
         first, second = live(draw(seed)), live(draw(seed))
@@ -58,7 +64,7 @@ def test_the_histories_hold_every_kind_of_step() -> None:
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_missing_safeguard_is_noticed(name: str) -> None:
     with MUTATIONS[name]():
-        assert any(fails(history) for history in chain(two_leaders(), map(draw, range(SHORT))))
+        assert any(fails(history) for history in chain(two_leaders(), vanished_jobs(), map(draw, range(SHORT))))
 
 
 def test_a_failing_history_is_shrunk_and_replayed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,6 +64,8 @@ class World:
         self.clock = ManualClock(START, loop=loop)
         """True time."""
         self.store = MemoryStore(self.clock)
+        self.results = MemoryStore(self.clock)
+        """How jobs ended: nobody runs any here, but schedulers ask."""
         self.replica = Replica(self.store, self.clock)
         self.board = Switchboard()
         self.log: list[Written] = []
@@ -78,6 +80,8 @@ class World:
         self.people = [
             Person(loop, self.store, self.clock.skewed(), f"p{number}", seed) for number in range(history.people)
         ]
+        for node in self.nodes:
+            node.results = self.results
         places: list[Node | Person] = [*self.nodes, *self.people]
         self._places = {place.name: place for place in places}
         self._ends: list[asyncio.Task[None]] = []

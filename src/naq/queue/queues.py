@@ -10,7 +10,7 @@ import msgspec
 from naq.config import Settings
 from naq.exceptions import InvalidInput
 from naq.jobs.control import Control, Question
-from naq.jobs.job import QueuedJob
+from naq.jobs.job import JobStatus, QueuedJob
 from naq.jobs.records import QueueLimits, WorkerInfo, is_over
 from naq.queue.consumers import ensure_consumer, find_consumer
 from naq.queue.removal import delete_all
@@ -138,18 +138,25 @@ class Queues:
         return count
 
     async def _queued(self, queue: str) -> AsyncIterator[list[tuple[Entry, QueuedJob | None]]]:
-        """The jobs in a queue that have not ended; ``None`` for a record that cannot be read."""
+        """The jobs in a queue that have not ended, or were cancelled by a process that did not come to remove them; ``None``
+        for a record that cannot be read."""
         async for entries in self._kv.scan(jobs_of(queue)):
             found = read_all(QueuedJob, entries)
             results = await self._results.get_many([queued.job_id for _, queued in found.records])
             page: list[tuple[Entry, QueuedJob | None]] = [
-                (entry, queued) for entry, queued in found.records if not is_over(queued, results.get(queued.job_id))
+                (entry, queued)
+                for entry, queued in found.records
+                if not is_over(queued, result := results.get(queued.job_id))
+                or (result is not None and result.status is JobStatus.CANCELLED)
             ]
             yield page + [(entry, None) for entry, _ in found.unreadable]
 
     async def _cancel(self, part: Sequence[tuple[Entry, QueuedJob | None]], reason: str | None) -> int:
-        removed = part
-        if not await delete_all(self._kv, [entry for entry, _ in part]):
-            removed = [pair for pair in part if await self._settling.remove(pair[0])]
-        await self._settling.cancel([queued for _, queued in removed if queued is not None], reason)
-        return len(removed)
+        jobs = [queued for _, queued in part if queued is not None]
+        cancelled = await self._settling.cancel(jobs, reason)
+        gone = cancelled.now | cancelled.before
+        ended = [entry for entry, queued in part if queued is None or queued.job_id in gone]
+        if not await delete_all(self._kv, ended):
+            for entry in ended:
+                await self._settling.remove(entry)
+        return len(ended) - len(cancelled.before)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -25,18 +24,18 @@ import msgspec
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.exceptions import JobTimeout, RecordUnreadable, StoreRejected, StoreUnavailable
+from naq.jobs.ends import read_ends
 from naq.jobs.records import StoredResult
+from naq.jobs.result_bucket import ResultBucket
 from naq.lifecycle import BaseService, ServiceManager
 from naq.queue.together import Together
 from naq.store.codec import decode, encode
-from naq.store.keys import Namespace, check_job_id, ended_key, result_part_key
+from naq.store.keys import check_job_id, ended_key, result_part_key
 from naq.store.nats.batches import FEW
-from naq.store.nats.bucket import KVStoreService
-from naq.store.nats.bucket_config import bucket_config
 from naq.store.nats.connection import ConnectionService, ConnectionState
 from naq.store.nats.protocol import encode_publish
-from naq.store.port import Committed, Delete, Put, Refused, Store, Write
-from naq.store.records import readable
+from naq.store.port import Committed, Delete, Put, Refused, Store, Unknown, Write
+from naq.store.records import readable, readable_one
 
 __all__ = ["LARGEST", "ResultService", "StoredResults"]
 
@@ -88,16 +87,54 @@ class StoredResults:
             await self._commit(list(puts.values()))
         await self.spread([(put.key, put.value) for put in puts.values()])
 
+    async def known(self, job_ids: Sequence[str]) -> dict[str, tuple[int, StoredResult | None]]:
+        """The revision and record of what is known of several jobs, by id; ``(0, None)`` when nothing is."""
+        entries = await self.store.get_many(job_ids)
+        return {
+            job_id: (entry.revision, readable_one(StoredResult, entry, log)) if entry is not None else (0, None)
+            for job_id, entry in ((job_id, entries.get(job_id)) for job_id in job_ids)
+        }
+
+    async def write_unless_changed(
+        self, results: Sequence[StoredResult], lifetimes: Sequence[float], revisions: Sequence[int]
+    ) -> set[str]:
+        """As `write`, but only where what is known still has the revision that `known` said; the ids of those written.
+
+        The results have no values. Raises `StoreError` when it is not certain.
+        """
+        groups: list[list[Put]] = []
+        for result, lifetime, revision in zip(results, lifetimes, revisions, strict=True):
+            ttl = max(1, math.ceil(lifetime))
+            group = [Put(result.job_id, encode(result), revision, ttl)]
+            if ttl < REMEMBERED:
+                group.append(Put(ended_key(result.job_id), encode(_mark(result)), None, REMEMBERED))
+            groups.append(group)
+        written = await self._write_conditional(groups)
+        await self.spread([(put.key, put.value) for put, *_ in groups if put.key in written])
+        return written
+
+    async def _write_conditional(self, groups: Sequence[Sequence[Put]]) -> set[str]:
+        """Write each group if its conditions hold, all at once when they all do; the keys of the first of each."""
+        written: set[str] = set()
+        for start in range(0, len(groups), AT_ONCE // 2):
+            part = groups[start : start + AT_ONCE // 2]
+            if len(part) > 1 and isinstance(
+                await self.store.transact([put for group in part for put in group]), Committed
+            ):
+                written.update(group[0].key for group in part)
+                continue
+            for group in part:
+                outcome = await self.store.transact(list(group))
+                if isinstance(outcome, Unknown):
+                    raise StoreUnavailable(f"whether a result was written is not known: {outcome.reason}")
+                if isinstance(outcome, Committed):
+                    written.add(group[0].key)
+        return written
+
     async def ends(self, job_ids: Sequence[str]) -> dict[str, StoredResult]:
         """How several jobs ended, by id, also of those whose result was kept for a shorter time than `REMEMBERED`; without
         values."""
-        entries = await self.store.get_many([*job_ids, *map(ended_key, job_ids)])
-        found: dict[str, StoredResult] = {}
-        for _, result in readable(StoredResult, entries.values(), log):
-            other = found.get(result.job_id)
-            if other is None or (result.status.ended, result.attempt) > (other.status.ended, other.attempt):
-                found[result.job_id] = result
-        return found
+        return await read_ends(self.store, job_ids)
 
     async def marks(self, job_ids: Sequence[str]) -> dict[str, StoredResult]:
         """How jobs ended whose result is not kept any more, by id, as long as that is remembered; without values."""
@@ -193,17 +230,12 @@ class ResultService(BaseService, StoredResults):
         BaseService.__init__(self, config)
         self.connection = connection_service
         self.clock: Clock = clock or SystemClock()
-        self.names = Namespace(Namespace(self.settings.namespace).results_bucket)
-        inside = dataclasses.replace(self.settings, namespace=self.names.name)
-        self._bucket = KVStoreService(inside, connection_service, clock=self.clock)
+        self._bucket = ResultBucket(self.settings, connection_service, self.clock)
+        self.names = self._bucket.names
         self._awaited = Together(self._bucket.get_many)
         StoredResults.__init__(self, self._bucket)
 
     async def _do_initialize(self) -> None:
-        await self.connection.initialize()
-        config = bucket_config(self.names, self.settings.replicas, self.clock.now())
-        config["description"] = "naq: results of jobs, each with its own lifetime"
-        await self.connection.stream_service.ensure(config)
         await self._bucket.initialize()
 
     async def _do_cleanup(self) -> None:

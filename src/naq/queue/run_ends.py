@@ -39,6 +39,8 @@ class Settlement:
     """One decision, and how far it is carried out."""
 
     ending: Ending
+    result_written: bool = False
+    """Its result is stored."""
     in_schedule: bool = False
     """The schedule's record has the end."""
     repeated: bool = False

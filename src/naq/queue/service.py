@@ -24,10 +24,10 @@ from naq.exceptions import (
 )
 from naq.jobs.control import Control, Question
 from naq.jobs.history_stream import HistoryService
-from naq.jobs.job import Job, JobSpec, JobStatus
+from naq.jobs.job import Job, JobSpec, JobStatus, QueuedJob
 from naq.jobs.job_id import After, JobId
 from naq.jobs.parents import split_takes, with_takes
-from naq.jobs.records import DeadJob, DeadReason, JobInfo, QueueLimits, StoredResult, WorkerInfo, is_over
+from naq.jobs.records import DeadJob, DeadReason, JobInfo, QueueLimits, StoredResult, WorkerInfo
 from naq.jobs.returns import value_of
 from naq.jobs.signature import check_arguments
 from naq.jobs.target import pickle_arguments
@@ -45,6 +45,7 @@ from naq.store.keys import Namespace, check_job_id, check_queue, check_schedule_
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.event_stream import EventService
+from naq.store.port import Entry
 from naq.timing.duration import LONGEST, parse_duration
 
 __all__ = ["JobService"]
@@ -53,6 +54,9 @@ LOOK_AFTER = 2.0
 """Seconds after which it is looked whether a job that is waited for exists."""
 LOOKS = 3
 """So many looks must find nothing: on a cluster one may be answered by a replica that lags."""
+
+MOVES = 5
+"""Times that a job may be moved while it is cancelled: from deferred to queued, once for each attempt."""
 
 When = datetime | str | float
 """An aware datetime, ISO text or epoch seconds; a naive one is UTC."""
@@ -285,18 +289,24 @@ class JobService(BaseService):
         check_job_id(job_id)
         if await self._ask_to_stop(job_id, reason):
             return True
-        result = await self.results.get(job_id)
         removed = False
-        for entry, queued in await self._finder.entries(job_id):
-            if is_over(queued, result) or not await self._settling.remove(entry):
-                continue
-            if queued.spec.depends_on:
-                await self._settling.dependencies.forget(queued)
-            if not removed:  # what else is there was only left in the queue
-                await self._settling.cancel([queued], reason or "cancelled")
-            removed = True
+        for _ in range(MOVES):
+            found = await self._finder.entries(job_id)
+            done = [await self._cancel_waiting(entry, queued, reason or "cancelled") for entry, queued in found]
+            removed = removed or any(done)
+            if None not in done:
+                break  # else it went from deferred to queued meanwhile
         # A worker may have got it just before it was removed.
         return await self._ask_to_stop(job_id, reason) or removed
+
+    async def _cancel_waiting(self, entry: Entry, queued: QueuedJob, reason: str) -> bool | None:
+        """End one attempt as cancelled, then remove it. ``False``: it ended before; ``None``: it was changed meanwhile."""
+        cancelled = await self._settling.cancel([queued], reason)
+        if not cancelled.now and not cancelled.before:
+            return False
+        if queued.spec.depends_on:
+            await self._settling.dependencies.forget(queued)
+        return bool(cancelled.now) if await self._settling.remove(entry) else None
 
     async def _ask_to_stop(self, job_id: str, reason: str | None) -> bool:
         question = Question(cancel=job_id, reason=reason)

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from naq.clock import Clock
 from naq.config import Settings
 from naq.exceptions import StoreRejected, TransactionTooLarge
 from naq.jobs.ending import Ending, Facts, decide
 from naq.jobs.history import HistorySink
-from naq.jobs.job import QueuedJob
+from naq.jobs.job import JobStatus, QueuedJob
 from naq.jobs.outcome import Dropped, Unrunnable
-from naq.jobs.records import DeadReason, StoredResult
+from naq.jobs.records import DeadReason, StoredResult, is_over
 from naq.queue.dependencies import Dependencies
 from naq.queue.follow_ups import write_follow_ups
 from naq.queue.results import StoredResults
@@ -26,12 +27,21 @@ from naq.queue.run_ends import RunEnds, Settlement
 from naq.store.port import Committed, Delete, Entry, EventSink, Store, Unknown
 from naq.timing.duration import LONGEST
 
-__all__ = ["Settlement", "Settling"]
+__all__ = ["Cancelled", "Settlement", "Settling"]
 
 REFUSED = (StoreRejected, TransactionTooLarge)
 """Errors that may be the fault of one end of a group."""
 
 log = logging.getLogger("naq.settling")
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """Ids of jobs that ended as cancelled, and may be removed from where they waited."""
+
+    now: set[str]
+    before: set[str]
+    """Cancelled earlier, by a process that did not come to remove them."""
 
 
 class Settling:
@@ -63,9 +73,10 @@ class Settling:
         endings = [each.ending for each in unsettled]
         await write_follow_ups(self._kv, endings)
         ended = [(ending.queued, ending.result) for ending in endings if ending.result is not None]
-        if ended:
-            lifetimes = [self._lifetime(queued) for queued, _ in ended]
-            await self._results.write([result for _, result in ended], lifetimes)
+        unwritten = [each.ending for each in unsettled if not each.result_written]
+        results = [(ending.result, self._lifetime(ending.queued)) for ending in unwritten if ending.result is not None]
+        if results:
+            await self._results.write([result for result, _ in results], [lifetime for _, lifetime in results])
         await self._run_ends.write(unsettled)
         if ended:
             await self.end_unmet(await self.dependencies.ended([result for _, result in ended]))
@@ -100,10 +111,31 @@ class Settling:
             except REFUSED as error:
                 log.error("job %s waits for a job that ended otherwise, and cannot be ended: %s", queued.job_id, error)
 
-    async def cancel(self, jobs: Sequence[QueuedJob], reason: str | None) -> None:
-        """End jobs as cancelled that were removed from where they waited. Raises what the store raised, after trying each."""
+    async def cancel(self, jobs: Sequence[QueuedJob], reason: str | None) -> Cancelled:
+        """End jobs as cancelled that wait; the caller removes those that are returned. The others ended meanwhile.
+
+        In this order a process that dies in between leaves a job that ended as cancelled and may be removed later. A job that
+        were removed first would leave a run in its schedule's record that nobody closes. Raises what the store raised, after
+        trying each.
+        """
         facts = Facts(self._settings.instance_id, self._clock.now(), reason=reason)
-        group = [Settlement(decide(queued, Dropped("cancelled"), facts)) for queued in jobs]
+        known = await self._results.known([queued.job_id for queued in jobs])
+        before = [(queued, result) for queued in jobs if (result := _cancelled(queued, known[queued.job_id][1]))]
+        await self.settle_again(before)
+        waiting = [queued for queued in jobs if not is_over(queued, known[queued.job_id][1])]
+        group = [Settlement(decide(queued, Dropped("cancelled"), facts)) for queued in waiting]
+        results = [each.ending.result for each in group if each.ending.result is not None]
+        written = await self._results.write_unless_changed(
+            results, [self._lifetime(queued) for queued in waiting], [known[queued.job_id][0] for queued in waiting]
+        )
+        group = [each for each in group if each.ending.queued.job_id in written]
+        for each in group:
+            each.result_written = True
+        await self._settle_each(group)
+        return Cancelled({each.ending.queued.job_id for each in group}, {queued.job_id for queued, _ in before})
+
+    async def _settle_each(self, group: Sequence[Settlement]) -> None:
+        """Settle them together, or one by one if the store refuses that."""
         try:
             await self.settle(group)
         except REFUSED as error:
@@ -127,3 +159,8 @@ class Settling:
         """Seconds for which the result is kept; never more than the server can count."""
         ttl = queued.spec.result_ttl
         return self._settings.job_ttl if ttl is None else min(ttl, LONGEST).total_seconds()
+
+
+def _cancelled(queued: QueuedJob, result: StoredResult | None) -> StoredResult | None:
+    """The result, if it says that this attempt was cancelled before."""
+    return result if result is not None and result.status is JobStatus.CANCELLED and is_over(queued, result) else None

@@ -24,8 +24,9 @@ What happens on failure:
 - No answer: the keys are read again, and they show whether it was committed. Nothing is guessed.
 - The store rejects everything or is away: all tries wait, with backoff, and it is reported once.
 - The leader's clock is wrong: an instance whose clock is far from the server's gives the lease up and fires nothing.
+- A job vanishes (purged by an administrator, lost at a power failure): the leader closes its run (`open_runs`).
 - The store is replaced (bucket deleted, restored from a backup): everything is read again, and leadership is won again.
 
-Order: `due_queue`, `trials`, `lease`, `drift`, `presence`, `retries`, `elector`, `leader`, `mirror`, `listeners`, `intents`,
-`reconcile`, `firing`, `loop`, `partition`, `service`.
+Order: `due_queue`, `trials`, `lease`, `drift`, `presence`, `retries`, `elector`, `leader`, `mirror`, `listeners`, `open_runs`,
+`intents`, `reconcile`, `firing`, `loop`, `partition`, `service`.
 """

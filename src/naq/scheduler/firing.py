@@ -17,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,7 +31,9 @@ from naq.exceptions import (
     StoreUnavailable,
     TransactionTooLarge,
 )
-from naq.scheduler.intents import Intent, NotDue, Planner, Unplannable
+from naq.jobs.ends import read_ends
+from naq.jobs.records import StoredResult
+from naq.scheduler.intents import NOTHING_ENDED, Intent, NotDue, Planner, Unplannable
 from naq.scheduler.lease import Term
 from naq.scheduler.listeners import Listeners
 from naq.scheduler.mirror import Due, Mirror
@@ -113,8 +115,10 @@ class Firing:
             intents.append(intent)
         return intents
 
-    def _intent(self, due: Due, epoch: int, now: datetime) -> Intent | None:
-        planned = self._planner.intent(due, epoch, now, self._enqueued_before)
+    def _intent(
+        self, due: Due, epoch: int, now: datetime, ends: Mapping[str, StoredResult] = NOTHING_ENDED
+    ) -> Intent | None:
+        planned = self._planner.intent(due, epoch, now, self._enqueued_before, ends)
         if isinstance(planned, Intent):
             return planned
         match planned:
@@ -146,9 +150,10 @@ class Firing:
         done: list[str] = []
         holds = True
         try:
-            pending = [list(intents)]
+            pending = [await self._without_ended(intents, term.epochs[lane])]
             while pending and holds:
-                again = await self._commit_part(self._fence(term, lane), pending.pop(), done)
+                part = pending.pop()
+                again = await self._commit_part(self._fence(term, lane), part, done) if part else []
                 holds = again is not None
                 pending.extend(again or ())
         finally:
@@ -157,6 +162,29 @@ class Firing:
                 if intent.key not in self.retries.keys:
                     self._mirror.requeue(intent.key)
         return Fired(done, holds)
+
+    async def _without_ended(self, intents: Sequence[Intent], epoch: int) -> list[Intent]:
+        """The intents, those that would enqueue a job that ended before planned again without it.
+
+        When results cannot be read, nothing is held up by that: the jobs are enqueued.
+        """
+        asks = [job_id for intent in intents for job_id in intent.asks]
+        if not asks or self._listeners.results is None:
+            return list(intents)
+        try:
+            ends = await read_ends(self._listeners.results, asks)
+        except StoreError as error:
+            log.info("whether late fires ran before is not known: %s", error)
+            return list(intents)
+        kept: list[Intent | None] = []
+        for intent in intents:
+            ended = {job_id: ends[job_id] for job_id in intent.asks if job_id in ends}
+            kept.append(self._planned_again(intent.key, epoch, ended) if ended else intent)
+        return [intent for intent in kept if intent is not None]
+
+    def _planned_again(self, key: str, epoch: int, ended: Mapping[str, StoredResult]) -> Intent | None:
+        held = self._mirror.get(key)
+        return None if held is None else self._intent(Due(key, *held), epoch, self._clock.now(), ended)
 
     async def _commit_part(self, fence: Check, intents: list[Intent], done: list[str]) -> list[list[Intent]] | None:
         """One transaction. Returns the parts to try next, ``None`` when the term is over."""

@@ -35,6 +35,9 @@ PATTERNS = (ALL_SCHEDULES, ALL_DEFERRED)
 SECOND_LOOK = 0.5
 """Seconds that a watch has to bring what the store says it holds, before it is taken for dead."""
 
+OPEN_RUNS = b'"open_runs":['
+"""In the bytes of every record that lists open runs; in others only by chance."""
+
 Head = tuple[str | None, datetime | None]
 """The status of a schedule as plain text, ``None`` for a deferred job; and when the record is due, if it is."""
 
@@ -75,6 +78,8 @@ class Mirror:
         """Status -> how many schedules have it."""
         self.quarantined: dict[str, str] = {}
         """Key -> why its record is not fired. Nothing is deleted: a mended record leaves by itself."""
+        self.tracked: set[str] = set()
+        """Keys of records that list open runs."""
         self.trials = Trials(clock)
         """When they are tried again, for what kept them may be gone."""
         self.changed = asyncio.Event()
@@ -178,6 +183,7 @@ class Mirror:
         self._seen_to = dict.fromkeys(PATTERNS, 0)
         self.quarantined.clear()
         self.trials.clear()
+        self.tracked.clear()
         self.counts.clear()
         self.due.clear()
         self.loaded.clear()
@@ -219,6 +225,10 @@ class Mirror:
         if self.quarantined:
             self.release(key)
         self._count(None if held is None else held[4], status)
+        if OPEN_RUNS in value:
+            self.tracked.add(key)
+        else:
+            self.tracked.discard(key)
         if self.due.put(key, due_at, revision, value, status):
             self.changed.set()
 
@@ -289,6 +299,7 @@ class Mirror:
         self._gone[key] = revision
         self.quarantined.pop(key, None)
         self.trials.over(key)
+        self.tracked.discard(key)
         self.due.remove(key)
 
     def _count(self, before: str | None, after: str | None) -> None:

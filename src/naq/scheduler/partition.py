@@ -15,6 +15,7 @@ from naq.scheduler.firing import Firing
 from naq.scheduler.listeners import Listeners
 from naq.scheduler.loop import FireLoop
 from naq.scheduler.mirror import PATTERNS, Mirror
+from naq.scheduler.open_runs import OpenRuns
 from naq.store.outage import Trouble
 from naq.store.port import Presence, Store
 
@@ -53,6 +54,7 @@ class Partition:
         self.drift = drift or Drift(clock, events, me)
         """How far this machine's clock is from the server's."""
         self.loop = FireLoop(self.elector, self.mirror, self.firing, self.drift, clock, settings.batch)
+        self.open_runs = OpenRuns(store, self.mirror, clock, listeners, me)
         self.elector.barred = self._is_barred
         self.drift.on_change = self._on_drift
         self.elector.on_change = self._on_change
@@ -83,6 +85,7 @@ class Partition:
         self._tasks.start("naq resync", lambda: self.mirror.resync(self._resync_interval))
         self._tasks.start("naq quarantine", lambda: self.mirror.trials.run(self.mirror.retry))
         self._tasks.start("naq fire loop", self.loop.run)
+        self._tasks.start("naq open runs", lambda: self.open_runs.run(lambda: self.elector.leads))
         self._tasks.start("naq lease watch", self.elector.follow)
         self._tasks.start("naq elector", self.elector.run)
         if self.drift.compares:
@@ -133,4 +136,5 @@ class Partition:
     def _on_change(self) -> None:
         self.firing.retries.reopen()
         self.mirror.trials.all_at_once()
+        self.open_runs.wake()
         self.loop.wake()

@@ -7,14 +7,16 @@ straight to the store by compare-and-set, from any instance.
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from naq.clock import Clock
 from naq.config import Settings
-from naq.exceptions import StoreError
+from naq.exceptions import StoreError, StoreForbidden
 from naq.jobs.history_stream import HistoryService
+from naq.jobs.result_bucket import ResultBucket
 from naq.lifecycle import ServiceManager, Tasks
 from naq.scheduler.drift import Drift, server_time
 from naq.scheduler.elector import ElectorSettings
@@ -35,6 +37,9 @@ RESERVE_EVERY = 60.0
 """Seconds between two looks at the space that is kept for remedies."""
 
 
+log = logging.getLogger("naq.scheduler")
+
+
 class SchedulerService(ScheduleService):
     """A `ScheduleService` that also stands for leadership, and fires what is due while it leads."""
 
@@ -50,11 +55,12 @@ class SchedulerService(ScheduleService):
     ) -> None:
         super().__init__(config, connection_service, kv_service, event_service, history_service, clock=clock)
         settings = self.settings
+        self._results = ResultBucket(settings, connection_service, self.clock)
         self.partition = Partition(
             kv_service,
             NatsPresence(connection_service, kv_service.names),
             self.clock,
-            Listeners(event_service, history_service or NO_HISTORY, self._stopper),
+            Listeners(event_service, history_service or NO_HISTORY, self._stopper, self._results),
             PartitionSettings(
                 ElectorSettings(
                     instance_id=settings.instance_id,
@@ -77,9 +83,16 @@ class SchedulerService(ScheduleService):
 
     async def _do_initialize(self) -> None:
         await super()._do_initialize()
+        await self._open_results()
         self._stop_listening = self._connection.on_state(self._on_state)
         await self.partition.start()
         self._reserve.start("naq reserve", self._keep_reserve)
+
+    async def _open_results(self) -> None:
+        try:
+            await self._results.initialize()
+        except StoreForbidden as error:
+            log.warning("the results of jobs cannot be read: a run that nobody closes stays open (%s)", error)
 
     def _on_state(self, state: ConnectionState) -> None:
         if state is ConnectionState.RESTORED:
@@ -96,6 +109,7 @@ class SchedulerService(ScheduleService):
         self._stop_listening()
         await self._reserve.stop()
         await self.partition.stop()
+        await self._results.cleanup()
         await super()._do_cleanup()
 
     @property

@@ -35,6 +35,7 @@ from naq.schedules.stored import (
     difference,
     has_change,
     new_change_id,
+    ownership,
     schedule_in,
     schedule_or_reason,
     unknown,
@@ -247,7 +248,7 @@ class Schedules:
             if isinstance(outcome, Committed) or (
                 not isinstance(outcome, Refused) and await self._entry(schedule_id) is None
             ):
-                self._emit(EventType.SCHEDULE_DELETED, schedule_id, actor, None, {})
+                self._emit(EventType.SCHEDULE_DELETED, schedule_id, actor, None, ownership(entry))
                 return True
         raise SchedulerError(f"schedule {schedule_id!r} is changed by others all the time; try again")
 

@@ -343,7 +343,7 @@ class ScheduleService(ScheduleActs, BaseService):
         clock = clock or SystemClock()
         schedules = Schedules(kv_service, clock, event_service, self.settings.instance_id)
         ScheduleActs.__init__(self, schedules, history_service, clock)
-        self._stopper = WorkerStopper(connection_service, Namespace(self.settings.namespace))
+        self._stopper = WorkerStopper(connection_service, Namespace(self.settings.namespace), kv_service)
         self.schedules.on_given_up = self._stopper.stop
         self._connection = connection_service
         self._kv = kv_service

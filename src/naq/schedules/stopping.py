@@ -9,6 +9,7 @@ from naq.exceptions import StoreError
 from naq.jobs.control import Control, Question
 from naq.store.keys import Namespace
 from naq.store.nats.connection import ConnectionService
+from naq.store.port import Store
 
 __all__ = ["WorkerStopper"]
 
@@ -16,8 +17,9 @@ __all__ = ["WorkerStopper"]
 class WorkerStopper:
     """The `JobStopper` over NATS."""
 
-    def __init__(self, connection: ConnectionService, names: Namespace) -> None:
+    def __init__(self, connection: ConnectionService, names: Namespace, kv: Store) -> None:
         self._control = Control(connection, names)
+        self._listed = Control(connection, names, kv)
         self._asking: set[asyncio.Task[None]] = set()
 
     def stop(self, job_ids: Sequence[str], reason: str) -> None:
@@ -27,6 +29,10 @@ class WorkerStopper:
             task = asyncio.create_task(self._ask(job_id, reason), name=f"naq stop {job_id}")
             self._asking.add(task)
             task.add_done_callback(self._asking.discard)
+
+    async def held(self) -> set[str]:
+        """The jobs that the listed workers have; one that is too busy to answer in time is left out."""
+        return {job_id for reply in await self._listed.ask(Question(held=True)) for job_id in reply.held}
 
     async def close(self) -> None:
         """Wait for the questions that are under way."""

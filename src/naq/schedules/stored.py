@@ -29,6 +29,7 @@ __all__ = [
     "fired_at",
     "has_change",
     "new_change_id",
+    "ownership",
     "schedule_in",
     "schedule_or_reason",
     "unknown",
@@ -94,6 +95,13 @@ def has_change(entry: Entry, change_id: str | None) -> bool:
         return schedule_in(entry).change_id == change_id
     except RecordUnreadable:
         return False
+
+
+def ownership(entry: Entry) -> dict[str, str]:
+    """Which declared set a schedule belonged to, as a detail of the event of its removal."""
+    found = schedule_or_reason(entry)
+    owner = None if isinstance(found, Unreadable) else found.declared_in
+    return {} if owner is None else {"declared_in": owner}
 
 
 NOT_AUDITED = frozenset({"v", "change_id", "counted_from", "updated_at"})

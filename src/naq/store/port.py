@@ -118,7 +118,7 @@ class Store(Protocol):
         ...
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
-        """The entries of those keys that exist, by key, read at about the same moment."""
+        """The entries of those keys that exist, by key, read at about the same moment. A key may be a pattern (``job.*.x``)."""
         ...
 
     def scan(self, pattern: str, after: int = 0) -> AsyncIterator[list[Entry]]:
@@ -189,8 +189,12 @@ class Presence(Protocol):
 
 
 class JobStopper(Protocol):
-    """Lets the leader stop jobs on workers, as an overlap policy requires."""
+    """Lets the leader stop jobs on workers, as an overlap policy requires, and ask which jobs they have."""
 
     def stop(self, job_ids: Sequence[str], reason: str) -> None:
         """Ask the workers to stop these jobs. Never waits, never fails; may be repeated."""
+        ...
+
+    async def held(self) -> set[str]:
+        """The ids of all jobs that workers say they have now. Raises `StoreError` when they cannot be asked."""
         ...

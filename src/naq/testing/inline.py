@@ -66,6 +66,10 @@ class InlineWorker:
             if attempt.queued.job_id in job_ids:
                 self._runner.stop(attempt, "cancelled")
 
+    async def held(self) -> set[str]:
+        """The jobs that run (`naq.store.port.JobStopper`)."""
+        return {attempt.queued.job_id for attempt in self._runner.running}
+
     async def run(self, queue: str) -> list[Ran]:
         """Run the jobs that are in a queue now, the oldest first; a retry that is due later is left for later."""
         done = []

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from naq.exceptions import NaqError, StoreUnavailable
 from naq.store.port import Check, Committed, Entry, Outcome, Unknown, Write
 from naq.testing.replica import Replica, View
-from naq.testing.store import MemoryStore, Watch, checked_key
+from naq.testing.store import MemoryStore, Watch, checked_key, expanded
 
 __all__ = ["Link", "MemoryClient"]
 
@@ -140,7 +140,9 @@ class MemoryClient:
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
         """The entries of those keys that exist; see `Store.get_many`."""
-        found = await self._ask(lambda: [source.peek(key) for source in (self._source(),) for key in keys])
+        found = await self._ask(
+            lambda: [source.peek(key) for source in (self._source(),) for key in expanded(keys, source.names)]
+        )
         return {entry.key: entry for entry in found if entry is not None and entry.value is not None}
 
     async def scan(self, pattern: str, after: int = 0) -> AsyncIterator[list[Entry]]:

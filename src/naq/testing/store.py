@@ -18,7 +18,7 @@ from naq.exceptions import InvalidInput, StoreRejected, StoreUnavailable, Transa
 from naq.store.ordering import safe_order
 from naq.store.port import Check, Committed, Delete, Entry, Outcome, Put, Refused, Unknown, Write
 
-__all__ = ["MemoryStore", "Watch", "checked_key", "key_matcher"]
+__all__ = ["MemoryStore", "Watch", "checked_key", "expanded", "key_matcher"]
 
 BATCH_LIMIT = 1000
 """Writes in one transaction at most, as the server has it."""
@@ -168,7 +168,7 @@ class MemoryStore:
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
         """The entries of those keys that exist; see `Store.get_many`."""
-        found = {key: self.peek(key) for key in keys}
+        found = {key: self.peek(key) for key in expanded(keys, self.names)}
         return {key: entry for key, entry in found.items() if entry is not None and entry.value is not None}
 
     async def scan(self, pattern: str, after: int = 0) -> AsyncIterator[list[Entry]]:
@@ -287,6 +287,11 @@ class Watch(AsyncIterator[list[Entry]]):
                 if entries:
                     return entries
             await self._signal.wait()
+
+
+def expanded(keys: Sequence[str], names: Callable[[str], list[str]]) -> list[str]:
+    """The keys, with ``names(pattern)`` in place of each pattern."""
+    return [name for key in keys for name in (names(key) if "*" in key or ">" in key else (key,))]
 
 
 def key_matcher(patterns: Sequence[str]) -> Callable[[str], bool]:

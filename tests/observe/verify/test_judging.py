@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -15,8 +16,9 @@ from naq.jobs.history import HistoryRecord, RunOutcome
 from naq.jobs.job import JobSpec, QueuedJob
 from naq.observe.verify import judging
 from naq.observe.verify.case import Case, Question
+from naq.observe.verify.edits import decided_too_early
 from naq.observe.verify.enqueues import outruns
-from naq.observe.verify.evidence import Gathered, NonFires
+from naq.observe.verify.evidence import Evidence, Gathered, NonFires
 from naq.observe.verify.judging import judge
 from naq.observe.verify.reasons import explained
 from naq.observe.verify.verdict import Figures, Judged, Kind, Tally
@@ -330,7 +332,16 @@ def test_a_job_that_waited_for_others_is_enqueued_anew() -> None:
 def test_a_deleted_life_is_buried_with_its_traces() -> None:
     deleted = Event(type=EventType.SCHEDULE_DELETED, timestamp=at(0.4), schedule_id="s")
     ahead = [told(7), told(8), deleted, *(told(second) for second in (1, 2, 3, 4, 5))]
-    assert said(check(schedule(), [*ALL, fire(7)], ahead)) == []
+    assert said(check(schedule(), [*ALL, fire(7)], ahead)) == [(Kind.UNPROVEN, at(0.4), 0)]
+    assert said(check(schedule(), [*ALL, fire(7)], ahead, since=at(0.5))) == []
+
+
+def test_what_was_fired_while_reading_took_long_is_not_ahead() -> None:
+    fired_since = schedule().evolve(last_run_at=at(60), last_nominal_at=at(60), next_nominal_at=at(61))
+    case = Case(fired_since, Evidence(), fired_since)
+    question = Question(at(0), at(5), timedelta(seconds=2), at(-100), at(-100), 100, None)
+    assert [matter.kind for matter in decided_too_early(case, question)] == [Kind.AHEAD]
+    assert not list(decided_too_early(dataclasses.replace(case, read_at=at(60)), question))
 
 
 def test_a_changed_definition_is_judged_since_the_change_and_that_is_said() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,13 +13,14 @@ from naq import Naq
 from naq.exceptions import InvalidInput
 from naq.jobs.functions import Registry
 from naq.jobs.history_stream import HistoryService
-from naq.jobs.job import JobSpec, QueuedJob
+from naq.jobs.job import Job, JobSpec, QueuedJob
 from naq.lifecycle import ServiceManager
 from naq.observe.verify import service as verifying
 from naq.observe.verify.service import VerifyService
 from naq.observe.verify.verdict import Kind, Verdict
 from naq.queue.results import ResultService
 from naq.scheduler.service import SchedulerService
+from naq.schedules.declared import define
 from naq.schedules.record import Schedule
 from naq.store.codec import decode, encode
 from naq.store.keys import job_id, job_key, schedule_key
@@ -221,7 +222,7 @@ async def test_only_what_is_asked_about_is_judged(world: World) -> None:
 
 async def test_a_change_at_the_very_instant_of_a_fire_costs_nothing(world: World) -> None:
     """Whoever wins, the record knows where the counters stood."""
-    await world.scheduler.schedule_job(JOB, {**FORM, "interval": 0.01, "max_runs": 500}, schedule_id="s")
+    await world.scheduler.schedule_job(JOB, {**FORM, "interval": 0.03, "max_runs": 50_000}, schedule_id="s")
     for _ in range(20):
         await world.scheduler.pause_scheduled_job("s")
         await world.scheduler.resume_scheduled_job("s", catch_up=True)
@@ -234,6 +235,38 @@ async def test_a_change_at_the_very_instant_of_a_fire_costs_nothing(world: World
     assert record.counted_from.runs == record.runs
     verdict = await world.verify()
     assert kinds(verdict) == []
+
+
+async def test_schedules_that_another_application_removed_are_named(world: World) -> None:
+    """Two applications with one module name, each of which pruned what the other had declared."""
+    mine, theirs = (define(name, Job(func=JOB), "every 1h") for name in ("mine", "theirs"))
+    for definitions in ((mine,), (theirs,), (mine,)):
+        await world.scheduler.sync(definitions, "tasks", prune=True, actor="declared:tasks")
+    verdict = await world.verify()
+    assert kinds(verdict) == [(Kind.UNPROVEN, "mine", 0), (Kind.UNPROVEN, "theirs", 0)]
+    again, removed = verdict.unproven
+    assert "it was removed once, at" in again.why
+    assert "by declared:tasks, and made again at" in again.why
+    assert "it was removed from the declared set 'tasks' at" in removed.why
+    await world.scheduler.sync((), "tasks", prune=True)
+    assert {each.schedule_id for each in (await world.verify()).unproven} == {"mine", "theirs"}, "nothing is left"
+    assert kinds(await world.verify(since=datetime.now(UTC))) == []
+
+
+async def test_a_one_time_schedule_that_was_made_again_is_not_said_to_be_well(world: World) -> None:
+    once = {"type": "once", "run_at": datetime.now(UTC) + timedelta(seconds=0.1)}
+    await world.scheduler.schedule_job(JOB, once, schedule_id="once")
+    await until(lambda: _has_fired(world, "once", 1))
+    await world.scheduler.delete_schedule("once")
+    await world.scheduler.schedule_job(JOB, {**once, "catch_up": "1h"}, schedule_id="once")
+
+    async def decided() -> bool:
+        return (await world.record("once")).skipped == 1
+
+    await until(decided)
+    verdict = await world.verify()
+    assert kinds(verdict) == [(Kind.UNPROVEN, "once", 0)]
+    assert (verdict.figures.fired, verdict.figures.not_fired) == (0, 1)
 
 
 async def test_asked_again_and_again_while_everything_moves_it_never_cries(

@@ -53,6 +53,13 @@ async def test_get_many_answers_with_those_that_exist(store: Store) -> None:
     assert found == {key: Entry(key, key.encode(), wanted[key]) for key in ("a", "b.c")}
 
 
+async def test_get_many_takes_patterns(store: Store) -> None:
+    for key in ("a", "b.c", "b.d", "b.d.e"):
+        await put(store, key)
+    await store.transact([Delete("b.d")])
+    assert sorted(await store.get_many(["a", "b.*", "*.*.e"])) == ["a", "b.c", "b.d.e"]
+
+
 async def test_get_many_with_more_keys_than_a_request_holds(store: Store) -> None:
     keys = [f"k.{number}" for number in range(700)]
     await store.transact([Put(key, b"x") for key in keys])

@@ -39,3 +39,5 @@ class Case:
     evidence: Evidence
     latest: Schedule | None
     """As it was read after the evidence; ``None``: it was deleted meanwhile."""
+    read_at: datetime | None = None
+    """When that was read; ``None``: at once."""

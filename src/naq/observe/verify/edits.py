@@ -1,4 +1,5 @@
-"""What edits and wrong clocks took from a schedule: times that no definition decided about, and grids that began again. Pure.
+"""What edits, removals and wrong clocks took from a schedule: times that no definition decided about, grids that began
+again, schedules that went. Pure.
 
 A change ends one definition and begins another. A nominal time that was due under the old one, and that neither of them
 decided about, was dropped. A definition whose only difference to the one before is where its grid begins was started again;
@@ -15,14 +16,15 @@ from itertools import pairwise
 from naq.observe.verify import remedies
 from naq.observe.verify.case import Case, Question
 from naq.observe.verify.definition import Definition
+from naq.observe.verify.evidence import Removal
 from naq.observe.verify.reasons import explained
-from naq.observe.verify.verdict import Kind, Matter, instant_shown
+from naq.observe.verify.verdict import Figures, Judged, Kind, Matter, instant_shown
 from naq.schedules.binding import written
 from naq.schedules.nominal import TICK
 from naq.schedules.record import ScheduleStatus
 from naq.schedules.transitions import decided_ahead
 
-__all__ = ["decided_too_early", "dropped", "started_again"]
+__all__ = ["decided_too_early", "dropped", "gone", "made_again", "started_again"]
 
 MOST = 1_000
 """Nominal times that are looked at for one change."""
@@ -73,10 +75,35 @@ def started_again(case: Case, ruling: Sequence[Definition]) -> Iterator[Matter]:
         yield Matter(Kind.UNPROVEN, case.record.schedule_id, moves[0], None, 0, why, remedies.grid_moved)
 
 
+def made_again(case: Case) -> Iterator[Matter]:
+    """A schedule that was removed, and is there again."""
+    removals = case.evidence.removals
+    if removals:
+        times = f"{len(removals)} times, the last time" if len(removals) > 1 else "once,"
+        why = (
+            f"it was removed {times} {_by(removals[-1])}, and made again at {instant_shown(case.record.created_at)}: what "
+            "should have fired before is not known any more"
+        )
+        name = case.record.schedule_id
+        yield Matter(Kind.UNPROVEN, name, removals[-1].at, None, 0, why, remedies.look_into(name))
+
+
+def gone(removal: Removal) -> Judged:
+    """A schedule of a declared set that was removed, and is not there."""
+    name = removal.schedule_id
+    why = f"it was removed from the declared set {removal.declared_in!r} {_by(removal)}: it does not fire any more"
+    matter = Matter(Kind.UNPROVEN, name, removal.at, None, 0, why, remedies.declare_again(name))
+    return Judged(Figures(), (matter,))
+
+
+def _by(removal: Removal) -> str:
+    return f"at {instant_shown(removal.at)} by {removal.actor or 'an unnamed actor'}"
+
+
 def decided_too_early(case: Case, question: Question) -> Iterator[Matter]:
     """Nominal times to come that a process whose clock was ahead decided about."""
     record = case.latest or case.record
-    ahead = decided_ahead(record, question.as_of)
+    ahead = decided_ahead(record, case.read_at or question.as_of)
     held = record.next_nominal_at
     if ahead is None or held is None:
         return

@@ -25,7 +25,7 @@ from naq.schedules.record import ScheduleStatus
 from naq.store.keys import job_id
 from naq.timing.triggers import Trigger
 
-__all__ = ["Change", "Evidence", "Gathered", "NonFires"]
+__all__ = ["Change", "Evidence", "Gathered", "NonFires", "Removal"]
 
 CHANGES = frozenset(
     {
@@ -61,6 +61,17 @@ class Change:
     """Its status, likewise."""
 
 
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """A schedule was removed."""
+
+    schedule_id: str
+    at: datetime
+    actor: str | None
+    declared_in: str | None
+    """The declared set that it belonged to."""
+
+
 @dataclass(slots=True)
 class Evidence:
     """The traces of one schedule's fires and non-fires."""
@@ -80,6 +91,8 @@ class Evidence:
     """As ``fires``, of the lives that the schedule's id had before."""
     changes: dict[str, Change] = field(default_factory=dict)
     """``change_id`` -> the change."""
+    removals: list[Removal] = field(default_factory=list)
+    """When a schedule with this id was removed."""
     quarantined: str | None = None
     """Why its record cannot be planned, as the last event about that says."""
     oldest_run: datetime | None = None
@@ -120,10 +133,14 @@ class Gathered:
         self._since = since
         self.of = {schedule_id: Evidence() for schedule_id in schedule_ids}
         """Schedule -> its evidence."""
+        self.gone: dict[str, Removal] = {}
+        """Schedule -> its last removal, of others that a declared set had."""
 
     def event(self, event: Event) -> None:
         """Take an event in."""
         evidence = self.of.get(event.schedule_id or "")
+        if event.type == EventType.SCHEDULE_DELETED:
+            self._removed(event, evidence)
         if evidence is None:
             return
         if event.type in CHANGES:
@@ -137,10 +154,18 @@ class Gathered:
         elif event.type in NON_FIRES and event.job_id is None and event.nominal_at is not None:
             first_at = instant_of(event.details.get("first_at")) or event.nominal_at
             self._not_fired(evidence, first_at, event.nominal_at, event.details.get("count", 1), event.reason)
-        elif event.type == EventType.SCHEDULE_DELETED:
-            evidence.bury()
         elif event.type == EventType.SCHEDULE_QUARANTINED:
             evidence.quarantined = event.reason or "it cannot be planned"
+
+    def _removed(self, event: Event, evidence: Evidence | None) -> None:
+        owner = event.details.get("declared_in")
+        removal = Removal(event.schedule_id or "", event.timestamp, event.actor, None if owner is None else str(owner))
+        if evidence is not None:
+            evidence.bury()
+            if removal.at >= self._since:
+                evidence.removals.append(removal)
+        elif owner is not None and removal.at >= self._since:
+            self.gone[removal.schedule_id] = removal
 
     def job(self, key: str, job: QueuedJob) -> None:
         """Take a job in that is queued (``key`` is where), deferred or dead."""

@@ -16,7 +16,7 @@ from datetime import datetime
 from naq.observe.verify import remedies
 from naq.observe.verify.case import Case, Question
 from naq.observe.verify.definition import Definition, definitions
-from naq.observe.verify.edits import decided_too_early, dropped, started_again
+from naq.observe.verify.edits import decided_too_early, dropped, made_again, started_again
 from naq.observe.verify.enqueues import duplicates, unexplained
 from naq.observe.verify.evidence import Evidence
 from naq.observe.verify.reasons import explained
@@ -78,6 +78,7 @@ def judge(case: Case, question: Question) -> Judged:
     matters += unexplained(case, ruling[-1], looked[-1][2].own)
     matters += dropped(case, ruling, question)
     matters += started_again(case, ruling)
+    matters += made_again(case)
     matters += decided_too_early(case, question)
     return Judged(figures, tuple(matters), _shortened(looked, question))
 

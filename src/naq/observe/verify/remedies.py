@@ -10,6 +10,7 @@ from naq.store.keys import job_id
 __all__ = [
     "Remedy",
     "aim_again",
+    "declare_again",
     "grid_moved",
     "look_at",
     "look_into",
@@ -34,6 +35,11 @@ grid_moved = "nothing; storing an unchanged definition again does not move the g
 def aim_again(schedule_id: str) -> str:
     """For a schedule that was planned with a wrong clock."""
     return f"set the clocks right (NTP), then: naq schedule aim {schedule_id}"
+
+
+def declare_again(schedule_id: str) -> str:
+    """For a schedule that was removed from its declared set."""
+    return f"nothing, if it is declared no more; else start its application, or naq sync; {look_into(schedule_id)}"
 
 
 def lost(schedule_id: str, first: datetime, last: datetime) -> str:

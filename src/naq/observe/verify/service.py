@@ -25,8 +25,9 @@ from naq.jobs.job import QueuedJob
 from naq.jobs.records import DeadJob
 from naq.lifecycle import BaseService, ServiceManager
 from naq.observe.verify.case import Case, Question
+from naq.observe.verify.edits import gone
 from naq.observe.verify.enqueues import outruns
-from naq.observe.verify.evidence import Gathered
+from naq.observe.verify.evidence import Gathered, Removal
 from naq.observe.verify.judging import expected, judge, quarantined
 from naq.observe.verify.verdict import Judged, Tally, Verdict
 from naq.observe.verify.window import read_since
@@ -108,13 +109,16 @@ class VerifyService(BaseService):
         question = await self._question(begin, as_of, longest)
         tally = Tally()
         names = list(dict.fromkeys(schedule_ids)) or await self._all_names()
+        removed: dict[str, Removal] = {}
         async for batch in self._batches(names, question, tally):
-            for number, case in enumerate(await self._cases(batch, question)):
+            for number, case in enumerate(await self._cases(batch, question, removed)):
                 tally.add(_judged(case, question))
                 if number % BREATHE_EVERY == 0:
                     await asyncio.sleep(0)
         if not schedule_ids:
             tally.absent.clear()  # they were deleted while the others were judged
+            for name in removed.keys() - set(names):
+                tally.add(gone(removed[name]))
         return tally.verdict(begin, as_of)
 
     async def _all_names(self) -> list[str]:
@@ -174,13 +178,14 @@ class VerifyService(BaseService):
             if size >= AT_ONCE or len(batch) >= SCHEDULES_AT_ONCE:
                 yield batch
                 batch, size = [], 0
-        if batch:
+        if batch or not names:
             yield batch
 
-    async def _cases(self, batch: list[Schedule], question: Question) -> list[Case]:
-        """The schedules of a batch, each with what is left of its fires."""
+    async def _cases(self, batch: list[Schedule], question: Question, removed: dict[str, Removal]) -> list[Case]:
+        """The schedules of a batch, each with what is left of its fires. ``removed`` takes in what was removed of others."""
         gathered = Gathered((record.schedule_id for record in batch), question.since)
         await self._read_events(gathered, question.since - EARLIER)
+        removed |= gathered.gone
         await self._read_jobs(gathered)
         async for results in self._results.pages():
             for result in results:
@@ -192,7 +197,8 @@ class VerifyService(BaseService):
                     gathered.history(line)
         cases = {record.schedule_id: Case(record, gathered.of[record.schedule_id], record) for record in batch}
         await self._look_again(cases)
-        return list(cases.values())
+        now = self.clock.now()
+        return [replace(case, read_at=now) for case in cases.values()]
 
     async def _read_events(self, gathered: Gathered, since: datetime) -> None:
         sequence = await self._events.sequence_at(since)

@@ -12,7 +12,7 @@ from naq.schedules.planning.decision import Fire, Plan
 from naq.schedules.record import Schedule, ScheduleStatus
 from naq.store.keys import backfill_job_id, job_id, job_key
 
-__all__ = ["Origin", "Output", "output", "queued_by_another"]
+__all__ = ["Origin", "Output", "identity_of", "output", "queued_by_another"]
 
 _NONE: Set[str] = frozenset()
 
@@ -42,7 +42,7 @@ def output(schedule: Schedule, decided: Plan, origin: Origin, enqueued_before: S
     jobs: list[tuple[str, QueuedJob]] = []
     events: list[Event] = []
     for fire in decided.fires:
-        identity = _identity(schedule, fire)
+        identity = identity_of(schedule, fire)
         key = job_key(schedule.job.queue, identity)
         if key not in enqueued_before:
             jobs.append((key, _job(schedule, fire, identity, origin)))
@@ -72,13 +72,14 @@ def queued_by_another(
     return frozenset(
         fire.nominal_at
         for fire in decided.fires
-        if (fired_at := enqueued_before.get(job_key(schedule.job.queue, _identity(schedule, fire)))) is not None
+        if (fired_at := enqueued_before.get(job_key(schedule.job.queue, identity_of(schedule, fire)))) is not None
         and fired_at < schedule.created_at
         and fire.backfill_id is None
     )
 
 
-def _identity(schedule: Schedule, fire: Fire) -> str:
+def identity_of(schedule: Schedule, fire: Fire) -> str:
+    """The id of the job of a fire."""
     if fire.backfill_id is not None:
         return backfill_job_id(schedule.schedule_id, fire.backfill_id, fire.nominal_at)
     return job_id(schedule.schedule_id, fire.nominal_at)
