@@ -214,7 +214,11 @@ def attempt_patterns(identity: str) -> list[str]:
 
 def is_attempt_of(key: str, identity: str) -> bool:
     """Whether a key is that of a queued or deferred attempt of a job."""
-    return key.startswith(("job.", "deferred.")) and job_id_in(key) == identity
+    family, _, rest = key.partition(".")
+    if family not in ("job", "deferred"):
+        return False
+    rest = rest.partition(".")[2] if family == "job" else rest
+    return rest == identity or rest.startswith(f"{identity}.")
 
 
 def job_id_in(key: str) -> str:
