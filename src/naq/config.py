@@ -127,11 +127,9 @@ class Settings:
 
     instance_id: str = setting(default_instance_id, "name of this process among the others", "scheduler-1", _name)
     release: int | None = setting(
-        None,
-        "number of this release of the application, larger with each one: a smaller one changes no declared schedule",
-        42,
-        _not_negative_or_none,
+        None, "this release's number: a smaller one changes no declared schedule", 42, _not_negative_or_none
     )
+    zone_data: str | None = setting(None, "directory of more IANA zone data, for the whole process", "/srv/zoneinfo")
     priority: int = setting(1, "a standby with a higher priority takes over from a lower one", 10, _not_negative)
     leader_check_interval: float = setting(
         0.25, "seconds between a standby's questions whether the leader is alive", 0.25, _positive
@@ -225,6 +223,7 @@ class SettingsOptions(TypedDict, total=False):
     data_dir: str | Path | None
     instance_id: str | None
     release: int | None
+    zone_data: str | None
     priority: int | None
     leader_check_interval: float | None
     leader_heartbeat_interval: float | None

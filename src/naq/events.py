@@ -39,6 +39,8 @@ class EventType(StrEnum):
     SCHEDULER_BECAME_LEADER = "scheduler_became_leader"
     SCHEDULER_RELINQUISHED_LEADERSHIP = "scheduler_relinquished_leadership"
     JOB_ENQUEUED = "job_enqueued"
+    JOB_DUPLICATE = "job_duplicate"
+    """A job was to be enqueued whose equal is there already (``unique_for``): nothing was, and the event names that one."""
     JOB_STARTED = "job_started"
     JOB_PROGRESS = "job_progress"
     JOB_COMPLETED = "job_completed"

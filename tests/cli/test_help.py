@@ -32,7 +32,7 @@ ALL = dict(commands(root()))
 
 def test_all_that_was_promised_is_there() -> None:
     promised = {
-        "demo, run, scheduler, worker, workers, leader, events, doctor, config, sync, import, lint, permissions",
+        "demo, run, scheduler, worker, workers, leader, events, doctor, config, sync, import, lint, permissions, backup, restore",
         "server run, server status, server stop",
         "schedule add, schedule ls, schedule show, schedule pause, schedule resume, schedule cancel, schedule trigger",
         "schedule delete, schedule update, schedule preview, schedule history, schedule explain",
@@ -133,7 +133,16 @@ def test_the_version_loads_no_more_than_it_needs() -> None:
 def test_help_loads_no_services_and_no_client() -> None:
     loaded = loaded_by("--help", roots=("naq", "nats", "msgspec", "asyncio"))
     assert loaded == {
-        *("naq", "naq.cli", "naq.cli.completion", "naq.cli.context", "naq.cli.lazy", "naq.cli.root", "naq.cli.say"),
+        *(
+            "naq",
+            "naq.cli",
+            "naq.cli.completion",
+            "naq.cli.context",
+            "naq.cli.lazy",
+            "naq.cli.overview",
+            "naq.cli.root",
+            "naq.cli.say",
+        ),
         "naq.cli.schedule_commands",
         *("naq.durations", "naq.exceptions", "naq.printable"),
     }

@@ -12,8 +12,9 @@ import naq.schedules.forms.options as typed
 import naq.schedules.forms.specification as forms
 from naq.exceptions import InvalidSchedule
 from naq.jobs.job import JobSpec
+from naq.schedules.forms.changes import CHANGE_KEYS
 from naq.schedules.forms.specification import Spec, parse_changed, parse_policy, parse_schedule, schedule_form
-from naq.schedules.forms.triggers import TRIGGER_KEYS
+from naq.schedules.forms.triggers import FORMS, TRIGGER_KEYS, TRIGGER_TYPES
 from naq.schedules.policy import Coalesce, Overlap, Policy
 from naq.schedules.transitions import new_schedule
 from naq.timing.exclusions import ExcludedCron, ExcludedDates, ExcludedDays, ExcludedTime
@@ -323,3 +324,29 @@ def test_every_key_that_is_read_has_a_type_for_checkers() -> None:
     kinds = (typed.OnceForm, typed.IntervalForm, typed.DelayForm, typed.CronForm, typed.CalendarForm, typed.RuleForm)
     known = {key for kind in (*kinds, typed.SeveralForm) for key in kind.__annotations__}
     assert set(TRIGGER_KEYS) - known == set()
+
+
+def test_every_kind_of_trigger_has_its_form_and_its_key() -> None:
+    assert {form.trigger for form in FORMS} == set(TRIGGER_TYPES)
+    assert len({form.trigger.key for form in FORMS}) == len({form.name for form in FORMS}) == len(FORMS)
+
+
+def test_a_checker_knows_each_key_that_a_change_may_have() -> None:
+    assert set(typed.ScheduleChanges.__annotations__) == set(CHANGE_KEYS)
+
+
+def test_a_schedule_changes_to_each_kind_of_trigger() -> None:
+    """What a checker takes, the run time takes too: also the keys of kinds that the schedule does not have."""
+    schedule = new_schedule("a", JobSpec(func="m:f"), Interval(HOUR), Policy(), NOW)
+    changes: list[typed.ScheduleChanges] = [
+        {"rrule": "FREQ=DAILY", "exdate": "2026-12-24T09:00:00", "rdate": [datetime(2026, 12, 26, 9)]},  # noqa: DTZ001
+        {"every": "2 months", "day": 31, "at": "09:00"},
+        {"every": 2, "unit": "weeks", "start": "2026-12-01"},
+        {"of": [{"cron": "0 9 * * *"}, "every 6h"]},
+        {"delay": "5m", "first_at": NEXT_YEAR},
+        {"cron": "0 0 1 * MON", "day_or": False, "dst_gap": "skip"},
+        {"interval": 60, "anchor": EPOCH},
+    ]
+    for change in changes:
+        trigger, _ = parse_changed(schedule, change)
+        assert trigger != schedule.trigger

@@ -40,12 +40,28 @@ def add(
     job_id: Annotated[str | None, typer.Option("--id", help="The job's id.")] = None,
     queue: Annotated[str, typer.Option(help="Its queue.")] = "default",
     retries: Annotated[int, typer.Option(help="Attempts after the first.")] = 0,
+    unique_for: Annotated[
+        str | None,
+        typer.Option("--unique-for", help="None while an equal one is there, and so long after its end: 0, 1h."),
+    ] = None,
+    unique_key: Annotated[
+        str | None, typer.Option("--unique-key", help="What is equal (default: all arguments); {NAME} is an argument.")
+    ] = None,
 ) -> None:
     """Enqueue a job, and print its id."""
     from naq.jobs.job import Job
 
     positional, keyword = arguments(arg or [], args, kwargs)
-    job = Job(func=func, args=positional, kwargs=keyword, job_id=job_id, queue=queue, retries=retries)
+    job = Job(
+        func=func,
+        args=positional,
+        kwargs=keyword,
+        job_id=job_id,
+        queue=queue,
+        retries=retries,
+        unique_for=unique_for,
+        unique_key=unique_key,
+    )
     say(ask_jobs(context, lambda jobs: jobs.enqueue(job, at=at, delay=delay)))
 
 
@@ -149,7 +165,8 @@ def _fields(info: JobInfo, now: datetime) -> list[tuple[str, Any]]:
         ("returned", info.value),
         ("failed with", failed_with),
         ("traceback", render.Block(info.traceback or "")),
-        ("log", render.Block(info.log or "")),
+        *((f"log, attempt {each.attempt}", render.Block(each.log)) for each in info.logs),
+        (f"log, attempt {info.attempt}" if info.logs else "log", render.Block(info.log or "")),
     ]
 
 

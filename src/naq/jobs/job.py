@@ -17,6 +17,7 @@ from typing import Any, Literal
 import msgspec
 
 from naq.exceptions import InvalidJob
+from naq.jobs.keying import UniqueKey
 from naq.store.codec import Keyed
 from naq.store.keys import deferred_key, ended_key, fits_schedule, job_key
 from naq.timing.backoff import Backoff
@@ -89,6 +90,10 @@ class JobSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only
     """Arguments that are ``null`` until the job that returns them has ended; ``depends_on`` has those jobs, too."""
     max_concurrent: int | None = None
     """How many jobs with this function may run at once across all workers; ``None``: no limit."""
+    unique_key: str | None = None
+    """What makes it unique among the jobs of its function (`naq.queue.uniqueness`); ``None``: nothing does."""
+    unique_for: timedelta | None = None
+    """How long after its end no equal job is enqueued."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +123,12 @@ class Job:
     depends_on: Sequence[str] = ()
     depends_when: Literal["succeeded", "failed", "ended"] = "succeeded"
     max_concurrent: int | None = None
+    unique_for: float | timedelta | str | None = None
+    """While this job has not ended, and so long after its end, enqueueing the same again gives this job's id; 0: until its end.
+    It is rounded up to whole seconds."""
+    unique_key: UniqueKey | None = None
+    """What "the same" is: ``None``: the function and all arguments; text (``"invoice-{number}"``, with arguments in braces), or a
+    function that is called with the arguments and returns text or a whole number: the function and this key."""
 
 
 def _refuse_unknown_fields() -> None:

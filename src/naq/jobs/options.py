@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Literal, TypedDict
 
+from naq.jobs.keying import UniqueKey
 from naq.timing.backoff import Backoff
 
-__all__ = ["JobOptions"]
+__all__ = ["JobOptions", "RunOptions"]
 
 
-class JobOptions(TypedDict, total=False):
-    """The fields of `naq.Job` besides its function, id and arguments; their meaning and defaults are given there."""
+class RunOptions(TypedDict, total=False):
+    """The fields of `naq.Job` that say where and how it runs; their meaning and defaults are given there."""
 
     queue: str
     retries: int
@@ -21,6 +22,13 @@ class JobOptions(TypedDict, total=False):
     timeout: float | timedelta | str | None
     result_ttl: float | timedelta | str | None
     executor: Literal["auto", "process"]
+    max_concurrent: int | None
+
+
+class JobOptions(RunOptions, total=False):
+    """The fields of `naq.Job` besides its function, id and arguments."""
+
     depends_on: Sequence[str]
     depends_when: Literal["succeeded", "failed", "ended"]
-    max_concurrent: int | None
+    unique_for: float | timedelta | str | None
+    unique_key: UniqueKey | None

@@ -16,12 +16,14 @@ from naq.timing.instants import Instant
 
 __all__ = [
     "PRESENCE_TTL",
+    "AttemptLog",
     "DeadJob",
     "DeadReason",
     "JobInfo",
     "Progress",
     "QueueLimits",
     "StoredResult",
+    "UniqueJob",
     "WaitingFor",
     "WorkerInfo",
     "dead_info",
@@ -99,6 +101,21 @@ class StoredResult(JobResult, frozen=True, omit_defaults=True, kw_only=True):
     """The last lines that were logged while it ran."""
 
 
+class AttemptLog(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What was logged while an attempt ran that was followed by another one."""
+
+    v: int = 1
+    job_id: str
+    attempt: int
+    log: str
+    """The last lines."""
+    error: str = ""
+    """How it failed."""
+    worker_id: str | None = None
+    started_at: Instant | None = None
+    ended_at: Instant | None = None
+
+
 class WaitingFor(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The note that one job waits for another."""
 
@@ -108,6 +125,18 @@ class WaitingFor(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     attempt: int = 1
     due_at: Instant | None = None
     """It must not run before this time either."""
+
+
+class UniqueJob(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The job that holds a unique key."""
+
+    v: int = 1
+    job_id: str
+    enqueued_at: Instant
+    held_for: timedelta = timedelta(0)
+    """How long after its end it holds the key."""
+    ended: bool = False
+    """The job has ended; the record expires when the key is free again."""
 
 
 class QueueLimits(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -146,6 +175,8 @@ class WorkerInfo(Keyed, frozen=True, omit_defaults=True, kw_only=True):
     blocked_for: float = 0.0
     """Seconds for which a job has been blocking the event loop; 0: none does."""
     draining: bool = False
+    zones: str = ""
+    """The release of its zone data; empty: an older naq, which does not say."""
     functions: tuple[str, ...] | None = None
     """The names of the functions that it registered; ``None``: it does not say, because they are too many."""
     allows: tuple[str, ...] = ()
@@ -197,6 +228,9 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     traceback: str | None = None
     log: str | None = None
     """The last lines that were logged while its last attempt ran."""
+    logs: tuple[AttemptLog, ...] = ()
+    """The same of the attempts before, the oldest first: of the last ten of those that logged something. Only where one job was
+    asked for."""
     unknown_since: Instant | None = None
     """When a worker that does not know its function had it first and passed it on; ``None``: none had it."""
     passed_on: int = 0

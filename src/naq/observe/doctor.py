@@ -13,12 +13,16 @@ from naq.lifecycle import ServiceManager
 from naq.observe.health.bucket import check_bucket
 from naq.observe.health.conditions import Finding, Level, fine, found
 from naq.observe.health.queues import check_queues
+from naq.observe.health.records import check_records
 from naq.observe.health.schedules import check_schedules
 from naq.observe.health.server import check_server, clock_finding, offset_of
+from naq.observe.health.zones import check_zone_data, check_zones
 from naq.queue.service import JobService
+from naq.scheduler.lease import Lease
+from naq.store.keys import lease_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
-from naq.timing.zones import tzdata_version
+from naq.store.records import readable_one
 
 __all__ = ["Finding", "Health", "Level", "check_up", "live", "ready"]
 
@@ -37,7 +41,8 @@ class Health:
 
 async def check_up(settings: Settings, clock: Clock | None = None) -> list[Finding]:
     """Run all checks. A problem is returned as a finding, not raised."""
-    return [fine("time zones", f"tzdata {tzdata_version()}"), *await _run(settings, clock or SystemClock(), None)]
+    clock = clock or SystemClock()
+    return [check_zone_data(clock.now()), *await _run(settings, clock, None)]
 
 
 async def ready(settings: Settings, clock: Clock | None = None) -> Health:
@@ -108,5 +113,11 @@ async def _checks(
     async for finding in check_schedules(store, clock.now() + (offset or timedelta()), most):
         yield finding
     if most is None:
-        async for finding in check_queues(await services.get_service(JobService), store):
+        jobs = await services.get_service(JobService)
+        async for finding in check_queues(jobs, store):
+            yield finding
+        lease = readable_one(Lease, await store.get(lease_key(0)))
+        for finding in check_zones(lease, await jobs.list_workers()):
+            yield finding
+        async for finding in check_records(store):
             yield finding

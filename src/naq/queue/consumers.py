@@ -51,12 +51,18 @@ async def find_consumer(connection: ConnectionService, names: Namespace, queue: 
 
 
 async def ensure_consumer(
-    connection: ConnectionService, names: Namespace, settings: Settings, queue: str, limits: QueueLimits
+    connection: ConnectionService, names: Namespace, settings: Settings, queue: str, limits: QueueLimits | None
 ) -> None:
-    """Create the consumer, or update it to these settings. Several workers may do it at once."""
-    config = consumer_config(names, settings, queue, limits)
+    """Create the consumer, or update it to these settings. Several workers may do it at once.
+
+    ``limits=None``: they are not known, and a consumer that is there is left as it is.
+    """
+    config = consumer_config(names, settings, queue, limits or QueueLimits())
     consumer = f"{names.stream}.{config['name']}"
     found = await find_consumer(connection, names, queue)
+    if limits is None and found is not None:
+        return
+    limits = limits or QueueLimits()
     if found is None or not config.items() <= found["config"].items():
         request = {"stream_name": names.stream, "config": config, "action": ""}
         found = await connection.api(f"CONSUMER.CREATE.{consumer}.{config['filter_subject']}", request)

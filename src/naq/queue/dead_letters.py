@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,7 +23,7 @@ from naq.store.keys import ALL_DEAD, attempt_patterns, check_job_id, dead_key, j
 from naq.store.port import Committed, Delete, Entry, EventSink, Put, Store, Write
 from naq.store.records import read_all, readable
 
-__all__ = ["DeadLetters", "DeadQuery"]
+__all__ = ["DeadLetters", "DeadQuery", "read_dead"]
 
 AT_ONCE = 400
 """Deletions in one transaction."""
@@ -84,12 +84,12 @@ class DeadLetters:
     async def entry(self, job_id: str) -> tuple[Entry, DeadJob] | None:
         """As `get`, with the entry that holds it."""
         entry = await self._kv.get(dead_key(check_job_id(job_id)))
-        return None if entry is None else _dead([entry])[0]
+        return None if entry is None else read_dead([entry])[0]
 
     async def find(self, query: DeadQuery = ALL) -> AsyncIterator[list[tuple[Entry, DeadJob]]]:
         """Pages of the dead letters that match, the oldest first."""
         async for entries in self._kv.scan(ALL_DEAD):
-            yield [(entry, dead) for entry, dead in _dead(entries) if query.fits(dead)]
+            yield [(entry, dead) for entry, dead in read_dead(entries) if query.fits(dead)]
 
     async def requeue(self, entry: Entry, dead: DeadJob, together: Collection[str] = ()) -> bool:
         """Queue a dead job as its next attempt, with all its retries.
@@ -102,11 +102,12 @@ class DeadLetters:
         """
         if dead.shortened or (dead.job is None and not (dead.raw and dead.key)):
             return False
-        result = await self._results.get(dead.job_id)
+        result = await self._results.readable(dead.job_id)
         if dead.job is not None and await self._is_outlived(dead.job, result):
             return False
         again = await self._again(dead, together)
-        writes: list[Write] = [Delete(entry.key, entry.revision), *self._writes(dead, again)]
+        claims = [] if again is None else await self._settling.uniqueness.reclaims(again)
+        writes: list[Write] = [Delete(entry.key, entry.revision), *claims, *self._writes(dead, again)]
         if not isinstance(await self._kv.transact(writes), Committed):
             return False
         await self._results.forget(dead.job_id)
@@ -183,7 +184,7 @@ class DeadLetters:
         return count
 
 
-def _dead(entries: list[Entry]) -> list[tuple[Entry, DeadJob]]:
+def read_dead(entries: Iterable[Entry]) -> list[tuple[Entry, DeadJob]]:
     """The records, in order; one that cannot be read is shown as a dead letter of its own, so that it is not lost."""
     found = read_all(DeadJob, entries)
     shown = [

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 import msgspec
 
 from naq.jobs.job import JobStatus, QueuedJob
-from naq.jobs.records import DeadJob, JobInfo, StoredResult, dead_info, entry_info, is_over, result_info
+from naq.jobs.records import JobInfo, StoredResult, dead_info, entry_info, is_over, result_info
+from naq.queue.dead_letters import read_dead
 from naq.queue.results import StoredResults
-from naq.store.codec import decode
 from naq.store.keys import (
     ALL_DEAD,
     ALL_DEFERRED,
@@ -22,9 +22,10 @@ from naq.store.keys import (
     is_deferred,
     job_id_in,
     jobs_of,
+    queue_in,
 )
 from naq.store.port import Entry, Store
-from naq.store.records import readable
+from naq.store.records import read_all, readable
 
 __all__ = ["Finder", "Query"]
 
@@ -83,9 +84,15 @@ class Finder:
 
     async def get(self, job_id: str) -> JobInfo | None:
         """What is known of a job; ``None`` when nothing is known."""
+        info = await self._get(job_id)
+        if info is None or info.attempt == 1:
+            return info
+        return msgspec.structs.replace(info, logs=await self._results.logs(job_id, info.attempt))
+
+    async def _get(self, job_id: str) -> JobInfo | None:
         found = await self._kv.get_many([*attempt_patterns(job_id), dead_key(job_id)])
         dead = found.pop(dead_key(job_id), None)
-        result = await self._results.get(job_id)
+        result = await self._results.readable(job_id)
         for entry, queued in _latest_first(found.values()):
             info = _live(entry, queued, result)
             if info is not None:
@@ -93,7 +100,7 @@ class Finder:
         if result is not None and (result.status.ended or dead is None):
             info = result_info(result)
             return info if dead is None or result.status is not JobStatus.FAILED else _both(info, dead)
-        return None if dead is None or dead.value is None else dead_info(decode(DeadJob, dead.key, dead.value))
+        return dead_info(read_dead([dead])[0][1]) if dead is not None else _unreadable(job_id, found.values())
 
     async def known(self, job_ids: Sequence[str]) -> dict[str, bool]:
         """Those of some jobs of which anything is known: queued, deferred, dead, running or ended."""
@@ -148,7 +155,7 @@ class Finder:
 
     async def _dead_page(self, entries: Sequence[Entry]) -> list[JobInfo]:
         """Dead letters, with what their results say besides."""
-        found = [(entry, dead_info(dead)) for entry, dead in readable(DeadJob, entries, log)]
+        found = [(entry, dead_info(dead)) for entry, dead in read_dead(entry for entry in entries if entry.value)]
         results = await self._results.get_many([info.job_id for _, info in found])
         return [
             _both(result_info(result), entry)
@@ -181,17 +188,22 @@ def _both(info: JobInfo, entry: Entry) -> JobInfo:
     """The result of a failed job, with the reason why it is a dead letter."""
     if entry.value is None:
         return info
-    dead = dead_info(decode(DeadJob, entry.key, entry.value))
+    dead = dead_info(read_dead([entry])[0][1])
     return msgspec.structs.replace(info, reason=dead.reason, retries=dead.retries)
 
 
-def _queued(entry: Entry) -> QueuedJob:
-    return decode(QueuedJob, entry.key, entry.value or b"")
+def _unreadable(job_id: str, attempts: Iterable[Entry]) -> JobInfo | None:
+    """What is known of a job when no record of it can be read; ``None``: there is none."""
+    for entry, error in read_all(QueuedJob, attempts).unreadable:
+        status = JobStatus.DEFERRED if is_deferred(entry.key) else JobStatus.QUEUED
+        queue = "" if is_deferred(entry.key) else queue_in(entry.key)
+        return JobInfo(job_id=job_id, status=status, queue=queue, error_type="RecordUnreadable", error=error.reason)
+    return None
 
 
 def _latest_first(entries: Iterable[Entry]) -> list[tuple[Entry, QueuedJob]]:
     """The attempts of one job. An attempt that is queued and deferred was passed on by a worker: it is deferred."""
-    attempts = [(entry, _queued(entry)) for entry in entries]
+    attempts = readable(QueuedJob, entries, log)
     return sorted(attempts, key=lambda pair: (pair[1].attempt, is_deferred(pair[0].key)), reverse=True)
 
 

@@ -16,13 +16,14 @@ from naq.queue.consumers import ensure_consumer, find_consumer
 from naq.queue.removal import delete_all
 from naq.queue.results import StoredResults
 from naq.queue.settle import Settling
-from naq.store.codec import decode, encode
+from naq.store.codec import encode
 from naq.store.keys import (
     ALL_JOBS,
     ALL_QUEUES,
     ALL_WORKERS,
     Namespace,
     check_queue,
+    is_queue,
     jobs_of,
     name_in,
     queue_in,
@@ -31,7 +32,7 @@ from naq.store.keys import (
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.store.port import Entry
-from naq.store.records import read_all, readable
+from naq.store.records import read_all, readable, readable_one
 
 __all__ = ["QueueInfo", "Queues"]
 
@@ -81,11 +82,9 @@ class Queues:
         return sorted(found, key=lambda info: info.started_at)
 
     async def limits(self, queue: str) -> QueueLimits:
-        """The limits of a queue."""
+        """The limits of a queue; none when their record cannot be read, which is logged."""
         entry = await self._kv.get(queue_key(check_queue(queue)))
-        if entry is None or entry.value is None:
-            return QueueLimits()
-        return decode(QueueLimits, entry.key, entry.value)
+        return readable_one(QueueLimits, entry, log) or QueueLimits()
 
     async def set_limits(self, queue: str, limits: QueueLimits) -> None:
         """Change the limits of a queue; all workers follow within a second. Raises `InvalidInput`."""
@@ -124,7 +123,7 @@ class Queues:
             found |= {name_in(entry.key) for entry in entries if entry.value is not None}
         async for entries in self._kv.scan(ALL_JOBS):
             found |= {queue_in(entry.key) for entry in entries if entry.value is not None}
-        return sorted(found)
+        return sorted(filter(is_queue, found))  # others may have written anything
 
     async def purge(self, queue: str, reason: str | None) -> int:
         """Cancel all jobs of a queue that no worker has; returns how many."""

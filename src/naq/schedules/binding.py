@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
+from naq.timing.triggers import AnyOf, Trigger, opened
 
-from naq.timing.triggers import AnyOf, CalendarInterval, FixedDelay, Interval, RRule, Trigger
+if TYPE_CHECKING:
+    from naq.timing.counting import Single
 
 __all__ = ["Bound", "bind", "rebind", "written"]
 
@@ -29,7 +30,7 @@ class Bound(NamedTuple):
 
 def bind(trigger: Trigger, now: datetime) -> Bound:
     """The trigger of a schedule that is created ``now``."""
-    parts = _parts(trigger)
+    parts = trigger.singles()
     filled = tuple(position for position, part in enumerate(parts) if _is_open(part))
     bound = _joined(trigger, [part.bound(now) for part in parts])
     return Bound(bound, filled if any(map(_can_be_open, parts)) else None)
@@ -39,7 +40,8 @@ def written(trigger: Trigger, filled: tuple[int, ...] | None) -> Trigger:
     """A stored trigger as its user wrote it. For a record of an older naq (``filled`` is ``None``) every start counts as
     filled in."""
     parts = [
-        _opened(part) if filled is None or position in filled else part for position, part in enumerate(_parts(trigger))
+        opened(part) if filled is None or position in filled else part
+        for position, part in enumerate(trigger.singles())
     ]
     return _joined(trigger, parts)
 
@@ -49,11 +51,11 @@ def rebind(old: Bound, new: Trigger, now: datetime) -> Bound:
 
     A part that means what a part of ``old`` meant keeps its start; the others begin ``now``.
     """
-    left = list(zip(_parts(old.trigger), _parts(written(*old)), strict=True))
+    left = list(zip(old.trigger.singles(), written(*old).singles(), strict=True))
     was_filled = [old.filled is None or position in old.filled for position in range(len(left))]
-    parts: list[Trigger] = []
+    parts: list[Single] = []
     filled: list[int] = []
-    for position, part in enumerate(_parts(new)):
+    for position, part in enumerate(new.singles()):
         known = next((index for index, pair in enumerate(left) if part in pair), None)
         if known is None:
             parts.append(part.bound(now))
@@ -66,34 +68,13 @@ def rebind(old: Bound, new: Trigger, now: datetime) -> Bound:
     return Bound(_joined(new, parts), tuple(filled) if any(map(_can_be_open, parts)) else None)
 
 
-def _parts(trigger: Trigger) -> tuple[Trigger, ...]:
-    """The trigger, or the parts of a union, those of unions inside it among them."""
-    if not isinstance(trigger, AnyOf):
-        return (trigger,)
-    return tuple(inner for part in trigger.triggers for inner in _parts(part))
-
-
-def _joined(like: Trigger, parts: Sequence[Trigger]) -> Trigger:
+def _joined(like: Trigger, parts: Sequence[Single]) -> Trigger:
     return AnyOf(tuple(parts)) if isinstance(like, AnyOf) else parts[0]
 
 
-def _can_be_open(trigger: Trigger) -> bool:
-    return isinstance(trigger, Interval | FixedDelay | CalendarInterval | RRule)
+def _can_be_open(trigger: Single) -> bool:
+    return trigger.open_field is not None
 
 
-def _is_open(trigger: Trigger) -> bool:
-    return _can_be_open(trigger) and _opened(trigger) == trigger
-
-
-def _opened(trigger: Trigger) -> Trigger:
-    match trigger:
-        case Interval():
-            return msgspec.structs.replace(trigger, anchor=None)
-        case FixedDelay():
-            return msgspec.structs.replace(trigger, first_at=None)
-        case CalendarInterval():
-            return msgspec.structs.replace(trigger, start=None)
-        case RRule():
-            return msgspec.structs.replace(trigger, dtstart=None)
-        case _:
-            return trigger
+def _is_open(trigger: Single) -> bool:
+    return _can_be_open(trigger) and opened(trigger) == trigger

@@ -14,9 +14,9 @@ from naq.exceptions import InvalidSchedule
 from naq.schedules.preview import preview
 from naq.schedules.record import Schedule, ScheduleStatus
 from naq.timing.cron_fields import parse_cron
+from naq.timing.dst import DstGap
 from naq.timing.duration import duration_text
-from naq.timing.triggers import AnyOf, Cron, FixedDelay, Trigger, dst_gaps
-from naq.timing.zones import DstGap
+from naq.timing.triggers import Cron, Trigger, dst_gaps
 
 __all__ = ["HERD", "Finding", "FindingKind", "lint"]
 
@@ -105,7 +105,7 @@ def _findings(schedule: Schedule, now: datetime, usual: timedelta | None) -> Ite
         what = "it fires right after the gap instead" if shifts else "it does not fire that day"
         text = f"the clocks are put forward over its time at {gaps[0].isoformat(timespec='minutes')}; {what}"
         yield Finding(FindingKind.DST_GAP, name, text, gaps[0])
-    if usual is not None and len(coming) > 1 and not isinstance(schedule.trigger, FixedDelay):
+    if usual is not None and len(coming) > 1 and not schedule.trigger.follows_runs:
         times = [each.nominal_at for each in coming]
         shortest = min(later - sooner for sooner, later in pairwise(times))
         if shortest < usual:
@@ -116,13 +116,11 @@ def _findings(schedule: Schedule, now: datetime, usual: timedelta | None) -> Ite
 
 def _uneven_steps(trigger: Trigger) -> Iterable[str]:
     """The steps of cron expressions, over a whole field of the clock, that do not divide it."""
-    if isinstance(trigger, AnyOf):
-        for part in trigger.triggers:
-            yield from _uneven_steps(part)
-    if not isinstance(trigger, Cron):
-        return
-    for name, size, text in zip(
-        ("second", "minute", "hour"), (60, 60, 24), parse_cron(trigger.expression).parts, strict=False
+    expressions = [part.expression for part in trigger.singles() if isinstance(part, Cron)]
+    for name, size, text in (
+        field
+        for expression in expressions
+        for field in zip(("second", "minute", "hour"), (60, 60, 24), parse_cron(expression).parts, strict=False)
     ):
         for term in text.split(","):
             step = term.removeprefix("*/")

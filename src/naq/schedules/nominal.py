@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from naq.schedules.policy import Policy
 from naq.store.keys import instant_text
 from naq.timing.exclusions import allowed_from, allowed_until, count_excluded, excluded_by
-from naq.timing.triggers import AnyOf, Trigger
+from naq.timing.triggers import Trigger
 
 __all__ = ["TICK", "Nominals", "next_nominal"]
 
@@ -107,8 +107,10 @@ class Nominals:
 
     def _are_more(self, first: datetime, last: datetime, count: int) -> bool:
         """Whether there are more than ``count``; of a union, one of its triggers alone may say so, which costs far less."""
-        parts = self._trigger.triggers if isinstance(self._trigger, AnyOf) else ()
-        return any(part.count_between(first, last) >= count for part in parts) or self.count(first, last) > count
+        parts = self._trigger.singles()
+        if len(parts) > 1 and any(part.count_between(first, last) >= count for part in parts):
+            return True
+        return self.count(first, last) > count
 
     def _one_between(self, low: datetime, high: datetime) -> datetime | None:
         """A nominal time strictly between two, near their middle."""

@@ -24,7 +24,7 @@ from naq.schedules.policy import Overlap, Policy
 from naq.store.codec import Keyed
 from naq.store.keys import schedule_key
 from naq.timing.instants import Instant
-from naq.timing.triggers import FixedDelay, Once, Trigger
+from naq.timing.triggers import Once, Trigger
 
 __all__ = ["DEFAULT_POLICY", "Backfill", "OpenRun", "Schedule", "ScheduleStatus"]
 
@@ -145,7 +145,7 @@ class Schedule(Keyed, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     @property
     def is_tracked(self) -> bool:
         """Whether its record lists open runs, because something depends on their end."""
-        return self.policy.overlap is not Overlap.ALLOW_ALL or isinstance(self.trigger, FixedDelay)
+        return self.policy.overlap is not Overlap.ALLOW_ALL or self.trigger.follows_runs
 
     def fits(self, key: str) -> bool:
         """Whether the key is that of this schedule."""
@@ -166,7 +166,7 @@ class Schedule(Keyed, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     @property
     def waits_for_end(self) -> bool:
         """Whether its next nominal time is known only when the open run has ended."""
-        return isinstance(self.trigger, FixedDelay) and bool(self.open_runs)
+        return self.trigger.follows_runs and bool(self.open_runs)
 
     @property
     def removed_after(self) -> timedelta | None:

@@ -17,11 +17,12 @@ from naq.exceptions import InvalidSchedule, RecordUnreadable, SchedulerError
 from naq.jobs.history import HistorySink
 from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import Job
+from naq.jobs.published import PublishedFunctions
 from naq.lifecycle import BaseService, ServiceManager
 from naq.schedules.declared import Change, Definition
 from naq.schedules.forms.changes import read_changes, read_instant
 from naq.schedules.forms.entry import to_dict
-from naq.schedules.forms.specification import Form, never_fires, parse_job, parse_schedule, zone_of
+from naq.schedules.forms.specification import Form, never_fires, parse_schedule, zone_of
 from naq.schedules.planning.manual import backfill, backfill_stopped
 from naq.schedules.planning.soundness import PLANNING_ERRORS, flaw_of
 from naq.schedules.policy import IfExists, Overlap
@@ -30,6 +31,7 @@ from naq.schedules.record import Schedule, ScheduleStatus
 from naq.schedules.repository import Change as Edit
 from naq.schedules.repository import Changed, Schedules, Unreadable
 from naq.schedules.stopping import WorkerStopper
+from naq.schedules.stored import declared_spec
 from naq.schedules.sync import SetSync, SyncOptions
 from naq.schedules.transitions import (
     aimed_again,
@@ -58,6 +60,7 @@ class ScheduleActs:
         """The typed way to the same schedules."""
         self.schedules.overdue.history = history
         self._sets = SetSync(schedules, clock)
+        self._published = PublishedFunctions(schedules.store, clock)
 
     async def schedule_job(
         self,
@@ -72,18 +75,17 @@ class ScheduleActs:
     ) -> str:
         """Store a schedule that runs ``job``, and return its id (a fresh one when none is given).
 
-        ``job`` is a `Job`, or a function (or its name, ``"module:qualname"``) that is called without arguments.
-        ``schedule`` is a mapping such as ``{"type": "interval", "interval": 60, "max_runs": 10}``, a `Trigger`, or what
-        `naq.cron` and `naq.every` return. When the id is taken, ``if_exists`` says what happens: ``raise``, ``keep`` or
-        ``replace`` (history and counters stay, and the next run too unless the timing changed).
+        ``job`` is a `Job`, or a function (or its name, ``"module:qualname"``) that is called without arguments. ``schedule`` is
+        a mapping such as ``{"type": "interval", "interval": 60}``, a `Trigger`, or what `naq.cron` and `naq.every` return. When
+        the id is taken, ``if_exists`` decides: ``raise``, ``keep`` or ``replace`` (history and counters stay).
 
-        Raises `InvalidJob` or `InvalidSchedule` with every complaint, before anything is written; `ScheduleExists`, also
-        when it is to be replaced and was cancelled; `SchedulerError` when the store cannot be asked.
+        Raises `InvalidJob` or `InvalidSchedule` with every complaint, before anything is written; `ScheduleExists`, also when it
+        is to be replaced and was cancelled; `SchedulerError`.
         """
         choice = _if_exists(if_exists)
         identity = new_id() if schedule_id is None else _schedule_id(schedule_id)
         now = self.clock.now()
-        spec = parse_job(job)
+        spec = await declared_spec(self._published, job)
         trigger, policy = parse_schedule(schedule, None)
         created = new_schedule(identity, spec, trigger, policy, now, labels=dict(labels or {}), note=note)
         problems = never_fires(trigger, policy, now)
@@ -112,7 +114,7 @@ class ScheduleActs:
         for job, form, *rest in jobs:
             identity = _schedule_id(rest[0]) if rest else new_id()
             trigger, policy = parse_schedule(form, now)
-            made.append(new_schedule(identity, parse_job(job), trigger, policy, now))
+            made.append(new_schedule(identity, await declared_spec(self._published, job), trigger, policy, now))
         await self.schedules.create_many(made, actor)
         return [schedule.schedule_id for schedule in made]
 

@@ -23,7 +23,7 @@ from naq.schedules.binding import Bound, bind, rebind, written
 from naq.schedules.nominal import TICK, next_nominal
 from naq.schedules.policy import First, Policy
 from naq.schedules.record import DEFAULT_POLICY, Schedule, ScheduleStatus
-from naq.timing.triggers import FixedDelay, Interval, Once, Trigger
+from naq.timing.triggers import Once, Trigger
 
 __all__ = [
     "after_end",
@@ -55,7 +55,7 @@ def aimed(schedule: Schedule, first: datetime | None, excluded_from: datetime | 
         excluded_from = None
     elif schedule.policy.exclude and schedule.nominals.is_excluded(first):
         target = schedule.nominals.allowed_from(first)
-        if target is None and isinstance(schedule.trigger, Once | FixedDelay):
+        if target is None and (schedule.trigger.follows_runs or isinstance(schedule.trigger, Once)):
             target = first  # a plan says that it is excluded; what follows a fixed delay is known only then
         if target != first:
             excluded_from = None if target is None else excluded_from or first
@@ -92,7 +92,7 @@ def _first_after(schedule: Schedule, now: datetime) -> datetime | None:
     if schedule.waits_for_end:
         return None
     first = next_nominal(trigger, schedule.policy, now if decided is None else max(now, decided))
-    if first is None and isinstance(trigger, FixedDelay):
+    if first is None and trigger.follows_runs:
         return after_end(schedule, now)
     if first is None and isinstance(trigger, Once) and (decided is None or trigger.at > decided):
         return schedule.nominals.previous(now + TICK)
@@ -100,12 +100,12 @@ def _first_after(schedule: Schedule, now: datetime) -> datetime | None:
 
 
 def after_end(schedule: Schedule, ended_at: datetime) -> datetime | None:
-    """The nominal time of a `FixedDelay` that follows a run's end; ``None`` when it lies behind ``end_at``, or for any
-    other trigger."""
-    if not isinstance(schedule.trigger, FixedDelay):
-        return None
+    """The nominal time that follows a run's end; ``None`` when it lies behind ``end_at``, or the ends of runs do not
+    matter to the trigger."""
     decided, policy = schedule.decided_until, schedule.policy
     instant = schedule.trigger.after_run(ended_at if decided is None else max(ended_at, decided))
+    if instant is None:
+        return None
     if policy.start_at is not None:
         instant = max(instant, policy.start_at)
     return None if policy.end_at is not None and instant > policy.end_at else instant
@@ -130,7 +130,7 @@ def new_schedule(
         **more,
     )
     first = _first_after(schedule, now)
-    if policy.first is First.NOW and isinstance(trigger, Interval | FixedDelay) and (policy.start_at or now) <= now:
+    if policy.first is First.NOW and trigger.can_begin_now and (policy.start_at or now) <= now:
         first = now
     return settled(aimed(schedule, first), now)
 

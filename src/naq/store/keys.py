@@ -30,10 +30,13 @@ __all__ = [
     "ALL_WORKERS",
     "FENCE",
     "LANES",
+    "RESTORING",
     "Namespace",
     "alert_key",
+    "attempt_log_key",
     "attempt_patterns",
     "backfill_job_id",
+    "backup_key",
     "check_job_id",
     "check_queue",
     "check_schedule_id",
@@ -42,6 +45,7 @@ __all__ = [
     "ended_key",
     "epoch_key",
     "fits_schedule",
+    "function_key",
     "is_attempt_of",
     "is_dead",
     "is_deferred",
@@ -66,6 +70,7 @@ __all__ = [
     "slot_key",
     "slot_pattern",
     "starts_key",
+    "unique_key",
     "waiting_key",
     "watch_key",
     "watch_partition",
@@ -80,6 +85,9 @@ FENCE: Final = "fence"
 """The key whose messages carry the condition "that other key still has this revision"; its value is not used."""
 
 ALERTS: Final = "alert"
+
+RESTORING: Final = "restoring"
+"""The key that is there while a backup is being restored."""
 
 ALL_JOBS: Final = "job.>"
 ALL_DEFERRED: Final = "deferred.>"
@@ -222,9 +230,10 @@ def is_attempt_of(key: str, identity: str) -> bool:
 
 
 def job_id_in(key: str) -> str:
-    """The job that a key under ``job.``, ``deferred.`` or ``dead.`` belongs to."""
+    """The job that a key under ``job.``, ``deferred.`` or ``dead.`` belongs to. For a key that naq does not write
+    (``job.x``) it is some part of it."""
     parts = key.split(".")
-    return parts[2] if parts[0] == "job" else parts[1]
+    return parts[2] if parts[0] == "job" and len(parts) > 2 else parts[1]
 
 
 def queue_in(key: str) -> str:
@@ -282,6 +291,16 @@ def slot_pattern(func: str) -> str:
     return slot_key(func, "*")
 
 
+def function_key(name: str) -> str:
+    """Where the declared options of a function are."""
+    return f"function.{key_part(name)}"
+
+
+def unique_key(func: str, text: str) -> str:
+    """Which job of a function holds a unique key."""
+    return f"unique.{hashlib.blake2b(f'{func} {text}'.encode(), digest_size=16).hexdigest()}"
+
+
 def starts_key(identity: str, attempt: int) -> str:
     """The key that counts starts of an attempt without an end (in the results bucket)."""
     return f"starts.{identity}.{attempt}"
@@ -295,6 +314,11 @@ def result_part_key(identity: str, number: int) -> str:
 def ended_key(identity: str) -> str:
     """That a job ended, for longer than its result is kept (in the bucket of results)."""
     return f"ended.{identity}"
+
+
+def attempt_log_key(identity: str, place: int | str) -> str:
+    """What an attempt logged (in the bucket of results); ``*`` for those of any attempt."""
+    return f"log.{identity}.{place}"
 
 
 def lease_key(partition: int | str = 0) -> str:
@@ -331,6 +355,11 @@ def reserve_key(number: int) -> str:
 def watch_partition(application: str) -> str:
     """The partition whose lease elects the watcher of an application's alerts."""
     return f"alerts-{key_part(application)}"
+
+
+def backup_key(token: str) -> str:
+    """The key that marks a moment of a backup (in the bucket and in that of results)."""
+    return f"backup.{token}"
 
 
 def key_part(name: str) -> str:

@@ -8,15 +8,17 @@ from __future__ import annotations
 from datetime import date, datetime, time
 from enum import StrEnum
 from functools import lru_cache
+from typing import ClassVar
 
 import msgspec
 
 from naq.exceptions import InvalidSchedule, Problem, shown
-from naq.timing.cron import beside
 from naq.timing.cron_search import month_length
 from naq.timing.cron_words import MONTHS, WEEKDAYS, ordinal
-from naq.timing.wall import DstMark, Grid, WallClock, WallRule
-from naq.timing.zones import DstGap, DstOverlap, check_zone, get_zone
+from naq.timing.dst import DstGap, DstMark, DstOverlap
+from naq.timing.kind import SingleKind, beside
+from naq.timing.wall import Grid, WallClock, WallRule
+from naq.timing.zones import check_zone, get_zone
 
 __all__ = ["CalendarInterval", "CalendarUnit"]
 
@@ -35,12 +37,15 @@ class CalendarUnit(StrEnum):
     YEARS = "years"
 
 
-class CalendarInterval(msgspec.Struct, frozen=True, tag="calendar", omit_defaults=True):
+class CalendarInterval(SingleKind, frozen=True, tag="calendar", omit_defaults=True):
     """Every ``every`` units at the wall time ``at`` in ``tz``, on ``start`` first.
 
     Months and years keep the day of ``start`` (or ``day``, 1 to 31); in a month that is shorter it is the last day, and
     the next one is the full day again.
     """
+
+    key: ClassVar[str] = "every"
+    open_field: ClassVar[str | None] = "start"
 
     every: int
     unit: CalendarUnit
@@ -52,6 +57,11 @@ class CalendarInterval(msgspec.Struct, frozen=True, tag="calendar", omit_default
     """The day of the month, for months and years; ``None``: that of ``start``."""
     dst_gap: DstGap = DstGap.SHIFT
     dst_overlap: DstOverlap = DstOverlap.FIRST
+
+    @property
+    def zone_name(self) -> str:
+        """Its zone."""
+        return self.tz
 
     def next_after(self, after: datetime) -> datetime | None:
         """The first instant later than ``after``. Raises `InvalidSchedule` when it is not usable here."""
@@ -99,6 +109,10 @@ class CalendarInterval(msgspec.Struct, frozen=True, tag="calendar", omit_default
     def mark(self, instant: datetime) -> DstMark | None:
         """How a change of the clocks touched ``instant``, one of its own; ``None`` on ordinary days."""
         return _clock(self).mark(instant)
+
+    def gaps(self, after: datetime, until: datetime) -> list[datetime]:
+        """The ends of the gaps in (``after``, ``until``] that swallow one of its times, shifted or not."""
+        return self.clock().gaps(after, until)
 
     def __str__(self) -> str:
         unit = str(self.unit)

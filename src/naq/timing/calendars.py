@@ -12,13 +12,15 @@ import importlib
 from collections.abc import Container, Iterable, Iterator
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from naq.exceptions import InvalidSchedule, Problem, shown
-from naq.timing.rrule import RuleClock, recurrence
 from naq.timing.zones import EPOCH, Zone, check_zone, get_zone, resolve
+
+if TYPE_CHECKING:
+    from naq.timing.rrule_clock import RuleClock
 
 __all__ = ["Calendar", "DayRange", "EventRule", "TimeRange", "check_region", "holiday_calendar", "is_holiday"]
 
@@ -106,6 +108,8 @@ class EventRule(msgspec.Struct, frozen=True, omit_defaults=True):
         return []
 
     def _clock(self, tz: str) -> RuleClock:
+        from naq.timing.rrule_clock import recurrence  # few calendars have events that recur
+
         return recurrence(self.rrule, self.start, self.tz or tz, self.without)
 
     def _bounds(self, zone: str) -> tuple[datetime, datetime]:

@@ -230,10 +230,8 @@ def _by_fraction(
         if isinstance(trigger, RRule) and _WALK * trigger.count_between(after, until) > steps.left // 2:
             dense.append(trigger)
             continue
-        fraction = 0
-        if isinstance(trigger, Once | FixedDelay):
-            at = trigger.next_after(EPOCH.replace(year=1))
-            fraction = 0 if at is None else at.microsecond
+        first = trigger.next_after(EPOCH.replace(year=1)) if isinstance(trigger, Once | FixedDelay) else None
+        fraction = 0 if first is None else first.microsecond
         bits = bits_of(trigger, steps) or WalkedBits(trigger, steps, _WALK)
         groups.setdefault(fraction, []).append(_Part(bits, _counter(trigger, fraction)))
     return groups, fine, dense

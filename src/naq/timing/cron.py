@@ -8,24 +8,27 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import lru_cache
-
-import msgspec
+from typing import ClassVar
 
 from naq.exceptions import InvalidSchedule, Problem, shown
 from naq.timing.cron_search import search_of
 from naq.timing.cron_words import describe
-from naq.timing.wall import DstMark, WallClock
-from naq.timing.zones import DstGap, DstOverlap, check_zone, get_zone
+from naq.timing.dst import DstGap, DstMark, DstOverlap
+from naq.timing.kind import SingleKind, beside
+from naq.timing.wall import WallClock
+from naq.timing.zones import check_zone, get_zone
 
 __all__ = ["Cron"]
 
 
-class Cron(msgspec.Struct, frozen=True, cache_hash=True, tag="cron", omit_defaults=True):
+class Cron(SingleKind, frozen=True, cache_hash=True, tag="cron", omit_defaults=True):
     """A cron expression of five fields, or six with leading seconds, read in the IANA zone ``tz``.
 
     A fixed-time expression (minute and hour both without a leading ``*``) obeys ``dst_gap`` and ``dst_overlap``; one
     with a wildcard follows elapsed time, whatever they say.
     """
+
+    key: ClassVar[str] = "cron"
 
     expression: str
     tz: str = "UTC"
@@ -33,6 +36,11 @@ class Cron(msgspec.Struct, frozen=True, cache_hash=True, tag="cron", omit_defaul
     """Day of month and day of week, when both are restricted: one is enough (as in cron). False: both must match."""
     dst_gap: DstGap = DstGap.SHIFT
     dst_overlap: DstOverlap = DstOverlap.FIRST
+
+    @property
+    def zone_name(self) -> str:
+        """Its zone."""
+        return self.tz
 
     def next_after(self, after: datetime) -> datetime | None:
         """The first instant later than ``after``; ``None`` when there is none up to the year 9999.
@@ -72,6 +80,10 @@ class Cron(msgspec.Struct, frozen=True, cache_hash=True, tag="cron", omit_defaul
         """How a change of the clocks touched ``instant``, one of its own; ``None`` on ordinary days."""
         return self.clock().mark(instant)
 
+    def gaps(self, after: datetime, until: datetime) -> list[datetime]:
+        """The ends of the gaps in (``after``, ``until``] that swallow one of its times, shifted or not."""
+        return self.clock().gaps(after, until)
+
     def __str__(self) -> str:
         try:
             search = search_of(self.expression, self.day_or)
@@ -82,12 +94,6 @@ class Cron(msgspec.Struct, frozen=True, cache_hash=True, tag="cron", omit_defaul
     def clock(self) -> WallClock:
         """The expression hung in its zone, made once. Raises like `next_after`."""
         return _clock(self)
-
-
-def beside(field: str, name: str) -> str:
-    """The field called ``name`` next to ``field``: ``daily.cron`` and ``timezone`` make ``daily.timezone``."""
-    head, dot, _ = field.rpartition(".")
-    return f"{head}{dot}{name}"
 
 
 @lru_cache(maxsize=65536)

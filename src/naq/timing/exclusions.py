@@ -13,22 +13,24 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
 from naq.exceptions import InvalidSchedule, Problem
-from naq.timing.allowed import Search
 from naq.timing.calendars import Calendar, DayRange, check_region, check_times, is_holiday, last_holiday_year
-from naq.timing.counting import Count, Single, count_covered
 from naq.timing.covering import Cover, EventBits, day_stretches
-from naq.timing.cron import beside
 from naq.timing.cron_search import DAY, CronSearch, search_of
 from naq.timing.cron_words import describe
 from naq.timing.day_bits import WHOLE_DAY, CronBits, DayBits
-from naq.timing.triggers import AnyOf, Trigger
+from naq.timing.dst import DstGap, DstOverlap
+from naq.timing.kind import beside
+from naq.timing.triggers import Trigger
 from naq.timing.wall import Grid, WallClock
-from naq.timing.zones import EPOCH, MARGIN, DstGap, DstOverlap, check_zone, get_zone
+from naq.timing.zones import EPOCH, MARGIN, check_zone, get_zone
+
+if TYPE_CHECKING:
+    from naq.timing.counting import Count
 
 __all__ = [
     "ExcludedCalendar",
@@ -254,9 +256,11 @@ def count_excluded(trigger: Trigger, exclusions: Sequence[Exclusion], after: dat
 
 def counted_excluded(trigger: Trigger, exclusions: Sequence[Exclusion], after: datetime, until: datetime) -> Count:
     """How many of the trigger's instants in (``after``, ``until``] are excluded, exactly unless that would cost too much."""
+    from naq.timing.counting import Count, count_covered
+
     if not exclusions or after >= until:
         return Count(0, True)
-    return count_covered(_singles(trigger), _cover(tuple(exclusions)), after, until)
+    return count_covered(trigger.singles(), _cover(tuple(exclusions)), after, until)
 
 
 def allowed_from(
@@ -272,7 +276,9 @@ def allowed_from(
     """
     if excluded_by(exclusions, first) is None:
         return first
-    return Search(_singles(trigger), _cover(tuple(exclusions))).forward(first, following)
+    from naq.timing.allowed import Search
+
+    return Search(trigger.singles(), _cover(tuple(exclusions))).forward(first, following)
 
 
 def allowed_until(
@@ -285,7 +291,9 @@ def allowed_until(
     """``last``, or the instant before it that is not excluded and not earlier than ``first``; see `allowed_from`."""
     if excluded_by(exclusions, last) is None:
         return last if last >= first else None
-    return Search(_singles(trigger), _cover(tuple(exclusions))).backward(last, first, before)
+    from naq.timing.allowed import Search
+
+    return Search(trigger.singles(), _cover(tuple(exclusions))).backward(last, first, before)
 
 
 class _HolidayDays:
@@ -302,10 +310,6 @@ class _HolidayDays:
 
     def day_bits(self) -> int:
         return WHOLE_DAY
-
-
-def _singles(trigger: Trigger) -> tuple[Single, ...]:
-    return trigger.singles() if isinstance(trigger, AnyOf) else (trigger,)
 
 
 @lru_cache(maxsize=64)

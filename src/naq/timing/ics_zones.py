@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from naq.exceptions import InvalidSchedule
 from naq.timing.ics_lines import ContentLine, read_when, read_whens
-from naq.timing.rrule import recurrence
+from naq.timing.rrule_clock import recurrence
 from naq.timing.rrule_parts import parse_rule
 from naq.timing.windows_zones import WINDOWS_ZONES
 from naq.timing.zones import EPOCH, check_zone, get_zone

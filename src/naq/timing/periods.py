@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-
-import msgspec
+from typing import ClassVar
 
 from naq.exceptions import InvalidSchedule, Problem, shown
 from naq.timing.duration import LONGEST, duration_text
 from naq.timing.instants import Instant
-from naq.timing.wall import DstMark
+from naq.timing.kind import SingleKind
 
 __all__ = ["FixedDelay", "Interval", "Once"]
 
@@ -25,8 +24,10 @@ def _period_problems(period: timedelta, field: str) -> list[Problem]:
     return [Problem(field, shown(str(period)), "must be more than zero", "'5m'")]
 
 
-class Once(msgspec.Struct, frozen=True, gc=False, tag="once"):
+class Once(SingleKind, frozen=True, gc=False, tag="once"):
     """One instant, aware UTC."""
+
+    key: ClassVar[str] = "run_at"
 
     at: Instant
 
@@ -52,19 +53,19 @@ class Once(msgspec.Struct, frozen=True, gc=False, tag="once"):
             return [Problem(field, shown(self.at.isoformat()), "has no time zone", "'2030-01-31T09:00:00+00:00'")]
         return []
 
-    def mark(self, instant: datetime) -> DstMark | None:
-        """None: an instant is what it is."""
-        return None
-
     def __str__(self) -> str:
         return f"once at {_text(self.at)}"
 
 
-class Interval(msgspec.Struct, frozen=True, gc=False, tag="interval", omit_defaults=True):
+class Interval(SingleKind, frozen=True, gc=False, tag="interval", omit_defaults=True):
     """Every ``every`` from ``anchor`` on: anchor, anchor + every, anchor + 2 every, ... so it cannot drift.
 
     ``anchor`` ``None`` means the time of creation; `bound` fills it in.
     """
+
+    key: ClassVar[str] = "interval"
+    open_field: ClassVar[str | None] = "anchor"
+    can_begin_now: ClassVar[bool] = True
 
     every: timedelta
     anchor: Instant | None = None
@@ -103,10 +104,6 @@ class Interval(msgspec.Struct, frozen=True, gc=False, tag="interval", omit_defau
         """A period that is not above zero is a complaint."""
         return _period_problems(self.every, field)
 
-    def mark(self, instant: datetime) -> DstMark | None:
-        """None: elapsed time knows no daylight saving."""
-        return None
-
     def origin(self) -> datetime:
         """The anchor in UTC: arithmetic on a datetime in another zone would be that of its wall clock.
 
@@ -122,12 +119,17 @@ class Interval(msgspec.Struct, frozen=True, gc=False, tag="interval", omit_defau
         return f"every {duration_text(self.every)}"
 
 
-class FixedDelay(msgspec.Struct, frozen=True, gc=False, tag="delay", omit_defaults=True):
+class FixedDelay(SingleKind, frozen=True, gc=False, tag="delay", omit_defaults=True):
     """``delay`` after the end of each run; the first run is ``delay`` after the creation.
 
     Only ``first_at`` is known beforehand. From then on the end of a run decides, and `after_run` says so: by itself the
     trigger has one instant.
     """
+
+    key: ClassVar[str] = "delay"
+    open_field: ClassVar[str | None] = "first_at"
+    follows_runs: ClassVar[bool] = True
+    can_begin_now: ClassVar[bool] = True
 
     delay: timedelta
     first_at: Instant | None = None
@@ -156,10 +158,6 @@ class FixedDelay(msgspec.Struct, frozen=True, gc=False, tag="delay", omit_defaul
     def check(self, field: str) -> list[Problem]:
         """A delay that is not above zero is a complaint."""
         return _period_problems(self.delay, field)
-
-    def mark(self, instant: datetime) -> DstMark | None:
-        """None: elapsed time knows no daylight saving."""
-        return None
 
     def __str__(self) -> str:
         return f"{duration_text(self.delay)} after the end of each run"

@@ -16,7 +16,8 @@ from datetime import datetime, timedelta
 from naq.exceptions import InvalidSchedule
 from naq.timing.ics_lines import ContentLine, When, content_lines, read_when, read_whens
 from naq.timing.ics_zones import FileZones
-from naq.timing.rrule import RRule, recurrence
+from naq.timing.rrule import RRule
+from naq.timing.rrule_clock import recurrence
 from naq.timing.rrule_parts import bad_rule
 from naq.timing.zones import resolve
 

@@ -12,18 +12,20 @@ it `check` says. Instants are aware UTC. The rules are those of ``docs/concepts/
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import msgspec
 
 from naq.exceptions import Problem
 from naq.timing.calendar_interval import CalendarInterval, CalendarUnit
-from naq.timing.counting import Count, Single, count_union
 from naq.timing.cron import Cron
+from naq.timing.dst import DstGap, DstMark, DstOverlap
+from naq.timing.kind import TriggerKind
 from naq.timing.periods import FixedDelay, Interval, Once
 from naq.timing.rrule import RRule
-from naq.timing.wall import DstMark
-from naq.timing.zones import DstGap, DstOverlap
+
+if TYPE_CHECKING:
+    from naq.timing.counting import Count, Single
 
 __all__ = [
     "AnyOf",
@@ -41,16 +43,24 @@ __all__ = [
     "dst_gaps",
     "dst_mark",
     "fires_at",
-    "unbound",
+    "opened",
 ]
 
 _TICK = timedelta(microseconds=1)
 
 
-class AnyOf(msgspec.Struct, frozen=True, tag="any", omit_defaults=True):
+class AnyOf(TriggerKind, frozen=True, tag="any", omit_defaults=True):
     """Fires when any of its triggers does; equal instants are one."""
 
+    key: ClassVar[str] = "of"
+
     triggers: tuple[Trigger, ...]
+
+    @property
+    def zone_name(self) -> str | None:
+        """The zone of its triggers, when there is one and all that have one share it."""
+        zones = {zone for trigger in self.triggers if (zone := trigger.zone_name) is not None}
+        return zones.pop() if len(zones) == 1 else None
 
     def next_after(self, after: datetime) -> datetime | None:
         """The first instant of any of them later than ``after``. Raises what they raise."""
@@ -66,15 +76,17 @@ class AnyOf(msgspec.Struct, frozen=True, tag="any", omit_defaults=True):
 
     def counted(self, after: datetime, until: datetime) -> Count:
         """How many different instants are in (``after``, ``until``], exactly unless that would cost too much."""
+        from naq.timing.counting import count_union
+
         return count_union(self.singles(), after, until)
 
     def singles(self) -> tuple[Single, ...]:
         """Its triggers, and those of the unions in it."""
-        return tuple(
-            single
-            for trigger in self.triggers
-            for single in (trigger.singles() if isinstance(trigger, AnyOf) else (trigger,))
-        )
+        return tuple(single for trigger in self.triggers for single in trigger.singles())
+
+    def gaps(self, after: datetime, until: datetime) -> list[datetime]:
+        """The gaps of its triggers."""
+        return sorted({at for part in self.triggers for at in part.gaps(after, until)})
 
     def bound(self, created_at: datetime) -> AnyOf:
         """The same union with each trigger bound."""
@@ -88,7 +100,7 @@ class AnyOf(msgspec.Struct, frozen=True, tag="any", omit_defaults=True):
         return [
             problem
             for index, trigger in enumerate(self.triggers)
-            for problem in trigger.check(f"{field}[{index}].{_OWN_FIELD[type(trigger)]}")
+            for problem in trigger.check(f"{field}[{index}].{trigger.key}")
         ]
 
     def mark(self, instant: datetime) -> DstMark | None:
@@ -102,27 +114,11 @@ class AnyOf(msgspec.Struct, frozen=True, tag="any", omit_defaults=True):
 
 Trigger: TypeAlias = Once | Interval | FixedDelay | Cron | CalendarInterval | RRule | AnyOf
 
-_OWN_FIELD: dict[type, str] = {
-    Once: "run_at",
-    Interval: "interval",
-    FixedDelay: "delay",
-    Cron: "cron",
-    CalendarInterval: "every",
-    RRule: "rrule",
-    AnyOf: "triggers",
-}
 
-
-def unbound(trigger: Trigger, created_at: datetime) -> Trigger:
-    """The trigger without what `bound` took from the time of creation."""
-    if isinstance(trigger, AnyOf):
-        return AnyOf(tuple(unbound(part, created_at) for part in trigger.triggers))
-    for name in ("anchor", "first_at", "start", "dtstart"):
-        if getattr(trigger, name, None) is not None:
-            bare: Trigger = msgspec.structs.replace(trigger, **{name: None})
-            if bare.bound(created_at) == trigger:
-                return bare
-    return trigger
+def opened(trigger: Single) -> Single:
+    """The trigger without the field that `bound` fills in."""
+    name = trigger.open_field
+    return trigger if name is None else msgspec.structs.replace(trigger, **{name: None})
 
 
 def fires_at(trigger: Trigger, instant: datetime) -> bool:
@@ -140,10 +136,4 @@ def dst_mark(trigger: Trigger, instant: datetime) -> DstMark | None:
 
 def dst_gaps(trigger: Trigger, after: datetime, until: datetime) -> tuple[datetime, ...]:
     """The ends of the gaps in (``after``, ``until``] that swallow one of its times: it is shifted or skipped there."""
-    match trigger:
-        case Cron() | CalendarInterval() | RRule():
-            return tuple(trigger.clock().gaps(after, until))
-        case AnyOf():
-            return tuple(sorted({at for part in trigger.triggers for at in dst_gaps(part, after, until)}))
-        case _:
-            return ()
+    return tuple(trigger.gaps(after, until))

@@ -15,12 +15,12 @@ seconds since 1970-01-01T00:00 on the wall. `WallClock` hangs such a rule in a z
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Protocol
 
-from naq.timing.zones import EPOCH, MARGIN, DstGap, DstOverlap, Segment, Zone
+from naq.timing.dst import DstGap, DstMark, DstOverlap
+from naq.timing.zones import EPOCH, MARGIN, Segment, Zone
 
-__all__ = ["DstMark", "Grid", "WallClock", "WallRule"]
+__all__ = ["Grid", "WallClock", "WallRule"]
 
 _SECOND = timedelta(seconds=1)
 _from_second = datetime.fromtimestamp
@@ -65,17 +65,6 @@ class Grid:
 
     def _steps_before(self, wall: int) -> int:
         return max(0, -((self._start - wall) // self._step))
-
-
-class DstMark(StrEnum):
-    """How a change of the clocks touched an instant."""
-
-    SHIFTED = "shifted"
-    """The wall time it was meant for does not exist that day; it runs when the gap ends."""
-    FIRST = "first of two"
-    """Its wall time comes twice; this is the first."""
-    SECOND = "second of two"
-    """Its wall time comes twice; this is the second."""
 
 
 class WallClock:

@@ -11,10 +11,10 @@ from naq.exceptions import StoreError
 from naq.jobs.records import QueueLimits
 from naq.lifecycle import Tasks
 from naq.queue.consumers import ensure_consumer
-from naq.store.codec import decode
 from naq.store.keys import Namespace, jobs_of, queue_key
 from naq.store.nats.connection import ConnectionService, ConnectionState
 from naq.store.port import Store
+from naq.store.records import readable_one
 from naq.worker.demand import Demand
 from naq.worker.pulling import Pull
 from naq.worker.reception import Reception
@@ -107,9 +107,8 @@ class Intake:
 
     async def _mend(self, pull: Pull) -> None:
         entry = await self._store.get(queue_key(pull.queue))
-        limits = QueueLimits()
-        if entry is not None and entry.value is not None:
-            limits = decode(QueueLimits, entry.key, entry.value)
+        # Limits that cannot be read, perhaps those of a newer naq, are not taken for none.
+        limits = QueueLimits() if entry is None else readable_one(QueueLimits, entry, log)
         await ensure_consumer(self._connection, self._names, self._settings, pull.queue, limits)
         self._reception.asks_anew(pull.queue, await self._store.last_revision(jobs_of(pull.queue)))
         await pull.restart()

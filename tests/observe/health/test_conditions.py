@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import zoneinfo
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -31,6 +32,7 @@ from naq.store.keys import dead_key, lease_key, schedule_key, worker_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.testing.server import NatsServer, until
+from naq.timing import zone_data
 
 NOW = datetime.now(UTC)
 Make = Callable[["World"], Awaitable[None]]
@@ -239,6 +241,11 @@ async def _(world: World) -> None:
     await world.put(dead_key("j"), encode(letter))
 
 
+@makes("record-unreadable")
+async def _(world: World) -> None:
+    await world.put("queue.mail", b'{"v": 99}')
+
+
 @makes("consumer-paused")
 async def _(world: World) -> None:
     async with world.services() as services:
@@ -248,6 +255,19 @@ async def _(world: World) -> None:
         await ensure_consumer(store.connection, store.names, store.settings, "mail", limits)
         consumer = f"{store.names.stream}.{store.names.consumer('mail')}"
         await store.connection.api(f"CONSUMER.PAUSE.{consumer}", {"pause_until": "2199-01-01T00:00:00Z"})
+
+
+@makes("zones-old")
+async def _(world: World) -> None:
+    for name in ("UTC", "tzdata.zi"):
+        (world.directory / name).write_text("# version 2019a\n")
+    world.patch.setattr(zoneinfo, "TZPATH", (str(world.directory),))
+    world.patch.setattr(zone_data, "_package_data", lambda: None)
+
+
+@makes("zones-differ")
+async def _(world: World) -> None:
+    await world.worker(zones="2019a")
 
 
 @makes("worker-stuck")

@@ -19,6 +19,7 @@ from naq.observe.alerts.standing import Standing
 from naq.store.codec import decode, encode
 from naq.store.keys import ALERTS, alert_key, key_part, watch_key
 from naq.store.port import Check, Committed, Delete, Put, Store, Write
+from naq.store.records import readable
 
 __all__ = ["Memory", "Position", "stored_alerts"]
 
@@ -159,9 +160,8 @@ async def stored_alerts(store: Store) -> list[AlertRecord]:
 
 async def _records(store: Store, pattern: str) -> AsyncIterator[AlertRecord]:
     async for entries in store.scan(pattern):
-        for entry in entries:
-            if entry.value is not None:
-                yield decode(AlertRecord, entry.key, entry.value)
+        for _, record in readable(AlertRecord, entries, log):
+            yield record
 
 
 def _key(record: AlertRecord) -> Key:

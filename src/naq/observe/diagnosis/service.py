@@ -27,7 +27,7 @@ from naq.schedules.occurrences import Occurrence, occurrences
 from naq.schedules.preview import Upcoming, preview
 from naq.schedules.record import Schedule
 from naq.schedules.service import ScheduleService
-from naq.store.keys import ALL_SCHEDULES, check_schedule_id, name_in, schedule_id_of, schedule_key
+from naq.store.keys import ALL_SCHEDULES, check_schedule_id, is_queue, name_in, schedule_id_of, schedule_key
 from naq.store.nats.bucket import KVStoreService
 
 __all__ = ["AccountService", "JobReport", "ScheduleReport"]
@@ -185,7 +185,7 @@ class AccountService(BaseService):
 
     async def _around(self, info: JobInfo, workers: Sequence[WorkerInfo] | None) -> Around:
         """The inputs for the finding about this job; reads only what is needed."""
-        if info.status.ended:
+        if info.status.ended or not is_queue(info.queue):  # a record of another program may say anything
             return Around()
         if workers is None:
             workers = await self._jobs.list_workers()

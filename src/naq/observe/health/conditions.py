@@ -67,6 +67,14 @@ _TABLE = (
         "clock-unknown", "clock", "the server does not send its time", W, True, Seen.NO, "upgrade the server",
     ),
     Condition(
+        "zones-old", "time zones", "the newest zone data of this machine is more than half a year old", W, True, Seen.NO,
+        "upgrade the tzdata package (pip install -U tzdata), or give a directory: zone_data",
+    ),
+    Condition(
+        "zones-differ", "time zones", "leader, workers and this process have different releases of the zone data", W, True,
+        Seen.NO, "give all of them the same release: schedules fire by the leader's",
+    ),
+    Condition(
         "torn-batches", "server", "a lone server older than 2.15 can lose a part of a transaction at a power failure", E,
         True, Seen.NO, "upgrade the server to 2.15 or newer, or use a cluster and three replicas",
     ),
@@ -110,6 +118,10 @@ _TABLE = (
     Condition(
         "decided-ahead", "schedule", "a scheduler's clock was ahead and decided a time too early", E, True, Seen.FAILS,
         "plan it again: naq schedule aim",
+    ),
+    Condition(
+        "record-unreadable", "record", "a record of a queue, worker, alert, set or dependency cannot be read", E, True,
+        Seen.NO, "upgrade this naq if a newer one wrote it, else repair the record or delete its key",
     ),
     Condition(
         "refused-end", "end of a job", "the end of a job could not be written", E, True, Seen.NO,

@@ -16,15 +16,14 @@ from naq.schedules.counters import Counters
 from naq.schedules.nominal import TICK, Nominals, next_nominal
 from naq.schedules.policy import First
 from naq.schedules.record import Schedule, ScheduleStatus
-from naq.timing.triggers import AnyOf, FixedDelay, Once, Trigger
+from naq.timing.triggers import AnyOf, Once, Trigger
 
 __all__ = ["Definition", "definitions", "is_predictable"]
 
 
 def is_predictable(trigger: Trigger) -> bool:
     """Whether its instants follow from the trigger alone, not from when runs ended."""
-    parts = trigger.triggers if isinstance(trigger, AnyOf) else (trigger,)
-    return not any(isinstance(part, FixedDelay) for part in parts)
+    return not any(part.follows_runs for part in trigger.singles())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
 """What users write about schedules, read into records, and records written back in the same form.
 
-Order: `exclusions`, `recurrence`, `triggers`, `policy`, `options`, `specification`, `entry`, `changes`.
+Order: `examples`, `exclusions`, `kinds`, `triggers`, `policy`, `options`, `specification`, `entry`, `changes`.
 """

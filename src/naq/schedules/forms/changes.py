@@ -25,11 +25,13 @@ from naq.schedules.record import Schedule
 from naq.schedules.transitions import updated
 from naq.timing.triggers import Trigger
 
-__all__ = ["Changes", "read_changes", "read_instant"]
+__all__ = ["CHANGE_KEYS", "Changes", "read_changes", "read_instant"]
 
 JOB_CHANGES = tuple(key for key in CHANGEABLE if key != "depends_on" and key != "depends_when")
 """Fields of the job that can be given beside the others."""
 OTHER_KEYS = ("job", "schedule", "next_run_at", "labels", "note")
+CHANGE_KEYS = (*OTHER_KEYS, *JOB_CHANGES, *POLICY_KEYS, *TRIGGER_KEYS)
+"""All that a change may name; `naq.schedules.forms.options.ScheduleChanges` has them for type checkers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,7 @@ def _check_that_it_fires(after: Schedule, now: datetime) -> None:
 def read_changes(changes: Mapping[str, Any], now: datetime) -> Changes:
     """Read what `update_schedule` was given. Raises `InvalidSchedule` with every complaint that can be made without the
     schedule itself."""
-    known = (*OTHER_KEYS, *JOB_CHANGES, *POLICY_KEYS, *TRIGGER_KEYS)
-    problems = [_unknown(key, known) for key in changes if key not in known]
+    problems = [_unknown(key, CHANGE_KEYS) for key in changes if key not in CHANGE_KEYS]
     fields: dict[str, Any] = {}
     definition: tuple[Trigger, Policy] | None = None
     policy = {key: changes[key] for key in POLICY_KEYS if key in changes}

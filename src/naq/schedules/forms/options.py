@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict
 from zoneinfo import ZoneInfo
 
 from naq.jobs.job import Job
-from naq.jobs.options import JobOptions
+from naq.jobs.options import RunOptions
 from naq.schedules.policy import Coalesce, First, Overlap
 from naq.timing.exclusions import Exclusion
 
@@ -150,18 +150,32 @@ class SeveralForm(_SeveralKeys, _TimeZone, PolicyOptions, total=False):
     type: Literal["several"]
 
 
-class ScheduleChanges(PolicyOptions, JobOptions, total=False):
-    """What `update_schedule` can change, besides the policy and the options of the job."""
+class ScheduleChanges(CronOptions, RunOptions, total=False):
+    """What `update_schedule` can change: the job and its fields, the record's own, and any key of a schedule's form."""
 
     func: Callable[..., Any] | str
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
     job: Job | Callable[..., Any] | Mapping[str, Any] | str
     schedule: Any
-    interval: Duration
-    cron: str
-    run_at: Moment
-    timezone: Zone
     next_run_at: Moment
     labels: Mapping[str, str]
     note: str | None
+    type: Literal["once", "interval", "fixed_delay", "cron", "calendar", "rrule", "several"]
+    timezone: Zone
+    run_at: Moment
+    interval: Duration
+    anchor: Moment | None
+    delay: Duration
+    first_at: Moment | None
+    cron: str
+    every: int | str
+    unit: Literal["days", "weeks", "months", "years"]
+    at: str | time
+    start: str | date | None
+    day: int
+    rrule: str
+    dtstart: Moment | date | None
+    exdate: Moment | date | Sequence[Moment | date] | None
+    rdate: Moment | date | Sequence[Moment | date] | None
+    of: Sequence[Any]

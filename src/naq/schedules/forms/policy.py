@@ -10,8 +10,8 @@ import msgspec
 
 from naq.exceptions import InvalidInput, Problem, shown
 from naq.parsing import MISSING, Reader, epoch, seconds
+from naq.schedules.forms.examples import EXAMPLES
 from naq.schedules.forms.exclusions import read_exclusions
-from naq.schedules.forms.triggers import EXAMPLES
 from naq.schedules.policy import Coalesce, First, Overlap, Policy
 from naq.timing.calendars import Calendar
 from naq.timing.duration import LONGEST

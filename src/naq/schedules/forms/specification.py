@@ -19,11 +19,11 @@ from naq.exceptions import InvalidSchedule, Problem, shown
 from naq.jobs.form import job_from_mapping, parse_job
 from naq.parsing import MISSING, Reader
 from naq.schedules.binding import written
+from naq.schedules.forms.examples import EXAMPLES
 from naq.schedules.forms.exclusions import exclude_form
 from naq.schedules.forms.options import CronOptions, PolicyOptions, WallClockOptions
 from naq.schedules.forms.policy import POLICY_KEYS, check_policy, policy_form, read_policy
 from naq.schedules.forms.triggers import (
-    EXAMPLES,
     KIND_OF_KEY,
     TRIGGER_KEYS,
     TRIGGER_TYPES,
@@ -36,7 +36,7 @@ from naq.schedules.nominal import Nominals
 from naq.schedules.policy import First, Policy
 from naq.schedules.record import Schedule
 from naq.timing.calendars import Calendar
-from naq.timing.triggers import AnyOf, CalendarInterval, Cron, FixedDelay, Interval, Once, RRule, Trigger
+from naq.timing.triggers import Once, Trigger
 
 __all__ = [
     "POLICY_KEYS",
@@ -133,9 +133,7 @@ def schedule_form(trigger: Trigger, policy: Policy) -> dict[str, Any]:
 
 def zone_of(trigger: Trigger, policy: Policy) -> str | None:
     """The zone in which a schedule's wall times are read; ``None``: it has none, and UTC is used."""
-    parts = trigger.triggers if isinstance(trigger, AnyOf) else (trigger,)
-    zones = {part.tz for part in parts if isinstance(part, Cron | CalendarInterval | RRule)}
-    return zones.pop() if len(zones) == 1 else policy.tz
+    return trigger.zone_name or policy.tz
 
 
 def _read(
@@ -167,23 +165,18 @@ def _read_mapping(
     policy = read_policy(reader, zone, Policy(), calendars)
     if zone not in (None, "UTC") and (trigger is None or zone_of(trigger, policy) is None):
         policy = msgspec.structs.replace(policy, tz=zone)
-    if policy.first is First.NOW and trigger is not None and not _can_begin_now(trigger):
+    if policy.first is First.NOW and trigger is not None and not trigger.can_begin_now:
         reason = "goes with interval and delay only"
         problems.append(Problem(reader.field("first"), shown("now"), reason, "(leave it out)"))
     reader.finish((*TRIGGER_KEYS, *POLICY_KEYS))
     return trigger, policy
 
 
-def _can_begin_now(trigger: Trigger) -> bool:
-    """Whether its grid may begin with a fire: stored schedules show their anchor, so one that is there is let pass."""
-    return isinstance(trigger, Interval | FixedDelay)
-
-
 def never_fires(trigger: Trigger, policy: Policy, now: datetime, path: str = "schedule") -> list[Problem]:
     """Why a schedule that were created ``now`` would never fire; empty when it would: no instant, an empty window, all
     of them excluded, or a time in the past that no catch-up window covers."""
     nominals = Nominals("", trigger.bound(now), policy)
-    if isinstance(trigger, FixedDelay) and (policy.end_at is None or now <= policy.end_at):
+    if trigger.follows_runs and (policy.end_at is None or now <= policy.end_at):
         return []  # each run follows the end of the one before
     first = nominals.next_after(now)
     if first is not None:

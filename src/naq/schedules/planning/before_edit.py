@@ -15,7 +15,6 @@ from naq.schedules.planning.decision import NonFire, NonFireReason, Plan
 from naq.schedules.planning.plan import plan
 from naq.schedules.record import Schedule, ScheduleStatus
 from naq.schedules.transitions import settled
-from naq.timing.triggers import FixedDelay
 
 __all__ = ["decided_first", "is_same", "left_undecided", "needs_decision"]
 
@@ -90,7 +89,7 @@ def _passed(before: Schedule, after: Schedule, now: datetime) -> tuple[int, int,
     first, following = before.excluded_from or before.next_nominal_at, after.excluded_from or after.next_nominal_at
     if first is None or first > now or (following is not None and following <= first):
         return 0, 0, now, now  # nothing was due, or it is left to the plan, which records it
-    if isinstance(before.trigger, FixedDelay):
+    if before.trigger.follows_runs:
         return 1, 0, first, first
     nominals = before.nominals
     last = max(first, nominals.previous(now + TICK) or first)

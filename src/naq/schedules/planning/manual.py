@@ -14,7 +14,6 @@ from naq.schedules.planning.decision import Fire, NonFire, NonFireReason, Plan
 from naq.schedules.policy import Overlap
 from naq.schedules.record import Backfill, OpenRun, Schedule, ScheduleStatus
 from naq.schedules.transitions import after_end, aimed, settled
-from naq.timing.triggers import FixedDelay
 
 __all__ = ["BACKFILL_LIMIT", "backfill", "backfill_stopped", "count_backfill", "trigger_now"]
 
@@ -114,7 +113,7 @@ def _range_problems(
 ) -> list[Problem]:
     problems = []
     undecided = schedule.next_nominal_at
-    if isinstance(schedule.trigger, FixedDelay):
+    if schedule.trigger.follows_runs:
         problems.append(Problem("backfill", shown(str(schedule.trigger)), "has no nominal times in the past"))
     if len(schedule.backfills) >= BACKFILLS_AT_ONCE:
         reason = f"there are {BACKFILLS_AT_ONCE} under way already; wait for one, or stop it"

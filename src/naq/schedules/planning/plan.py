@@ -35,7 +35,6 @@ from naq.schedules.planning.overlap import Admission, admit
 from naq.schedules.policy import Overlap
 from naq.schedules.record import Schedule, ScheduleStatus
 from naq.schedules.transitions import after_end, aimed, settled
-from naq.timing.triggers import FixedDelay
 
 __all__ = ["CATCH_UP_LIMIT", "FIRES_AT_ONCE", "ON_TIME", "Fire", "NonFire", "NonFireReason", "Plan", "plan"]
 
@@ -69,7 +68,7 @@ def _plan_one(schedule: Schedule, now: datetime) -> Plan | None:
         or schedule.skip_next
         or schedule.buffered
         or schedule.backfills
-        or isinstance(schedule.trigger, FixedDelay)
+        or schedule.trigger.follows_runs
     ):
         return None
     upcoming = next_nominal(schedule.trigger, policy, nominal)
@@ -137,7 +136,7 @@ def _with_room_again(schedule: Schedule, released: tuple[datetime, ...] | None) 
     """What waited may have used up ``max_runs``; when some of it is dropped, the schedule goes on behind it."""
     if released is None or len(released) == len(schedule.buffered) or schedule.next_nominal_at is not None:
         return schedule
-    if isinstance(schedule.trigger, FixedDelay):
+    if schedule.trigger.follows_runs:
         return schedule
     return aimed(schedule, next_nominal(schedule.trigger, schedule.policy, schedule.buffered[-1]))
 

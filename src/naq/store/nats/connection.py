@@ -35,6 +35,7 @@ from naq.store.nats.client import RawClient
 from naq.store.nats.denials import Denials
 from naq.store.nats.protocol import encode_request
 from naq.store.nats.remedies import with_remedy
+from naq.timing.zones import use_zone_data
 
 __all__ = ["ConnectionService", "ConnectionState", "StreamService"]
 
@@ -71,6 +72,7 @@ class ConnectionService(BaseService):
 
     def __init__(self, config: Mapping[str, Any] | Settings) -> None:
         super().__init__(config)
+        use_zone_data(self.settings.zone_data)
         self._client: RawClient | None = None
         self._embedded: EmbeddedServer | None = None
         self._address: ServerAddress | None = None

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import date, datetime, time
-from typing import Any, TypeVar
+from typing import Any
 
 from naq.exceptions import InvalidSchedule, Problem
 from naq.parsing import MISSING, Reader, instant_of
+from naq.schedules.forms.kinds.form import TriggerForm, checked, dst_form, read_dst
+from naq.timing.rrule import RRule
 from naq.timing.rrule_text import read_recurrence
-from naq.timing.triggers import CalendarInterval, Cron, DstGap, DstOverlap, RRule
 
-__all__ = ["checked", "read_dst", "read_recurrence_text", "read_rrule", "rrule_form"]
-
-T = TypeVar("T", Cron, CalendarInterval, RRule)
+__all__ = ["RECURRENCE", "read_recurrence_text"]
 
 
-def read_rrule(reader: Reader) -> RRule | None:
+def _read(reader: Reader) -> RRule | None:
     """The rule that a mapping describes; ``None`` when there is a complaint."""
     zone = reader.zone()
     gap, overlap = read_dst(reader)
@@ -51,30 +50,14 @@ def read_recurrence_text(text: str, path: str, problems: list[Problem], zone: st
     return None if found else rule
 
 
-def rrule_form(trigger: RRule) -> dict[str, Any]:
-    """The mapping that `read_rrule` reads as this rule, without what it says of daylight saving time."""
-    form: dict[str, Any] = {"type": "rrule", "rrule": trigger.rrule, "timezone": trigger.tz}
+def _write(trigger: RRule) -> dict[str, Any]:
+    form: dict[str, Any] = {"rrule": trigger.rrule, "timezone": trigger.tz}
     if trigger.dtstart is not None:
         form["dtstart"] = trigger.dtstart.isoformat()
     for name, times in (("exdate", trigger.without), ("rdate", trigger.added)):
         if times:
             form[name] = [at.isoformat() for at in times]
-    return form
-
-
-def read_dst(reader: Reader) -> tuple[DstGap, DstOverlap]:
-    """The keys ``dst_gap`` and ``dst_overlap``, or their defaults."""
-    return (
-        reader.choice("dst_gap", DstGap) or DstGap.SHIFT,
-        reader.choice("dst_overlap", DstOverlap) or DstOverlap.FIRST,
-    )
-
-
-def checked(reader: Reader, key: str, trigger: T) -> T | None:
-    """The trigger, when it has no complaints; those are reported for ``key``."""
-    problems = trigger.check(reader.field(key))
-    reader.problems.extend(problems)
-    return None if problems else trigger
+    return form | dst_form(trigger)
 
 
 def _wall_times(reader: Reader, key: str) -> tuple[datetime, ...]:
@@ -102,3 +85,6 @@ def _wall_time(reader: Reader, key: str, value: Any) -> datetime | None:
     if instant is None:
         reader.complain(key, value, "must be a time (a datetime, a date, ISO 8601 text or epoch seconds)")
     return instant
+
+
+RECURRENCE = TriggerForm("rrule", RRule, ("dtstart", "exdate", "rdate", "dst_gap", "dst_overlap"), _read, _write)
