@@ -14,7 +14,7 @@ import naq
 
 SOURCE = Path(naq.__file__).parent
 ROOMS = (
-    ("durations", "printable", "exceptions", "clock", "config", "events", "lifecycle", "shell"),
+    ("durations", "printable", "exceptions", "text_file", "clock", "config", "events", "lifecycle", "shell"),
     ("timing",),
     ("parsing",),
     ("store",),

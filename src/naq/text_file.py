@@ -68,7 +68,19 @@ def _yaml(text: str) -> Any:
         raise ValueError("YAML needs the extra naq[yaml]; TOML and JSON are read without it") from None
 
     class Loader(yaml.SafeLoader):
-        """As the safe loader; merges (``<<``), which it writes out while it reads, have a bound."""
+        """As the safe loader, with bounds where it takes long: deep nesting, and merges (``<<``), which it writes out."""
+
+        def fetch_flow_collection_start(self, token: Any) -> None:
+            self._check_depth(self.flow_level)
+            super().fetch_flow_collection_start(token)
+
+        def add_indent(self, column: int) -> bool:
+            self._check_depth(len(self.indents))
+            return bool(super().add_indent(column))
+
+        def _check_depth(self, depth: int) -> None:
+            if depth > DEEPEST:
+                raise yaml.YAMLError(f"it is nested more than {DEEPEST} levels deep")
 
         def flatten_mapping(self, node: Any) -> None:
             super().flatten_mapping(node)
