@@ -110,6 +110,18 @@ def _start() -> tuple[Any, ...]:
             START,
         ),
         group("server", "The NATS server that naq runs itself.", _server(), START),
+        group("store", "The streams of a namespace.", _store(), START),
+    )
+
+
+def _store() -> tuple[LazyCommand, ...]:
+    return (
+        LazyCommand(
+            "replicas",
+            "store:replicas",
+            "Give all streams of the namespace so many replicas. The data stay, and everything runs on.",
+            ("naq store replicas 3",),
+        ),
     )
 
 
