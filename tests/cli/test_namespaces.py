@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +98,12 @@ async def test_replicas_that_differ_from_the_settings_are_raised_by_one_command(
         assert await asyncio.to_thread(run, [*given, "store", "replicas", "3"]) == 0
         out, _ = capfd.readouterr()
         assert out == "all streams have 3 already\n"
+
+
+def test_a_backup_is_restored_into_a_namespace_that_does_not_exist_yet(naq: Command, tmp_path: Path) -> None:
+    assert naq("schedule", "add", "reports:send", "--every", "1h", "--id", "x").code == 0
+    assert naq("backup", str(tmp_path / "naq.backup")).code == 0
+    there = f"r{secrets.token_hex(6)}"
+    restored = naq("--namespace", there, "restore", str(tmp_path / "naq.backup"))
+    assert (restored.code, restored.err) == (0, "")
+    assert naq("--namespace", there, "schedule", "show", "x").code == 0

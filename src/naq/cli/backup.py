@@ -61,7 +61,7 @@ async def _restore(options: Options, file: Path) -> Foot:
     from naq.cli.running import service
     from naq.observe.backup.restoring import RestoreService
 
-    async with service(options, RestoreService) as restorer:
+    async with service(options, RestoreService, makes=True) as restorer:
         return await restorer.restore(file, progress=_progress())
 
 

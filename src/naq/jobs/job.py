@@ -92,6 +92,8 @@ class JobSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only
     """What makes it unique among the jobs of its function (`naq.queue.uniqueness`); ``None``: nothing does."""
     unique_for: timedelta | None = None
     """How long after its end no equal job is enqueued."""
+    expires: timedelta | None = None
+    """How long after it was enqueued, or was due, it may start; ``None``: at any time. Not for the jobs of schedules."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +129,9 @@ class Job:
     unique_key: UniqueKey | None = None
     """What "the same" is: ``None``: the function and all arguments; text (``"invoice-{number}"``, with arguments in braces), or a
     function that is called with the arguments and returns text or a whole number: the function and this key."""
+    expires: float | timedelta | str | None = None
+    """A job that no worker has started so long after it was enqueued (or after its time, ``at`` or ``delay``) does not run, and
+    ends as missed. Retries are not affected. The jobs of a schedule have its ``start_deadline`` instead."""
 
 
 def _refuse_unknown_fields() -> None:

@@ -196,6 +196,8 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     enqueued_at: Instant | None = None
     due_at: Instant | None = None
     """When a deferred job goes into the queue; ``None`` for one that waits for other jobs."""
+    start_by: Instant | None = None
+    """A job that waits and is not started by then ends as missed."""
     started_at: Instant | None = None
     ended_at: Instant | None = None
     schedule_id: str | None = None
@@ -247,6 +249,7 @@ def entry_info(queued: QueuedJob, status: JobStatus) -> JobInfo:
         retries=queued.spec.retries,
         enqueued_at=queued.enqueued_at,
         due_at=queued.due_at,
+        start_by=queued.start_by,
         schedule_id=queued.schedule_id,
         nominal_at=queued.nominal_at,
         depends_on=queued.spec.depends_on,
