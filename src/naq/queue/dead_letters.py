@@ -28,7 +28,7 @@ __all__ = ["DeadLetters", "DeadQuery", "read_dead"]
 AT_ONCE = 400
 """Deletions in one transaction."""
 
-log = logging.getLogger("naq.dead_letters")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

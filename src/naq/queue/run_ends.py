@@ -31,7 +31,7 @@ ATTEMPTS = 50
 COUNTED_ALWAYS = frozenset({JobStatus.FAILED, JobStatus.MISSED})
 """Ends that a schedule counts even if it does not track its runs."""
 
-log = logging.getLogger("naq.settling")
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)

@@ -53,7 +53,7 @@ Decision = Admitted | Forget | NoSlot | Refuse
 
 RETRY_AFTER = 0.5
 
-log = logging.getLogger("naq.worker")
+log = logging.getLogger(__name__)
 
 
 class Admission:
