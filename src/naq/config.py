@@ -15,7 +15,6 @@ import os
 import re
 import secrets
 import socket
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +23,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from naq.exceptions import ConfigError, Problem, shown
+from naq.exceptions import ConfigError, InvalidInput, Problem, shown
+from naq.text_file import parse_text, read_text_file
 
 __all__ = ["Settings", "SettingsOptions", "load_settings", "state_directory"]
 
@@ -127,11 +127,9 @@ class Settings:
 
     instance_id: str = setting(default_instance_id, "name of this process among the others", "scheduler-1", _name)
     release: int | None = setting(
-        None,
-        "number of this release of the application, larger with each one: a smaller one changes no declared schedule",
-        42,
-        _not_negative_or_none,
+        None, "this release's number: a smaller one changes no declared schedule", 42, _not_negative_or_none
     )
+    zone_data: str | None = setting(None, "directory of more IANA zone data, for the whole process", "/srv/zoneinfo")
     priority: int = setting(1, "a standby with a higher priority takes over from a lower one", 10, _not_negative)
     leader_check_interval: float = setting(
         0.25, "seconds between a standby's questions whether the leader is alive", 0.25, _positive
@@ -225,6 +223,7 @@ class SettingsOptions(TypedDict, total=False):
     data_dir: str | Path | None
     instance_id: str | None
     release: int | None
+    zone_data: str | None
     priority: int | None
     leader_check_interval: float | None
     leader_heartbeat_interval: float | None
@@ -305,16 +304,20 @@ def _from_environment(environment: Mapping[str, str] | None) -> dict[str, Any]:
 def _from_file(file: Path | str | None, problems: list[Problem]) -> dict[str, Any]:
     if file is None:
         return {}
+
     path = Path(file)
     try:
-        table = tomllib.loads(path.read_text()).get("naq", {})
-    except OSError as error:
-        problems.append(Problem("config file", shown(str(path)), f"it cannot be read ({error.strerror})", "'naq.toml'"))
+        table = parse_text(read_text_file(path, "config file", "naq.toml"), ".toml").get("naq", {})
+    except InvalidInput as error:
+        problems.extend(error.problems)
         return {}
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         problems.append(Problem("config file", shown(str(path)), f"it is not TOML: {error}", "[naq] namespace = 'naq'"))
         return {}
-    return dict(table)
+    if not isinstance(table, dict):
+        problems.append(Problem("naq", shown(table), "must be a table", "[naq] namespace = 'naq'"))
+        return {}
+    return table
 
 
 def _unknown(key: str) -> Problem:
@@ -351,6 +354,10 @@ def _convert(key: str, value: Any) -> Any:
         for queue in result:
             if NAME.fullmatch(queue) is None:
                 raise refuse(f"queue {queue!r} must be 1 to 64 letters, digits, '-' or '_'")
+    if key == "data_dir" and not result.strip():
+        raise refuse("must name a directory")
+    if key == "data_dir" and "\0" in result:
+        raise refuse("must not have a null character in it")
     if key == "data_dir":
         return Path(result).expanduser().absolute()
     return result

@@ -1,9 +1,9 @@
 """Carrying out the decisions about attempts that ended: many at once, and in an order that survives a crash at any point.
 
-First the dead letters and next attempts are written, then the results, then the ends in the records of the schedules, and
-then the jobs that waited for these are released. Only when all of that is durable may an attempt be acknowledged. After a
-crash in between, the attempt is delivered again, what was written is found (`naq.worker.admission`), and the rest is
-done. Every step can be repeated.
+First the dead letters and next attempts are written, then the results, then the ends in the records of the schedules, then
+unique keys become free, and then the jobs that waited for these are released. Only when all of that is durable may an attempt
+be acknowledged. After a crash in between, the attempt is delivered again, what was written is found (`naq.worker.admission`),
+and the rest is done. Every step can be repeated.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from naq.queue.dependencies import Dependencies
 from naq.queue.follow_ups import write_follow_ups
 from naq.queue.results import StoredResults
 from naq.queue.run_ends import RunEnds, Settlement
+from naq.queue.uniqueness import Uniqueness
 from naq.store.port import Committed, Delete, Entry, EventSink, Store, Unknown
 from naq.timing.duration import LONGEST
 
@@ -32,7 +33,7 @@ __all__ = ["Cancelled", "Settlement", "Settling"]
 REFUSED = (StoreRejected, TransactionTooLarge)
 """Errors that may be the fault of one end of a group."""
 
-log = logging.getLogger("naq.settling")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Settling:
         clock: Clock,
     ) -> None:
         self.dependencies = Dependencies(kv, results, clock, settings.instance_id)
+        self.uniqueness = Uniqueness(kv, results, clock)
         self._settings = settings
         self._kv = kv
         self._results = results
@@ -80,6 +82,7 @@ class Settling:
             await self._results.write([result for result, _ in results], [lifetime for _, lifetime in results])
         await self._run_ends.write(unsettled)
         if ended:
+            await self.uniqueness.ended(ended)
             await self.end_unmet(await self.dependencies.ended([result for _, result in ended]))
         for each in unsettled:
             each.settled = True
@@ -96,6 +99,7 @@ class Settling:
         await self._run_ends.write(
             [Settlement(Ending(queued, result), repeated=True) for queued, result in ended if queued.tracked]
         )
+        await self.uniqueness.ended(ended)
         await self.end_unmet(await self.dependencies.ended_before([queued.job_id for queued, _ in ended]))
 
     async def end_unmet(self, unmet: Sequence[tuple[QueuedJob, str]]) -> None:
