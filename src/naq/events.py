@@ -49,6 +49,8 @@ class EventType(StrEnum):
     JOB_RETRY_SCHEDULED = "job_retry_scheduled"
     """An attempt failed, and the next one waits for its time."""
     JOB_CANCELLED = "job_cancelled"
+    JOB_EXPIRED = "job_expired"
+    """No worker started it in time (``expires``), so it did not run. Jobs of schedules: `FIRE_MISSED`."""
     JOB_ABANDONED = "job_abandoned"
     """Its worker died before it ended; reported by the worker that now has it. The details name the dead worker."""
     JOB_LOST = "job_lost"

@@ -13,6 +13,7 @@
     ├── StoreError              the store did not answer, or rejected the request
     │   ├── StoreUnavailable    no answer: the connection is down or the server too slow
     │   ├── StoreUnsuitable     the server or bucket cannot do what naq needs; says what to do
+    │   │   └── NoSuchNamespace nothing was ever stored in this namespace
     │   ├── StoreRejected       the server answered with an error (full, no permission, ...)
     │   │   └── StoreForbidden  the user may not write or read there; says which permission is missing
     │   └── TransactionTooLarge more messages or bytes than one batch may have; nothing was sent
@@ -60,6 +61,7 @@ __all__ = [
     "JobTimeout",
     "JobUnknown",
     "NaqError",
+    "NoSuchNamespace",
     "Problem",
     "RecordUnreadable",
     "ResultUnfit",
@@ -124,7 +126,10 @@ class InvalidInput(NaqError, ValueError):
 
 def shown(value: object) -> str:
     """``repr`` of a value for an error message, cut at 120 characters."""
-    text = repr(value)
+    try:
+        text = repr(value[:200] if isinstance(value, str | bytes) else value)
+    except Exception as error:  # noqa: BLE001 - a user's __repr__, or a value that is nested too deep for any
+        text = f"<a {type(value).__qualname__} that cannot be shown: {type(error).__name__}>"
     return text if len(text) <= 120 else text[:117] + "..."
 
 
@@ -158,6 +163,10 @@ class StoreUnavailable(StoreError):
 
 class StoreUnsuitable(StoreError):
     """This server or bucket cannot hold a naq store. The message says what to change."""
+
+
+class NoSuchNamespace(StoreUnsuitable):
+    """Nothing was ever stored in this namespace, and only what stores something makes it. The message names those that exist."""
 
 
 class StoreRejected(StoreError):

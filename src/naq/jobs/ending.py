@@ -212,7 +212,9 @@ def _ended(
         started_at=facts.started_at,
         ended_at=facts.ended_at or facts.now,
     )
-    event = _event(queued, facts, EVENTS[status], error=error, error_type=error_type)
+    missed = status is JobStatus.MISSED and queued.schedule_id is None
+    kind = EventType.JOB_EXPIRED if missed else EVENTS[status]
+    event = _event(queued, facts, kind, error=error, error_type=error_type)
     return Ending(
         queued, result, history=_history(queued, facts, RunOutcome(str(status)), error_type, error), event=event
     )

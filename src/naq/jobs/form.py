@@ -61,6 +61,7 @@ EXAMPLES: Mapping[str, str] = {
     "max_concurrent": "2",
     "unique_for": "'1h'",
     "unique_key": "'invoice-{number}'",
+    "expires": "'5m'",
     "kind": "'exponential'",
     "delay": "'30s'",
     "longest": "'1h'",
@@ -100,6 +101,7 @@ def parse_job(job: Job | Callable[..., Any] | str, path: str = "job", *, call: b
         "executor": _one_of(reader, "executor", EXECUTORS),
         "depends_on": _depends_on(reader),
         "depends_when": _one_of(reader, "depends_when", ENDINGS),
+        "expires": reader.duration("expires", longest=LONGEST),
         "max_concurrent": reader.integer("max_concurrent", at_least=1, at_most=MOST_CONCURRENT),
     }
     if callable(given.func):
@@ -200,7 +202,7 @@ def job_form(spec: JobSpec) -> dict[str, Any]:
     """What a job runs and how, as plain values; `job_from_mapping` reads it again."""
     form: dict[str, Any] = {"args": [], "kwargs": {}, "queue": spec.queue}
     form |= msgspec.json.decode(msgspec.json.encode(spec))
-    for name in ("timeout", "result_ttl", "unique_for"):
+    for name in ("timeout", "result_ttl", "unique_for", "expires"):
         if name in form:
             form[name] = seconds(getattr(spec, name))
     if spec.unique_key is not None:

@@ -32,3 +32,4 @@ class JobOptions(RunOptions, total=False):
     depends_when: Literal["succeeded", "failed", "ended"]
     unique_for: float | timedelta | str | None
     unique_key: UniqueKey | None
+    expires: float | timedelta | str | None

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
-from naq.exceptions import NaqError, SchedulerError, StoreError, StoreForbidden, StoreUnsuitable
+from naq.exceptions import NaqError, NoSuchNamespace, SchedulerError, StoreError, StoreForbidden, StoreUnsuitable
 from naq.lifecycle import ServiceManager
 from naq.observe.health.bucket import check_bucket
 from naq.observe.health.conditions import Finding, Level, fine, found
@@ -22,6 +22,7 @@ from naq.scheduler.lease import Lease
 from naq.store.keys import lease_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
+from naq.store.nats.namespaces import require_namespace
 from naq.store.records import readable_one
 
 __all__ = ["Finding", "Health", "Level", "check_up", "live", "ready"]
@@ -101,6 +102,11 @@ async def _checks(
         yield finding
         if finding.code == "no-answer":
             return
+    try:
+        await require_namespace(connection)
+    except NoSuchNamespace as error:
+        yield found("no-namespace", str(error))
+        return
     store = await services.get_service(KVStoreService)
     offset = await offset_of(connection, clock)
     if offset is None:

@@ -65,7 +65,14 @@ class Enqueuer:
         if due_at is not None and due_at <= now:
             due_at = None
         made = [
-            QueuedJob(job_id=job_id, spec=spec, enqueued_at=now, enqueued_by=self._instance_id, due_at=due_at)
+            QueuedJob(
+                job_id=job_id,
+                spec=spec,
+                enqueued_at=now,
+                enqueued_by=self._instance_id,
+                due_at=due_at,
+                start_by=None if spec.expires is None else (due_at or now) + spec.expires,
+            )
             for job_id, spec, _ in jobs
         ]
         puts = {queued.job_id: queue_put(queued) for queued in made}

@@ -17,7 +17,6 @@ from naq.exceptions import (
     InvalidJob,
     JobUnknown,
     StoreError,
-    StoreForbidden,
 )
 from naq.jobs.control import Control, Question
 from naq.jobs.history_stream import HistoryService
@@ -76,8 +75,6 @@ class JobService(BaseService):
         self.history = history_service or HistoryService(
             self.settings, connection_service, connection_service.stream_service, clock=self.clock
         )
-        self._functions: dict[str, Callable[..., Any]] = {}
-        """Those that were enqueued here, by name."""
         self._own = (*(() if result_service else (self.results,)), *(() if history_service else (self.history,)))
         self._kv = kv_service
         self._events = event_service
@@ -206,12 +203,7 @@ class JobService(BaseService):
 
     async def is_held(self, job_id: str) -> bool:
         """Whether a worker says now that it is busy with this job; taken for granted if this user may not ask it."""
-        question = Question(who_has=(job_id,))
-        try:
-            replies = await self._control.ask(question, until=lambda reply: job_id in reply.held, optional=True)
-        except StoreForbidden:
-            return True
-        return any(job_id in reply.held for reply in replies)
+        return await self._control.is_held(job_id)
 
     async def known_ids(self) -> list[str]:
         """The ids of all jobs that have not ended, are dead letters, or have a result."""
@@ -224,7 +216,7 @@ class JobService(BaseService):
         `JobCancelled`, `ResultUnfit`, or as `wait`.
         """
         result = await self.wait(job_id, timeout=timeout)
-        return value_of(result, self._functions.get(result.func))
+        return value_of(result, self._specs.functions.get(result.func))
 
     async def wait(self, job_id: str, *, timeout: float | None = None) -> StoredResult:
         """As `result`, but returns how the job ended, even if it failed.

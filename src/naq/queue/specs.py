@@ -27,6 +27,8 @@ class Specs:
     def __init__(self, settings: Settings, published: PublishedFunctions) -> None:
         self._allow_pickle = settings.allow_pickle
         self._published = published
+        self.functions: dict[str, Callable[..., Any]] = {}
+        """Those of the jobs that were made, by name."""
 
     async def make(self, wanted: Job, pickled: bool) -> JobSpec:
         """The stored form of a job, with what was declared of a function that is given by name; ``pickled``: its arguments.
@@ -36,7 +38,7 @@ class Specs:
         job = await self._published.complete(wanted)
         spec = self._read(job, pickled)
         if not isinstance(job.func, str):
-            self._functions[spec.func] = job.func
+            self.functions[spec.func] = job.func
         return spec
 
     def _read(self, job: Job, pickled: bool) -> JobSpec:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,9 +17,7 @@ from naq.exceptions import (
     StoreError,
     TransactionTooLarge,
 )
-from naq.jobs.form import parse_job
-from naq.jobs.job import Job, JobSpec, QueuedJob
-from naq.jobs.published import PublishedFunctions
+from naq.jobs.job import QueuedJob
 from naq.schedules.record import Schedule
 from naq.store.codec import decode, plain
 from naq.store.port import Entry, Outcome
@@ -27,7 +25,6 @@ from naq.store.port import Entry, Outcome
 __all__ = [
     "Unreadable",
     "asking",
-    "declared_spec",
     "difference",
     "fired_at",
     "has_change",
@@ -58,12 +55,6 @@ def asking(what: str) -> Iterator[None]:
         ) from error
     except StoreError as error:
         raise SchedulerError(f"could not {what}: {error}") from error
-
-
-async def declared_spec(published: PublishedFunctions, job: Job | Callable[..., Any] | str) -> JobSpec:
-    """The stored form of a job, with what was declared of a function that is given by name."""
-    with asking("read what was declared of the function"):
-        return parse_job(await published.complete(job))
 
 
 def unknown(what: str, outcome: Outcome) -> SchedulerError:

@@ -30,11 +30,13 @@ __all__ = [
     "ALL_WORKERS",
     "FENCE",
     "LANES",
+    "RESTORING",
     "Namespace",
     "alert_key",
     "attempt_log_key",
     "attempt_patterns",
     "backfill_job_id",
+    "backup_key",
     "check_job_id",
     "check_queue",
     "check_schedule_id",
@@ -42,7 +44,9 @@ __all__ = [
     "deferred_key",
     "ended_key",
     "epoch_key",
+    "fits_schedule",
     "function_key",
+    "is_attempt_of",
     "is_dead",
     "is_deferred",
     "is_queue",
@@ -81,6 +85,9 @@ FENCE: Final = "fence"
 """The key whose messages carry the condition "that other key still has this revision"; its value is not used."""
 
 ALERTS: Final = "alert"
+
+RESTORING: Final = "restoring"
+"""The key that is there while a backup is being restored."""
 
 ALL_JOBS: Final = "job.>"
 ALL_DEFERRED: Final = "deferred.>"
@@ -198,6 +205,11 @@ def parse_job_key(key: str) -> tuple[str, str, int]:
     return parts[1], parts[2], int(parts[3]) if len(parts) == 4 else 1
 
 
+def fits_schedule(identity: str, schedule_id: str | None) -> bool:
+    """Whether a job with this id may be one of that schedule; ``None``: of no schedule."""
+    return schedule_id is None or identity.startswith(f"{schedule_id}/")
+
+
 def jobs_of(queue: str) -> str:
     """The pattern of all jobs in one queue; ``*`` for any queue."""
     return f"job.{queue}.>"
@@ -206,6 +218,15 @@ def jobs_of(queue: str) -> str:
 def attempt_patterns(identity: str) -> list[str]:
     """The patterns under which the attempts of a job can be found, queued or deferred."""
     return [f"job.*.{identity}", f"job.*.{identity}.*", f"deferred.{identity}.*"]
+
+
+def is_attempt_of(key: str, identity: str) -> bool:
+    """Whether a key is that of a queued or deferred attempt of a job."""
+    family, _, rest = key.partition(".")
+    if family not in ("job", "deferred"):
+        return False
+    rest = rest.partition(".")[2] if family == "job" else rest
+    return rest == identity or rest.startswith(f"{identity}.")
 
 
 def job_id_in(key: str) -> str:
@@ -334,6 +355,11 @@ def reserve_key(number: int) -> str:
 def watch_partition(application: str) -> str:
     """The partition whose lease elects the watcher of an application's alerts."""
     return f"alerts-{key_part(application)}"
+
+
+def backup_key(token: str) -> str:
+    """The key that marks a moment of a backup (in the bucket and in that of results)."""
+    return f"backup.{token}"
 
 
 def key_part(name: str) -> str:

@@ -79,6 +79,10 @@ _TABLE = (
         True, Seen.NO, "upgrade the server to 2.15 or newer, or use a cluster and three replicas",
     ),
     Condition(
+        "no-namespace", "bucket", "nothing was ever stored in this namespace", E, False, Seen.FAILS,
+        "check the namespace, or start a scheduler, which makes it",
+    ),
+    Condition(
         "bucket-unsuitable", "bucket", "the bucket limits or expires its records, or lacks what naq needs", E, False,
         Seen.CANNOT_ASK, "run the nats stream edit command that is named",
     ),
@@ -92,7 +96,7 @@ _TABLE = (
     ),
     Condition(
         "few-replicas", "replicas", "a stream has fewer replicas than the settings say, or one on a cluster", E, True,
-        Seen.NO, "nats stream edit NAME --replicas=N",
+        Seen.NO, "naq store replicas N",
     ),
     Condition("replica-behind", "replicas", "a replica does not keep up", W, True, Seen.NO, "check those nodes"),
     Condition(

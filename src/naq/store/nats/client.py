@@ -11,21 +11,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import sys
 from collections.abc import Callable, Collection
 from typing import Any
 
 from nats.aio.client import Client, Srv
 from nats.aio.subscription import Subscription
+from nats.aio.transport import TcpTransport
 from nats.errors import Error, ProtocolError
 from nats.protocol.command import sub_cmd
 from nats.protocol.parser import Parser
 
 from naq.exceptions import ConfigError, StoreUnavailable
-
-try:
-    from nkeys import NkeysError
-except ImportError:  # the extra for keys is not installed: no credentials file can be used
-    NkeysError = ValueError
+from naq.store.nats.tls import TlsTransport
 
 __all__ = ["RawClient", "RawSubscription"]
 
@@ -37,16 +35,23 @@ PERMISSIONS, STALE = "permissions violation", "stale connection"
 PATIENCE = 5.0
 """Seconds that the server has to answer whether it takes subscriptions."""
 QUOTES = "' "
-UNREADABLE: tuple[type[Exception], ...] = (ValueError, LookupError, TypeError, NkeysError)
-"""What reading credentials raises."""
 
 LOOK_EVERY = 5.0
 """Seconds between two questions for the server's limits."""
 
-log = logging.getLogger("naq.connection")
+log = logging.getLogger(__name__)
 
 OnFrame = Callable[[bytes, bytes, bytes, bytes], None]
 """Called with subject, reply subject, header block (empty when there is none) and payload."""
+
+
+def unreadable_credentials() -> tuple[type[Exception], ...]:
+    """What reading credentials raises. The package for keys is an extra, and loaded by the connection that uses it."""
+    if "nkeys" not in sys.modules:
+        return ValueError, LookupError, TypeError
+    from nkeys import NkeysError
+
+    return ValueError, LookupError, TypeError, NkeysError
 
 
 class RawSubscription:
@@ -117,13 +122,15 @@ class RawClient(Client):
         if context is not None:
             self.options["tls"] = context
         await super()._connect_to_server(s)
+        if type(self._transport) is TcpTransport:
+            self._transport = TlsTransport.of(self._transport)
 
     async def _process_connect_init(self) -> None:
         """nats-py tries again after its own errors and those of the operating system. Any other, such as that of a
         credentials file that is just being written, would end its attempts for good."""
         try:
             await super()._process_connect_init()
-        except UNREADABLE as error:
+        except unreadable_credentials() as error:
             raise Error(f"nats: {type(error).__name__}: {error}") from error
 
     async def _process_err(self, err_msg: str) -> None:

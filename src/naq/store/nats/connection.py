@@ -13,7 +13,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import nats.errors
@@ -27,15 +27,17 @@ from naq.exceptions import (
     StoreUnsuitable,
 )
 from naq.lifecycle import BaseService
-from naq.store.embedded.server import EmbeddedServer, ServerAddress
 from naq.store.keys import Namespace
 from naq.store.nats.answers import Answers
-from naq.store.nats.authentication import Certificates, authentication
+from naq.store.nats.authentication import Certificates, authentication, credentials_remedy, refuses_credentials
 from naq.store.nats.client import RawClient
 from naq.store.nats.denials import Denials
 from naq.store.nats.protocol import encode_request
 from naq.store.nats.remedies import with_remedy
 from naq.timing.zones import use_zone_data
+
+if TYPE_CHECKING:
+    from naq.store.embedded.server import EmbeddedServer, ServerAddress
 
 __all__ = ["ConnectionService", "ConnectionState", "StreamService"]
 
@@ -56,7 +58,7 @@ LONGEST_BACKOFF = 2.0
 CLOSE_PATIENCE = 5.0
 """Seconds that closing the connection may take."""
 
-log = logging.getLogger("naq.connection")
+log = logging.getLogger(__name__)
 
 
 class ConnectionState(Enum):
@@ -190,6 +192,8 @@ class ConnectionService(BaseService):
         options = authentication(self.settings)
         servers = [url if "://" in url else f"nats://{url}" for url in self.settings.nats_url]
         if self.settings.embedded:
+            from naq.store.embedded.server import EmbeddedServer
+
             self._embedded = EmbeddedServer(self.settings.data_dir)
             self._address = await self._embedded.join()
             servers = [self._address.url]
@@ -236,10 +240,8 @@ class ConnectionService(BaseService):
         except (TimeoutError, OSError, nats.errors.Error) as error:
             cause = self._last_error or error
             reason = str(cause) or type(cause).__name__
-            raise StoreUnavailable(
-                f"cannot connect to NATS at {self.where} ({reason}): start a server there (nats-server -js), check the "
-                "address and the credentials, or leave out nats_url to use the embedded server"
-            ) from None
+            remedy = credentials_remedy(reason, self.settings)
+            raise StoreUnavailable(f"cannot connect to NATS at {self.where} ({reason}): {remedy}") from None
 
     async def _do_cleanup(self) -> None:
         await self._denials.close()
@@ -263,7 +265,8 @@ class ConnectionService(BaseService):
         return servers[self._attempts % len(servers)], delay
 
     async def _on_error(self, error: Exception) -> None:
-        self._last_error = error
+        if self._last_error is None or not refuses_credentials(str(self._last_error)):
+            self._last_error = error  # after a refusal come only the ends of connections, which tell nothing
         log.debug("NATS: %s", error)
         if self._client is not None:
             self._denials.met(self._client, str(error))
