@@ -14,7 +14,7 @@ import naq
 
 SOURCE = Path(naq.__file__).parent
 ROOMS = (
-    ("durations", "printable", "exceptions", "clock", "config", "events", "lifecycle", "shell"),
+    ("lazy_names", "durations", "printable", "exceptions", "clock", "config", "events", "lifecycle", "shell"),
     ("timing",),
     ("parsing",),
     ("store",),
