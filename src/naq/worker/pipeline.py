@@ -36,6 +36,7 @@ from naq.worker.heartbeat import Heartbeat
 from naq.worker.intake import Intake
 from naq.worker.known_functions import KnownFunctions
 from naq.worker.limits import LimitsFollower
+from naq.worker.lives import KnownLife
 from naq.worker.progress import Announcer
 from naq.worker.questions import Questions
 from naq.worker.reception import Reception
@@ -118,6 +119,7 @@ class Pipeline:
         self._runner = Runner(run, options.registry, backend.history, clock, calls, claims.stuck)
         ends = EndWriter(worker_id, self._settling, clock)
         self._finisher = Finisher(store.connection, ends, starts, clock, claims)
+        self._finisher.life = self._life = KnownLife(store, clock)
         buffer = Buffer(weights, self._rates)
         self._demand = Demand(settings.concurrency, weights, clock, claims, buffer)
         known = KnownFunctions(settings, options.registry, store, clock)
@@ -134,6 +136,7 @@ class Pipeline:
         self._rechecker = Rechecker(lookup, self._flow, self._finisher, self._demand, clock)
         burial = Burial(store.connection, store, backend.results, clock, settings)
         self._reception = Reception(names, clock, claims, burial, self._rechecker, self._flow)
+        self._reception.life = lambda: self._life.number
         self._intake = Intake(settings, store.connection, store, clock, self._demand, self._reception)
         self._limits = LimitsFollower(store, self._rates, self._function_slots, self._intake, self._flow)
         self._questions = Questions(worker_id, claims, self._flow)
@@ -143,6 +146,7 @@ class Pipeline:
         self._sweep = DependencySweep(self._settling, clock)
         self._slot_sweep = SlotSweep(self._flow, clock)
         self._heartbeat = Heartbeat(settings, clock, claims, self._slots.taken, self.report)
+        self._heartbeat.is_valid = self._life.knows
         self._heartbeat.loop_watch.on_unblocked.append(self._reception.was_away)
         claims.on_released += [
             lambda ended: self._trimmer.touch(ended.claimed.delivery.queue),

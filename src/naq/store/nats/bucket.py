@@ -131,6 +131,11 @@ class KVStoreService(BaseService):
         """What the server accepts in one message, less room for its headers; see `Store.max_value`."""
         return int(self.connection.client.max_payload) - HEADERS
 
+    async def look_at_life(self, seen: int) -> int:
+        """Ask the server for the present `life`; revision ``seen`` was seen in the one that is known of. Raises `StoreError`
+        when it does not answer, or the bucket is not there."""
+        return await self._lives.look(seen)
+
     async def next_life(self, life: int) -> None:
         """Return when `life` is another; see `Store.next_life`."""
         await self._lives.another(life)
