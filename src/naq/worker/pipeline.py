@@ -68,7 +68,8 @@ class WorkerOptions:
     """Functions that make resources when the worker starts (`naq.worker.execution.resources`)."""
     on_stop: Sequence[Callable[..., Any]] = ()
     """Functions that are called when it has stopped, the last one first."""
-    clock: Clock = field(default_factory=SystemClock)
+    clock: Clock | None = None
+    """``None``: this machine's, or the server's if that is far from it (`naq.store.nats.server_clock`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +87,22 @@ class Pipeline:
 
     def __init__(self, settings: Settings, backend: Backend, options: WorkerOptions, resources: Resources) -> None:
         self.claims = Claims()
-        self.report = Report(settings, options.clock, self.claims, backend.events, options.registry)
+        self._clock = options.clock or backend.store.connection.clock
+        machine = options.clock or SystemClock()  # so that doctor sees it when it is wrong
+        self.report = Report(settings, machine, self.claims, backend.events, options.registry)
         self._settings = settings
         self._backend = backend
         self._options = options
         self._resources = resources
         self._closers: list[Callable[[], Awaitable[None]]] = []
-        self._tasks = Tasks(options.clock)
+        self._tasks = Tasks(self._clock)
         self._build_middle()
         self._build_ends()
 
     def _build_middle(self) -> None:
         """From the buffer to the acknowledgement."""
         settings, backend, options, claims = self._settings, self._backend, self._options, self.claims
-        clock, store, worker_id = options.clock, backend.store, settings.instance_id
+        clock, store, worker_id = self._clock, backend.store, settings.instance_id
         weights = {queue: max(1, options.weights.get(queue, 1)) for queue in settings.queues}
         self._rates = Rates(clock, worker_id, settings.queues)
         self._slots = Slots(store, worker_id)
@@ -129,7 +132,7 @@ class Pipeline:
     def _build_ends(self) -> None:
         """What brings jobs in, and what runs beside them."""
         settings, backend, claims = self._settings, self._backend, self.claims
-        clock, store, worker_id = self._options.clock, backend.store, settings.instance_id
+        clock, store, worker_id = self._clock, backend.store, settings.instance_id
         names = Namespace(settings.namespace)
         self._control = Control(store.connection, names, store)
         lookup = Lookup(worker_id, store, backend.results, self._settling, self._control)
@@ -177,7 +180,7 @@ class Pipeline:
 
         The grace of jobs that must be stopped is part of ``drain_timeout``: at most half of it.
         """
-        clock, limit = self._options.clock, self._settings.drain_timeout
+        clock, limit = self._clock, self._settings.drain_timeout
         deadline, grace = clock.monotonic() + limit, min(self._options.grace, limit / 2)
         self.claims.draining = True
         self._heartbeat.wake_up()
