@@ -15,7 +15,6 @@ import os
 import re
 import secrets
 import socket
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,11 +126,9 @@ class Settings:
 
     instance_id: str = setting(default_instance_id, "name of this process among the others", "scheduler-1", _name)
     release: int | None = setting(
-        None,
-        "number of this release of the application, larger with each one: a smaller one changes no declared schedule",
-        42,
-        _not_negative_or_none,
+        None, "this release's number: a smaller one changes no declared schedule", 42, _not_negative_or_none
     )
+    zone_data: str | None = setting(None, "directory of more IANA zone data, for the whole process", "/srv/zoneinfo")
     priority: int = setting(1, "a standby with a higher priority takes over from a lower one", 10, _not_negative)
     leader_check_interval: float = setting(
         0.25, "seconds between a standby's questions whether the leader is alive", 0.25, _positive
@@ -225,6 +222,7 @@ class SettingsOptions(TypedDict, total=False):
     data_dir: str | Path | None
     instance_id: str | None
     release: int | None
+    zone_data: str | None
     priority: int | None
     leader_check_interval: float | None
     leader_heartbeat_interval: float | None
@@ -305,6 +303,8 @@ def _from_environment(environment: Mapping[str, str] | None) -> dict[str, Any]:
 def _from_file(file: Path | str | None, problems: list[Problem]) -> dict[str, Any]:
     if file is None:
         return {}
+    import tomllib
+
     path = Path(file)
     try:
         table = tomllib.loads(path.read_text()).get("naq", {})

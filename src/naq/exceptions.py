@@ -13,6 +13,7 @@
     ├── StoreError              the store did not answer, or rejected the request
     │   ├── StoreUnavailable    no answer: the connection is down or the server too slow
     │   ├── StoreUnsuitable     the server or bucket cannot do what naq needs; says what to do
+    │   │   └── NoSuchNamespace nothing was ever stored in this namespace
     │   ├── StoreRejected       the server answered with an error (full, no permission, ...)
     │   │   └── StoreForbidden  the user may not write or read there; says which permission is missing
     │   └── TransactionTooLarge more messages or bytes than one batch may have; nothing was sent
@@ -60,6 +61,7 @@ __all__ = [
     "JobTimeout",
     "JobUnknown",
     "NaqError",
+    "NoSuchNamespace",
     "Problem",
     "RecordUnreadable",
     "ResultUnfit",
@@ -158,6 +160,10 @@ class StoreUnavailable(StoreError):
 
 class StoreUnsuitable(StoreError):
     """This server or bucket cannot hold a naq store. The message says what to change."""
+
+
+class NoSuchNamespace(StoreUnsuitable):
+    """Nothing was ever stored in this namespace, and only what stores something makes it. The message names those that exist."""
 
 
 class StoreRejected(StoreError):

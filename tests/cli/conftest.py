@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,9 @@ from typing import Any
 import pytest
 
 from naq.cli import run
+from naq.lifecycle import ServiceManager
+from naq.queue.service import JobService
+from naq.schedules.service import ScheduleService
 from tests.faults.world import Process
 
 APPLICATION = """
@@ -91,8 +96,22 @@ def options(config: dict[str, Any]) -> list[str]:
 
 
 @pytest.fixture
-def naq(command: Command, options: list[str]) -> Command:
-    """Run ``naq`` on the test's own namespace."""
+def made(config: dict[str, Any]) -> None:
+    """The test's own namespace exists, as after a first deploy."""
+
+    async def make() -> None:
+        async with ServiceManager(config) as services:
+            await services.get_service(ScheduleService)
+            await services.get_service(JobService)
+
+    thread = threading.Thread(target=lambda: asyncio.run(make()))
+    thread.start()
+    thread.join()
+
+
+@pytest.fixture
+def naq(command: Command, options: list[str], made: None) -> Command:
+    """Run ``naq`` on the test's own namespace, which exists."""
     return lambda *arguments: command(*options, *arguments)
 
 

@@ -20,8 +20,8 @@ from tests.cli.conftest import Command
 
 GLOBAL = {"--nats-url", "--namespace", "--config", "--data-dir"}
 """Global options of examples that have a value; the test has its own."""
-FOR_EVER = {"demo", "run", "scheduler", "worker", "server run", "server stop", "events"}
-"""What does not end by itself, or would touch another server: these are parsed and not run."""
+FOR_EVER = {"demo", "run", "scheduler", "worker", "server run", "server stop", "events", "restore"}
+"""What does not end by itself, or would touch another server or namespace: these are parsed and not run."""
 FILES = {
     "reports.py": "def send(region='eu', number=1): ...",
     "myapp.py": "import naq\n\napp = naq.Naq()\n\n\n@app.job\ndef send(): ...\n",

@@ -32,8 +32,8 @@ ALL = dict(commands(root()))
 
 def test_all_that_was_promised_is_there() -> None:
     promised = {
-        "demo, run, scheduler, worker, workers, leader, events, doctor, config, sync, import, lint, permissions",
-        "server run, server status, server stop",
+        "demo, run, scheduler, worker, workers, leader, events, doctor, config, sync, import, lint, permissions, backup, restore",
+        "server run, server status, server stop, store replicas",
         "schedule add, schedule ls, schedule show, schedule pause, schedule resume, schedule cancel, schedule trigger",
         "schedule delete, schedule update, schedule preview, schedule history, schedule explain",
         "schedule skip, schedule aim, schedule backfill, schedule rename-set, alert ls, verify",
@@ -133,16 +133,72 @@ def test_the_version_loads_no_more_than_it_needs() -> None:
 def test_help_loads_no_services_and_no_client() -> None:
     loaded = loaded_by("--help", roots=("naq", "nats", "msgspec", "asyncio"))
     assert loaded == {
-        *("naq", "naq.cli", "naq.cli.completion", "naq.cli.context", "naq.cli.lazy", "naq.cli.root", "naq.cli.say"),
+        *(
+            "naq",
+            "naq.cli",
+            "naq.cli.completion",
+            "naq.cli.context",
+            "naq.cli.lazy",
+            "naq.cli.overview",
+            "naq.cli.root",
+            "naq.cli.say",
+        ),
         "naq.cli.schedule_commands",
         *("naq.durations", "naq.exceptions", "naq.printable"),
     }
 
 
-def test_explain_loads_no_client_and_no_services() -> None:
-    loaded = loaded_by("schedule", "explain", "0 9 * * *")
-    assert not {name for name in loaded if name.startswith(("nats", "asyncio", "naq.store.nats", "naq.app"))}
-    assert "rich" not in loaded_by("schedule", "explain", "0 9 * * *", "--json")
+NETWORK = ("nats", "asyncio", "naq.store.nats", "naq.store.embedded", "naq.lifecycle", "tomllib")
+RULES = (
+    "naq.timing.rrule",
+    "naq.timing.calendar_interval",
+    "naq.timing.ics",
+    "naq.timing.triggers",
+    "naq.timing.counting",
+)
+RECORDS = (
+    "naq.jobs",
+    "naq.schedules.record",
+    "naq.schedules.policy",
+    "naq.schedules.forms.specification",
+    "naq.timing.exclusions",
+)
+SERVICES = ("naq.app", "naq.queue", "naq.worker", "naq.observe", "naq.scheduler", "naq.schedules.service")
+MAY_NOT_LOAD = {
+    ("--help",): (*NETWORK, "naq.config", *SERVICES, "naq.timing", "naq.schedules", "naq.jobs", "msgspec"),
+    ("schedule", "explain", "0 9 * * *"): (*NETWORK, *SERVICES, *RULES, *RECORDS, "json"),
+    ("schedule", "explain", "0 9 * * *", "--json"): (*NETWORK, *SERVICES, *RULES, *RECORDS, "rich"),
+    ("schedule", "ls"): (
+        *(
+            "naq.app",
+            "naq.queue",
+            "naq.worker",
+            "naq.observe.diagnosis.service",
+            "naq.observe.verify",
+            "naq.observe.alerts",
+        ),
+        *("naq.schedules.service", "naq.schedules.repository", "naq.schedules.forms", "naq.schedules.planning.plan"),
+        *("naq.scheduler.service", "naq.scheduler.firing", "naq.store.embedded", "nkeys"),
+        *("naq.timing.rrule_clock", "naq.timing.counting", "naq.timing.allowed", "naq.timing.ics"),
+    ),
+}
+"""Start costs processor time, and most of it is what is imported: each of these takes part in it and is not needed there."""
+
+
+@pytest.mark.parametrize("arguments", MAY_NOT_LOAD, ids=" ".join)
+def test_a_command_loads_only_what_it_needs(arguments: tuple[str, ...], options: list[str]) -> None:
+    needs_server = arguments == ("schedule", "ls")
+    if needs_server:
+        add = ("schedule", "add", "reports:send", "--every", "1h", "--id", "a")
+        loaded_by(*options, *add)
+    loaded = loaded_by(
+        *(options if needs_server else ()),
+        *arguments,
+        roots=("naq", "nats", "nkeys", "rich", "msgspec", "asyncio", "json", "tomllib"),
+    )
+    forbidden = MAY_NOT_LOAD[arguments]
+    assert not {name for name in loaded for each in forbidden if name == each or name.startswith(f"{each}.")}
+    assert "naq.cli" in loaded
 
 
 def completions(words: str, tmp_path: Path) -> tuple[list[str], set[str]]:

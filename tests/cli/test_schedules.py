@@ -9,6 +9,7 @@ import pytest
 from naq.lifecycle import ServiceManager
 from naq.store.keys import schedule_key
 from naq.store.nats.bucket import KVStoreService
+from naq.timing.zone_data import tzdata_version
 from tests.cli.conftest import Command, Outcome
 
 
@@ -163,6 +164,19 @@ def test_explain_marks_what_daylight_saving_moved(command: Command) -> None:
     form = command("schedule", "explain", "30 2 * 3 SUN", "--tz", "Europe/Berlin", "-n", "8", "--json").json
     assert len(form["next_times"]) == 8
     assert len([each for each in form["next_times"] if each["dst"]]) in (1, 2)
+    assert f"zone data: {tzdata_version()}" in said.out
+    assert form["zone_data"] == tzdata_version()
+
+
+def test_explain_marks_what_lies_beyond_the_zone_datas_table(command: Command) -> None:
+    """The database lists the changes of Gaza's clocks by date, until 2086."""
+    asked = ("schedule", "explain", "0 9 1 1 *", "--tz", "Asia/Gaza", "-n", "70")
+    lines = {line.split()[0][:4]: line for line in command(*asked).out.splitlines() if line.strip()[:2] == "20"}
+    assert "beyond the zone data's table of dates" not in lines["2086"]
+    assert "beyond the zone data's table of dates" in lines["2087"]
+    marked = [each["beyond_rules"] for each in command(*asked, "--json").json["next_times"]]
+    assert marked == sorted(marked)
+    assert any(marked)
 
 
 def test_times_are_local_and_utc(naq: Command, monkeypatch: pytest.MonkeyPatch) -> None:

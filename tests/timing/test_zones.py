@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.resources
 import struct
 import zoneinfo
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import pytest
 from naq.exceptions import InvalidSchedule
 from naq.timing.cron import Cron
 from naq.timing.triggers import CalendarInterval, CalendarUnit, RRule, Trigger
-from naq.timing.zones import EPOCH, check_zone, get_zone, nearest_zones, resolve, tzdata_version, zone_data
+from naq.timing.zone_data import ZoneData, own_directory, tzdata_version, zone_data
+from naq.timing.zones import EPOCH, check_zone, get_zone, nearest_zones, resolve, ruled_until, use_zone_data
 
 SECOND = timedelta(seconds=1)
 YEARS = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2037, 1, 1, tzinfo=UTC))
@@ -154,6 +156,52 @@ def test_the_package_is_used_when_it_is_newer_than_the_system(monkeypatch: pytes
         assert get_zone("America/Havana").offset_at(1_768_478_400) == -5 * 3600, "2026-01-15 is in winter"
     finally:
         get_zone.cache_clear()
+
+
+@pytest.fixture
+def no_own_directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(own_directory, "path", None)
+    yield
+    get_zone.cache_clear()
+
+
+@pytest.mark.usefixtures("no_own_directory")
+def test_a_directory_of_newer_data_is_used(tmp_path: Path) -> None:
+    (tmp_path / "Etc").mkdir()
+    for name in ("Etc/UTC", "Europe/Berlin"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(file_of("UTC"))  # a release in which Berlin has given up its own time
+    (tmp_path / "tzdata.zi").write_text("# version 2019a\n", encoding="utf-8")
+    use_zone_data(tmp_path)
+    assert zone_data().source != "zone_data setting", "it is older"
+    (tmp_path / "tzdata.zi").write_text("# version 2999a\n", encoding="utf-8")
+    assert tzdata_version() == "2999a (zone_data setting)"
+    get_zone.cache_clear()
+    assert get_zone("Europe/Berlin").offset_at(1_768_478_400) == 0
+    assert get_zone("America/Havana").offset_at(1_768_478_400) == -5 * 3600, "what it does not have is in the others"
+    use_zone_data(None)
+    assert zone_data().source == "zone_data setting"
+
+
+@pytest.mark.parametrize(
+    ("release", "now", "old"),
+    [
+        ("2025b", (2026, 6), False),
+        ("2025b", (2026, 7), True),
+        ("2026a", (2026, 12), False),
+        ("unknown", (2026, 7), False),
+    ],
+)
+def test_data_of_last_year_is_old_from_july_on(release: str, now: tuple[int, int], old: bool) -> None:
+    assert ZoneData(release, "system").is_old(datetime(*now, 1, tzinfo=UTC)) is old
+
+
+def test_what_a_zone_lists_by_date_alone_ends() -> None:
+    # Gaza's table of Ramadan ends in 2086; Berlin has a rule, Tokyo changes no more.
+    table = ruled_until("Asia/Gaza")
+    assert table is not None
+    assert table.year == 2086
+    assert [ruled_until(name) for name in ("Europe/Berlin", "Asia/Tokyo", "UTC")] == [None, None, None]
 
 
 def test_an_ordinary_wall_time_resolves_to_one_instant() -> None:

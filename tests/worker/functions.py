@@ -309,3 +309,10 @@ def talks_beside(word: str) -> None:
     except KeyError:
         logging.getLogger("reports").exception("it went wrong")
     raise ValueError("no")
+
+
+async def talks_until(attempt: int) -> None:
+    now = current_job().attempt
+    logging.getLogger("reports").warning("attempt %d", now)
+    if now < attempt:
+        raise ConnectionError(f"of attempt {now}")

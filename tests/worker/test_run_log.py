@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from typing import Any
 
 import pytest
 
+from naq.cli import run
 from naq.jobs.context import LOG_LIMIT
 from naq.jobs.job import Job
 from naq.queue.service import JobService
@@ -50,6 +53,39 @@ async def test_of_a_job_that_logs_much_the_last_lines_are_kept(jobs: JobService,
     assert lines[0].startswith("... (")
     assert lines[-1].endswith("the last one")
     assert len("\n".join(lines)) < LOG_LIMIT + 100
+
+
+async def test_each_attempt_of_a_job_that_was_tried_again_keeps_its_log(
+    jobs: JobService, start_worker: StartWorker, config: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    await start_worker()
+    job = Job(func=functions.talks_until, args=[3], retries=3, backoff=0, job_id="retried")
+    _, lines = await kept(jobs, job)
+    info = await jobs.get("retried")
+    assert info is not None
+    assert [(each.attempt, each.log.split(": ")[-1], each.error) for each in info.logs] == [
+        (1, "attempt 1", "ConnectionError: of attempt 1"),
+        (2, "attempt 2", "ConnectionError: of attempt 2"),
+    ]
+    assert (info.attempt, lines[-1].split(": ")[-1]) == (3, "attempt 3")
+    assert [each["attempt"] for each in info.to_dict()["logs"]] == [1, 2]
+    options = ["--nats-url", config["nats_url"], "--namespace", config["namespace"]]
+    capfd.readouterr()
+    assert await asyncio.to_thread(run, [*options, "job", "show", "retried"]) == 0
+    shown = capfd.readouterr().out
+    places = [shown.index(f"WARNING reports: attempt {number}") for number in (1, 2, 3)]
+    assert places == sorted(places)
+    assert all(f"log, attempt {number}" in shown for number in (1, 2, 3))
+    await jobs.enqueue(Job(func=functions.add, args=[1], job_id="retried"))
+    assert await jobs.results.logs("retried", 9) == (), "they are not those of another job with its id"
+
+
+async def test_of_many_attempts_the_logs_of_the_last_ten_before_the_end_are_kept(
+    jobs: JobService, start_worker: StartWorker
+) -> None:
+    await start_worker()
+    job_id, _ = await kept(jobs, Job(func=functions.talks_until, args=[14], retries=20, backoff=0))
+    assert [each.attempt for each in await jobs.results.logs(job_id, 14)] == list(range(4, 14))
 
 
 async def test_a_job_that_logs_nothing_has_no_log(jobs: JobService, start_worker: StartWorker) -> None:

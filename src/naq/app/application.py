@@ -34,7 +34,7 @@ from naq.app.queues import log_strangers, own_queue, served_by_default
 from naq.app.sync import SyncClient
 from naq.config import Settings, SettingsOptions, load_settings
 from naq.events import Event, EventType
-from naq.exceptions import InvalidInput, InvalidSchedule
+from naq.exceptions import InvalidInput, InvalidSchedule, StoreError
 from naq.jobs.functions import Registry
 from naq.jobs.job import Job
 from naq.jobs.options import JobOptions
@@ -49,7 +49,9 @@ from naq.schedules.declared import Change, ChangeKind, Definition, define
 from naq.schedules.service import ScheduleService
 from naq.store.codec import function_name
 from naq.store.keys import check_schedule_id
+from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.event_stream import EventService
+from naq.timing.zones import use_zone_data
 from naq.worker.execution.run import Middleware
 from naq.worker.service import WorkerOptions, WorkerService
 
@@ -124,6 +126,7 @@ class Naq(Client):
     def _load(self, config_file: str | Path | None) -> Settings:
         """The settings; without ``queues`` in them, the workers serve the application's own queue."""
         loaded = load_settings(self._given, file=config_file)
+        use_zone_data(loaded.zone_data)
         return served_by_default(loaded, self.name)
 
     @overload
@@ -273,6 +276,7 @@ class Naq(Client):
         ):
             if listen is not None:
                 (await services.get_service(EventService)).listen(listen)
+            await self._publish(services)
             if scheduler:
                 service = await services.get_service(SchedulerService)
                 await seen.watch(service)
@@ -285,6 +289,13 @@ class Naq(Client):
             if ready is not None:
                 ready(services)
             await ended.wait()
+
+    async def _publish(self, services: ServiceManager) -> None:
+        """Tell processes that only know the names of the functions what was declared of them."""
+        try:
+            await self._declarations.publish(await services.get_service(KVStoreService))
+        except StoreError as error:
+            log.warning("the options of the declared functions are not published: %s", error)
 
     def _worker_options(self) -> WorkerOptions:
         return WorkerOptions(

@@ -7,17 +7,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from naq.exceptions import InvalidJob, Problem, shown
-from naq.jobs.form import parse_job
+from naq.jobs.form import DEFAULTS, parse_job, with_key, with_options
 from naq.jobs.functions import Registry
 from naq.jobs.job import Job
 from naq.jobs.options import JobOptions
-from naq.jobs.signature import check_arguments
+from naq.jobs.published import publish
+from naq.jobs.signature import call_signature, check_arguments
 from naq.parsing import nearest
 from naq.store.codec import function_name
+from naq.store.port import Store
 
 __all__ = ["Declarations"]
 
-DEFAULTS = Job(func="naq:declared")
 NAMES = tuple(JobOptions.__annotations__)
 
 
@@ -82,14 +83,21 @@ class Declarations:
             reference = function_name(job.func)
             check_arguments(job.func, job.args, job.kwargs)
             self._enqueued[reference] = job.func
-        left: dict[str, Any] = {
-            name: value
-            for name, value in self.options.get(reference, {}).items()
-            if getattr(job, name) == getattr(DEFAULTS, name)
+        options = self.options.get(reference, {})
+        complete = with_options(job, options)
+        if job.queue == DEFAULTS.queue and "queue" not in options and self.queue != DEFAULTS.queue:
+            complete = dataclasses.replace(complete, queue=self.queue)
+        func = self.function_of(reference) if isinstance(job.func, str) else job.func
+        return self.renamed(complete if func is None else with_key(complete, call_signature(func)))
+
+    async def publish(self, store: Store) -> None:
+        """Write the declared options, for processes that enqueue these functions by name. Raises `StoreError`."""
+        declared = {
+            name: (self.registry.resolve(name), self.options[self.registry.name_of(name)])
+            for name in self.registry.references
+            if self.registry.name_of(name) in self.options
         }
-        if job.queue == DEFAULTS.queue and "queue" not in self.options.get(reference, {}):
-            left["queue"] = self.queue
-        return self.renamed(dataclasses.replace(job, **left) if left else job)
+        await publish(store, declared)
 
 
 def refuse_unknown(options: Mapping[str, Any]) -> None:

@@ -9,9 +9,9 @@ The settings are read once a run, by `context.Options`; services get them ready-
 Exit codes: 0 done; 1 what was asked for is not there, or failed; 2 bad input or usage; 3 could not ask (no server, no
 answer); 130 interrupted. Standard output is the answer and nothing else; logs and complaints go to standard error.
 
-Order: `say`, `log_lines`, `lazy`, `completion`, `context`, `running`, `asking`, `forms`, `render`, `alerts`, `demo`, `doctor`,
-`health`, `permissions`, `processes`, `server`, `queues`, `preview`, `schedules`, `sets`, `verify`, `schedule_history`, `jobs`,
-`schedule_changes`, `schedule_commands`, `root`.
+Order: `say`, `log_lines`, `lazy`, `overview`, `completion`, `context`, `running`, `asking`, `forms`, `render`,
+`alerts`, `backup`, `demo`, `doctor`, `health`, `permissions`, `processes`, `server`, `store`, `queues`, `preview`,
+`schedules`, `sets`, `verify`, `schedule_history`, `jobs`, `schedule_changes`, `schedule_commands`, `root`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from naq.exceptions import InvalidInput, NaqError, ServiceError, StoreError
+from naq.exceptions import InvalidInput, NaqError, NoSuchNamespace, ServiceError, StoreError
 
 __all__ = ["exit_code", "main", "run"]
 
@@ -75,6 +75,8 @@ def exit_code(error: NaqError) -> int:
 
     if isinstance(error, InvalidInput):
         return BAD_INPUT
+    if isinstance(error, NoSuchNamespace):
+        return FAILED
     if isinstance(error, StoreError | ServiceError) or isinstance(error.__cause__, StoreError):
         return COULD_NOT_ASK
     return FAILED

@@ -18,13 +18,13 @@ __all__ = ["ask_jobs", "ask_schedules"]
 T = TypeVar("T")
 
 
-def ask_jobs(context: typer.Context, question: Callable[[JobService], Awaitable[T]]) -> T:
-    """Ask the job service."""
+def ask_jobs(context: typer.Context, question: Callable[[JobService], Awaitable[T]], *, makes: bool = False) -> T:
+    """Ask the job service; ``makes``: the namespace is made if it does not exist."""
     from naq.cli.running import run, service
     from naq.queue.service import JobService
 
     async def work() -> T:
-        async with service(options_of(context), JobService) as jobs:
+        async with service(options_of(context), JobService, makes=makes) as jobs:
             return await question(jobs)
 
     return run(work())

@@ -73,13 +73,12 @@ def leader(context: typer.Context, as_json: JsonOption = False) -> None:
 
 
 async def _lease(options: Options) -> dict[str, Any] | None:
+    from naq.cli.running import service
     from naq.clock import SystemClock
-    from naq.lifecycle import ServiceManager
     from naq.scheduler.leader import find_leader
     from naq.store.nats.bucket import KVStoreService
 
-    async with ServiceManager(options.settings) as services:
-        store = await services.get_service(KVStoreService)
+    async with service(options, KVStoreService) as store:
         lease = await find_leader(store, store.connection, SystemClock().now())
     if lease is None:
         return None

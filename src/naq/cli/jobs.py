@@ -40,13 +40,33 @@ def add(
     job_id: Annotated[str | None, typer.Option("--id", help="The job's id.")] = None,
     queue: Annotated[str, typer.Option(help="Its queue.")] = "default",
     retries: Annotated[int, typer.Option(help="Attempts after the first.")] = 0,
+    expires: Annotated[
+        str | None, typer.Option("--expires", help="It must start so soon, or does not run: 30s, 5m.")
+    ] = None,
+    unique_for: Annotated[
+        str | None,
+        typer.Option("--unique-for", help="None while an equal one is there, and so long after its end: 0, 1h."),
+    ] = None,
+    unique_key: Annotated[
+        str | None, typer.Option("--unique-key", help="What is equal (default: all arguments); {NAME} is an argument.")
+    ] = None,
 ) -> None:
     """Enqueue a job, and print its id."""
     from naq.jobs.job import Job
 
     positional, keyword = arguments(arg or [], args, kwargs)
-    job = Job(func=func, args=positional, kwargs=keyword, job_id=job_id, queue=queue, retries=retries)
-    say(ask_jobs(context, lambda jobs: jobs.enqueue(job, at=at, delay=delay)))
+    job = Job(
+        func=func,
+        args=positional,
+        kwargs=keyword,
+        job_id=job_id,
+        queue=queue,
+        retries=retries,
+        expires=expires,
+        unique_for=unique_for,
+        unique_key=unique_key,
+    )
+    say(ask_jobs(context, lambda jobs: jobs.enqueue(job, at=at, delay=delay), makes=True))
 
 
 def ls(
@@ -117,11 +137,10 @@ def show(context: typer.Context, job_id: IdArgument, as_json: JsonOption = False
 
 async def _report(options: Options, job_id: str) -> tuple[JobReport | None, str | None]:
     """The report, and if there is none the id that was probably meant."""
-    from naq.lifecycle import ServiceManager
+    from naq.cli.running import service
     from naq.observe.diagnosis.service import AccountService
 
-    async with ServiceManager(options.settings) as services:
-        accounts = await services.get_service(AccountService)
+    async with service(options, AccountService) as accounts:
         report = await accounts.job(job_id)
         return report, await accounts.near_job(job_id) if report is None else None
 
@@ -140,6 +159,7 @@ def _fields(info: JobInfo, now: datetime) -> list[tuple[str, Any]]:
         ("nominal time", _time(info.nominal_at, now)),
         ("enqueued", _time(info.enqueued_at, now)),
         ("due", _time(info.due_at, now)),
+        ("start by", _time(info.start_by, now)),
         ("started", _time(info.started_at, now)),
         ("ended", _time(info.ended_at, now)),
         ("took", None if info.duration is None else span(info.duration)),
@@ -149,7 +169,8 @@ def _fields(info: JobInfo, now: datetime) -> list[tuple[str, Any]]:
         ("returned", info.value),
         ("failed with", failed_with),
         ("traceback", render.Block(info.traceback or "")),
-        ("log", render.Block(info.log or "")),
+        *((f"log, attempt {each.attempt}", render.Block(each.log)) for each in info.logs),
+        (f"log, attempt {info.attempt}" if info.logs else "log", render.Block(info.log or "")),
     ]
 
 

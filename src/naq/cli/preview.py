@@ -48,12 +48,14 @@ class Coming:
 
     def forms(self) -> list[dict[str, Any]]:
         """As plain values: times in epoch seconds."""
+        known_until = beyond_rules(self.trigger)
         return [
             {
                 "nominal_at": each.nominal_at.timestamp(),
                 "due_at": each.due_at.timestamp(),
                 "reason": each.reason,
                 "dst": self.mark(each),
+                "beyond_rules": known_until is not None and each.nominal_at > known_until,
             }
             for each in self.times
         ]
@@ -69,13 +71,16 @@ class Coming:
 
         times = render.TimeColumns.of((each.nominal_at for each in self.times), *zone_of(self.trigger))
         rows = []
+        known_until = beyond_rules(self.trigger)
         for each in self.times:
             why = "" if each.reason is None else f"will not fire: {each.reason}"
             moved = f"DST: {mark}" if (mark := self.mark(each)) else ""
             late = each.due_at - each.nominal_at
             jitter = f"due {late.total_seconds():.1f} s later" if late else ""
             overdue = "overdue" if each.due_at < now else ""
-            remark = "; ".join(filter(None, (overdue, why, moved, jitter)))
+            late_table = known_until is not None and each.nominal_at > known_until
+            beyond = "beyond the zone data's table of dates" if late_table else ""
+            remark = "; ".join(filter(None, (overdue, why, moved, jitter, beyond)))
             rows.append((*times.cells(each.nominal_at), remark))
         render.show_told("next times", (*times.headings, ""), rows, "no next time")
 
@@ -86,6 +91,14 @@ def zone_of(trigger: Trigger) -> tuple[str, tzinfo | None]:
 
     name = trigger.zone_name
     return ("local", None) if name is None else (name, get_zone(name).info)
+
+
+def beyond_rules(trigger: Trigger) -> datetime | None:
+    """From when on the clocks of the trigger's zone are not known, because the zone data lists their changes by date and ends."""
+    from naq.timing.zones import ruled_until
+
+    name, zone = zone_of(trigger)
+    return None if zone is None else ruled_until(name)
 
 
 def preview(
@@ -116,6 +129,7 @@ async def _coming(options: Options, schedule_id: str, count: int) -> Coming | No
 
 
 def explain(
+    context: typer.Context,
     cron: Annotated[str, typer.Argument(metavar="CRON", help="A cron expression.")],
     tz: Annotated[str, typer.Option("--tz", help="IANA zone.")] = "UTC",
     count: CountOption = DEFAULT_COUNT,
@@ -125,7 +139,10 @@ def explain(
     from naq.cli import render
     from naq.clock import SystemClock
     from naq.schedules.forms.kinds.cron import parse_cron
+    from naq.timing.zone_data import zone_data
+    from naq.timing.zones import use_zone_data
 
+    use_zone_data(options_of(context).settings.zone_data)
     now = SystemClock().now()
     trigger = parse_cron(cron, tz, now)
     times: list[Time] = []
@@ -135,7 +152,10 @@ def explain(
         instant = trigger.next_after(instant)
     coming = Coming(tuple(times), trigger)
     if as_json:
-        render.show_json({"means": str(trigger), "next_times": coming.forms()})
+        render.show_json({"means": str(trigger), "zone_data": str(zone_data()), "next_times": coming.forms()})
     else:
         say(trigger)
         coming.show(now)
+        if tz != "UTC":
+            old = ", more than half a year old" if zone_data().is_old(now) else ""
+            say(f"zone data: {zone_data()}{old}")

@@ -82,5 +82,5 @@ def limit(
             paused=known.paused if pause is None else pause,
         )
 
-    ask_jobs(context, change)
+    ask_jobs(context, change, makes=True)
     say(f"{queue}: limits set")

@@ -11,6 +11,7 @@ from naq import __version__
 from naq.cli.completion import complete_as_written
 from naq.cli.context import Options, start_logging
 from naq.cli.lazy import LazyCommand, LazyGroup, examples, group
+from naq.cli.overview import look
 from naq.cli.say import say
 from naq.cli.schedule_commands import schedule_commands
 
@@ -70,7 +71,7 @@ def command() -> Any:
     root = typer.main.get_command(app)
     complete_as_written()
     if isinstance(root, LazyGroup):
-        for each in (*_start(), *_change(), *_look()):
+        for each in (*_start(), *_change(), *look(LOOK)):
             root.add_command(each)
     return root
 
@@ -109,6 +110,18 @@ def _start() -> tuple[Any, ...]:
             START,
         ),
         group("server", "The NATS server that naq runs itself.", _server(), START),
+        group("store", "The streams of a namespace.", _store(), START),
+    )
+
+
+def _store() -> tuple[LazyCommand, ...]:
+    return (
+        LazyCommand(
+            "replicas",
+            "store:replicas",
+            "Give all streams of the namespace so many replicas. The data stay, and everything runs on.",
+            ("naq store replicas 3",),
+        ),
     )
 
 
@@ -212,89 +225,4 @@ def _queues() -> tuple[LazyCommand, ...]:
             ("naq queue limit mail --max-concurrent 5 --rate 2", "naq queue limit mail --pause"),
         ),
         LazyCommand("purge", "queues:purge", "Remove all waiting jobs of a queue.", ("naq queue purge mail --yes",)),
-    )
-
-
-def _look() -> tuple[Any, ...]:
-    return (
-        LazyCommand(
-            "doctor",
-            "doctor:doctor",
-            "Look over server, bucket, clock, leader and schedules; exit code 1 when something is wrong.",
-            ("naq doctor", "naq --nats-url nats://nats.example.org doctor --json"),
-            LOOK,
-        ),
-        group("health", "One question for a container's check, answered by the exit code.", _health(), LOOK),
-        LazyCommand(
-            "verify",
-            "verify:verify",
-            "Did everything fire that should have? Exit code 1 when a fire is lost, duplicate, unexplained or overdue.",
-            ("naq verify", "naq verify daily-report --since 7d", "naq verify --since 1h --json"),
-            LOOK,
-        ),
-        group("alert", "Look at alerts.", _alerts(), LOOK),
-        LazyCommand(
-            "leader",
-            "doctor:leader",
-            "Who leads, since when, and when its last heartbeat came; exit code 1 when no instance leads.",
-            ("naq leader --json",),
-            LOOK,
-        ),
-        LazyCommand("workers", "jobs:workers", "List the workers that are alive.", ("naq workers --json",), LOOK),
-        *_look_closer(),
-    )
-
-
-def _health() -> tuple[LazyCommand, ...]:
-    ready = "Do schedules fire, and can jobs be enqueued? Exit code 1 when not."
-    return (
-        LazyCommand("live", "health:live", "Does the server answer? Exit code 1 when not.", ("naq health live",)),
-        LazyCommand("ready", "health:ready", ready, ("naq health ready", "naq health ready --json")),
-    )
-
-
-def _look_closer() -> tuple[LazyCommand, ...]:
-    return (
-        LazyCommand(
-            "events",
-            "doctor:events",
-            "Show events as they happen.",
-            ("naq events --since 1h --schedule daily-report", "naq events --type job_failed --json"),
-            LOOK,
-        ),
-        LazyCommand(
-            "lint",
-            "sets:lint_schedules",
-            "Warn of schedules that never fire, pile up on one second, or fall into a DST gap; exit code 1 when there are any.",
-            ("naq lint",),
-            LOOK,
-        ),
-        LazyCommand(
-            "permissions",
-            "permissions:permissions",
-            "The NATS permissions of a role: all that it needs, and no more. Asks no server.",
-            (
-                "naq permissions --role worker --queue mail > worker.conf",
-                "naq permissions --role scheduler --role worker --role client --format nsc",
-            ),
-            LOOK,
-        ),
-        LazyCommand(
-            "config",
-            "doctor:config",
-            "The settings in force, without secrets, and where each comes from.",
-            ("naq config --json", "naq --config naq.toml config"),
-            LOOK,
-        ),
-    )
-
-
-def _alerts() -> tuple[LazyCommand, ...]:
-    return (
-        LazyCommand(
-            "ls",
-            "alerts:ls",
-            "List the alerts that are firing, those that fired last first.",
-            ("naq alert ls", "naq alert ls --all --json"),
-        ),
     )

@@ -21,7 +21,7 @@ from naq.lifecycle import BaseService, ServiceManager
 if TYPE_CHECKING:
     from naq.app.application import Naq
 
-__all__ = ["load_app", "run", "service", "until_stopped"]
+__all__ = ["load_app", "run", "service", "services", "until_stopped"]
 
 log = logging.getLogger("naq.cli")
 
@@ -55,10 +55,23 @@ def _is_ctrl_c(error: BaseException) -> bool:
 
 
 @asynccontextmanager
-async def service(options: Options, kind: type[S]) -> AsyncIterator[S]:
-    """One service, started, with those it needs."""
-    async with ServiceManager(options.settings) as services:
-        yield await services.get_service(kind)
+async def services(options: Options, *, makes: bool = False) -> AsyncIterator[ServiceManager]:
+    """Services for one command. ``makes``: it stores something new, so the namespace is made if it does not exist; for any
+    other command that is an error (`NoSuchNamespace`)."""
+    from naq.store.nats.connection import ConnectionService
+    from naq.store.nats.namespaces import require_namespace
+
+    async with ServiceManager(options.settings) as started:
+        if not makes:
+            await require_namespace(await started.get_service(ConnectionService))
+        yield started
+
+
+@asynccontextmanager
+async def service(options: Options, kind: type[S], *, makes: bool = False) -> AsyncIterator[S]:
+    """One service, started, with those it needs; ``makes`` as for `services`."""
+    async with services(options, makes=makes) as started:
+        yield await started.get_service(kind)
 
 
 def load_app(reference: str, options: Options) -> Naq:

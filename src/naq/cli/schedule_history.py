@@ -12,12 +12,11 @@ from rich.text import Text
 from naq.cli import render
 from naq.cli.context import JsonOption, Options, absent, options_of
 from naq.cli.preview import DEFAULT_COUNT, NO_SCHEDULE, Coming, CountOption, IdArgument, zone_of
-from naq.cli.running import run
+from naq.cli.running import run, service
 from naq.clock import SystemClock
 from naq.jobs.history import HistoryRecord
 from naq.jobs.job import JobStatus
 from naq.jobs.records import JobInfo
-from naq.lifecycle import ServiceManager
 from naq.observe.diagnosis.jobs import Account, counted, failure, how_far, span
 from naq.observe.diagnosis.schedules import OpenJob
 from naq.observe.diagnosis.service import AccountService, ScheduleReport
@@ -56,8 +55,7 @@ def show(context: typer.Context, schedule_id: IdArgument, as_json: JsonOption = 
 
 async def _report(options: Options, schedule_id: str) -> tuple[ScheduleReport | None, str | None]:
     """The report, and if there is none the id that was probably meant."""
-    async with ServiceManager(options.settings) as services:
-        accounts = await services.get_service(AccountService)
+    async with service(options, AccountService) as accounts:
         report = await accounts.schedule(schedule_id, back=DEFAULT_COUNT)
         return report, await accounts.near_schedule(schedule_id) if report is None else None
 
@@ -224,8 +222,7 @@ def history(
 async def _history(
     options: Options, schedule_id: str, count: int
 ) -> tuple[ScheduleReport | None, tuple[Occurrence, ...], str | None]:
-    async with ServiceManager(options.settings) as services:
-        accounts = await services.get_service(AccountService)
+    async with service(options, AccountService) as accounts:
         report = await accounts.schedule(schedule_id, back=count)
         past = report.past if report is not None else await accounts.past(schedule_id, count)
         return report, past, None if report or past else await accounts.near_schedule(schedule_id)

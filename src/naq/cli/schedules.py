@@ -11,7 +11,12 @@ from naq.cli.forms import arguments, pairs, trigger_form
 from naq.cli.say import say
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from rich.text import Text
+
     from naq.jobs.job import Job
+    from naq.observe.diagnosis.listing import Listed
 
 __all__ = ["add", "ls"]
 
@@ -53,7 +58,7 @@ async def _add(options: Options, job: Job, form: dict[str, Any], schedule_id: st
     from naq.cli.running import service
     from naq.schedules.service import ScheduleService
 
-    async with service(options, ScheduleService) as schedules:
+    async with service(options, ScheduleService, makes=True) as schedules:
         return await schedules.schedule_job(job, form, schedule_id=schedule_id, if_exists=if_exists, actor=actor())
 
 
@@ -66,38 +71,42 @@ def ls(
     from naq.cli import render
     from naq.cli.running import run
     from naq.clock import SystemClock
-    from naq.observe.diagnosis.jobs import NO_LEADER, START_SCHEDULER
 
     found, leader = run(_ls(options_of(context), status))
-    if as_json:
-        render.show_json(found)
-        return
     now = SystemClock().now()
-    rows = (
-        (
-            entry["schedule_id"],
-            render.status(entry["status"]),
-            render.wait(entry["next_run_at"], now),
-            render.ago(entry.get("last_run_at"), now),
-            render.status(entry["last_outcome"] or "-"),
-            str(entry.get("runs", "-")),
-            entry.get("description") or entry.get("reason", ""),
-            str(entry["job"]["func"]) if "job" in entry else "-",
-        )
-        for entry in found
-    )
+    if as_json:
+        from naq.schedules.entries import entry_of
+
+        render.show_json([{**entry_of(each.standing, now), "last_outcome": each.last_outcome} for each in found])
+        return
+    rows = (_row(each, now) for each in found)
     headings = ("id", "status", "next run", "last run", "outcome", "runs", "when", "job")
     empty = "there are no schedules" if status is None else f"none is {status}"
     render.show_told("", headings, rows, empty, below=2)
     if found and leader is None:
+        from naq.observe.diagnosis.listing import NO_LEADER, START_SCHEDULER
+
         say()
         say(f"{NO_LEADER}. {START_SCHEDULER.capitalize()}")
 
 
-async def _ls(options: Options, status: str | None) -> tuple[list[dict[str, Any]], str | None]:
+def _row(listed: Listed, now: datetime) -> tuple[str | Text, ...]:
+    from naq.cli import render
+
+    standing = listed.standing
+    start = (standing.schedule_id, render.status(standing.status))
+    outcome = render.status(listed.last_outcome or "-")
+    schedule = standing.schedule
+    if schedule is None:
+        return (*start, "-", "-", outcome, "-", standing.flaw or "", "-")
+    when = (render.wait(schedule.next_run_at, now), render.ago(schedule.last_run_at, now))
+    return (*start, *when, outcome, str(schedule.runs), str(schedule.trigger), schedule.job.func)
+
+
+async def _ls(options: Options, status: str | None) -> tuple[list[Listed], str | None]:
     """The schedules, and who leads."""
     from naq.cli.running import service
-    from naq.observe.diagnosis.service import AccountService
+    from naq.observe.diagnosis.listing import ListService
 
-    async with service(options, AccountService) as accounts:
-        return await accounts.schedules(status), await accounts.leader()
+    async with service(options, ListService) as lists:
+        return await lists.schedules(status), await lists.leader()

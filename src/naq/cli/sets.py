@@ -68,7 +68,7 @@ async def _sync(
     from naq.cli.running import service
     from naq.schedules.service import ScheduleService
 
-    async with service(options, ScheduleService) as schedules:
+    async with service(options, ScheduleService, makes=not wanted.dry_run) as schedules:
         return await schedules.sync(
             definitions,
             set_name,

@@ -20,7 +20,7 @@ before anything is stored (`InvalidJob` lists every problem); a function that ra
 attempt.
 
 
-Order: `control`, `history`, `job_id`, `values`, `job`, `options`, `events`, `size`, `records`, `ends`, `result_bucket`,
-`parents`, `context`, `run_log`, `resource`, `signature`, `returns`, `form`, `flow`, `history_stream`, `outcome`, `ending`,
-`target`, `functions`.
+Order: `control`, `history`, `job_id`, `values`, `keying`, `job`, `options`, `events`, `size`, `records`, `ends`, `result_bucket`,
+`parents`, `context`, `run_log`, `resource`, `signature`, `returns`, `form`, `published`, `flow`, `history_stream`, `outcome`,
+`ending`, `target`, `functions`.
 """

@@ -151,6 +151,15 @@ class Control:
             raise answers.denied
         return answers.replies
 
+    async def is_held(self, job_id: str) -> bool:
+        """Whether a worker says now that it is busy with this job; taken for granted if this user may not ask it."""
+        question = Question(who_has=(job_id,))
+        try:
+            replies = await self.ask(question, until=lambda reply: job_id in reply.held, optional=True)
+        except StoreForbidden:
+            return True
+        return any(job_id in reply.held for reply in replies)
+
     async def _workers(self) -> list[str]:
         if self._kv is None:
             return []

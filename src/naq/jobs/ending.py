@@ -15,7 +15,7 @@ from naq.jobs.events import job_event
 from naq.jobs.history import HistoryRecord, RunOutcome
 from naq.jobs.job import JobStatus, QueuedJob
 from naq.jobs.outcome import Dropped, Ended, Raised, Returned, Stopped, Unrunnable
-from naq.jobs.records import DeadJob, DeadReason, StoredResult
+from naq.jobs.records import AttemptLog, DeadJob, DeadReason, StoredResult
 
 __all__ = ["Ending", "Facts", "abandoned", "decide", "unwritable"]
 
@@ -44,6 +44,8 @@ class Ending:
     """The dead letter, if the job became one."""
     next_attempt: QueuedJob | None = None
     """Deferred until its ``due_at``; without one it is queued at once."""
+    log: AttemptLog | None = None
+    """What this attempt logged, if another one follows."""
     history: HistoryRecord | None = None
     event: Event | None = None
 
@@ -137,8 +139,24 @@ def _retried(queued: QueuedJob, facts: Facts, error_type: str, error: str, after
     return Ending(
         queued,
         next_attempt=following,
+        log=_log_of(following, facts),
         history=_history(queued, facts, RunOutcome.RETRIED, error_type, error),
         event=event,
+    )
+
+
+def _log_of(following: QueuedJob, facts: Facts) -> AttemptLog | None:
+    """What the attempt before this one logged."""
+    if not facts.log:
+        return None
+    return AttemptLog(
+        job_id=following.job_id,
+        attempt=following.attempt - 1,
+        log=facts.log,
+        error=following.error or "",
+        worker_id=facts.worker_id,
+        started_at=facts.started_at,
+        ended_at=facts.ended_at,
     )
 
 
@@ -194,7 +212,9 @@ def _ended(
         started_at=facts.started_at,
         ended_at=facts.ended_at or facts.now,
     )
-    event = _event(queued, facts, EVENTS[status], error=error, error_type=error_type)
+    missed = status is JobStatus.MISSED and queued.schedule_id is None
+    kind = EventType.JOB_EXPIRED if missed else EVENTS[status]
+    event = _event(queued, facts, kind, error=error, error_type=error_type)
     return Ending(
         queued, result, history=_history(queued, facts, RunOutcome(str(status)), error_type, error), event=event
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -11,7 +13,8 @@ import msgspec
 from naq.durations import read_duration
 from naq.exceptions import InvalidInput, InvalidJob, Problem, shown
 from naq.jobs.job import Job, JobSpec
-from naq.jobs.signature import check_arguments, refuse_generator
+from naq.jobs.keying import escaped, unique_text
+from naq.jobs.signature import call_signature, check_arguments, refuse_generator
 from naq.jobs.values import encode_value
 from naq.parsing import MISSING, Reader, seconds
 from naq.store.codec import function_name
@@ -19,7 +22,17 @@ from naq.store.keys import check_job_id, check_queue
 from naq.timing.backoff import Backoff, BackoffKind
 from naq.timing.duration import LONGEST, parse_duration
 
-__all__ = ["CHANGEABLE", "as_job", "changed_spec", "job_form", "job_from_mapping", "parse_job"]
+__all__ = [
+    "CHANGEABLE",
+    "DEFAULTS",
+    "as_job",
+    "changed_spec",
+    "job_form",
+    "job_from_mapping",
+    "parse_job",
+    "with_key",
+    "with_options",
+]
 
 EXECUTORS = ("auto", "process")
 ENDINGS = ("succeeded", "failed", "ended")
@@ -28,6 +41,8 @@ MOST_CONCURRENT = 1000
 JOB_KEYS = tuple(Job.__dataclass_fields__)
 CHANGEABLE = tuple(key for key in JOB_KEYS if key != "job_id")
 """What of a stored job can be changed."""
+
+DEFAULTS = Job(func="naq:declared")
 
 EXAMPLES: Mapping[str, str] = {
     "func": "'reports:send_daily'",
@@ -44,6 +59,9 @@ EXAMPLES: Mapping[str, str] = {
     "depends_on": "['extract-1']",
     "depends_when": "'succeeded'",
     "max_concurrent": "2",
+    "unique_for": "'1h'",
+    "unique_key": "'invoice-{number}'",
+    "expires": "'5m'",
     "kind": "'exponential'",
     "delay": "'30s'",
     "longest": "'1h'",
@@ -83,13 +101,32 @@ def parse_job(job: Job | Callable[..., Any] | str, path: str = "job", *, call: b
         "executor": _one_of(reader, "executor", EXECUTORS),
         "depends_on": _depends_on(reader),
         "depends_when": _one_of(reader, "depends_when", ENDINGS),
+        "expires": reader.duration("expires", longest=LONGEST),
         "max_concurrent": reader.integer("max_concurrent", at_least=1, at_most=MOST_CONCURRENT),
     }
     if callable(given.func):
         problems += _problems_of_call(given, path, call and not problems)
+    values |= _unique(given, reader, call and not problems)
     if problems:
         raise InvalidJob(*problems)
     return JobSpec(**{name: value for name, value in values.items() if value is not None})
+
+
+def with_options(job: Job, options: Mapping[str, Any]) -> Job:
+    """A job with these options, where it leaves them at their default."""
+    left = {name: value for name, value in options.items() if getattr(job, name) == getattr(DEFAULTS, name)}
+    return dataclasses.replace(job, **left) if left else job
+
+
+def with_key(job: Job, signature: inspect.Signature | None) -> Job:
+    """A job with the text that makes it unique, if it is to be, made with the signature of its function.
+
+    Raises `InvalidJob` when it cannot be made.
+    """
+    if job.unique_for is None and job.unique_key is None:
+        return job
+    key = unique_text(job.unique_key, signature, job.args, job.kwargs, "job.unique_key")
+    return dataclasses.replace(job, unique_key=escaped(key))
 
 
 def _problems_of_call(job: Job, path: str, call: bool) -> Sequence[Problem]:
@@ -102,6 +139,27 @@ def _problems_of_call(job: Job, path: str, call: bool) -> Sequence[Problem]:
     except InvalidJob as error:
         return error.problems
     return ()
+
+
+def _unique(job: Job, reader: Reader, call: bool) -> dict[str, Any]:
+    """What makes a job unique, and for how long; nothing when it need not be."""
+    held = reader.duration("unique_for", positive=False, longest=LONGEST)
+    key = reader.take("unique_key")
+    if job.unique_for is None and key is None:
+        return {}
+    if key is not None and not isinstance(key, str) and not callable(key):
+        reader.complain("unique_key", key, "must be text, or a function of the job's arguments")
+    if reader.problems:
+        return {}
+    if not call:
+        return {"unique_for": held or timedelta(0)}
+    signature = call_signature(job.func) if callable(job.func) else None
+    try:
+        text = unique_text(key, signature, job.args, job.kwargs, reader.field("unique_key"))
+    except InvalidJob as error:
+        reader.problems.extend(error.problems)
+        return {}
+    return {"unique_for": held or timedelta(0), "unique_key": text}
 
 
 def job_from_mapping(form: Mapping[str, Any] | str, path: str = "job") -> Job:
@@ -144,9 +202,11 @@ def job_form(spec: JobSpec) -> dict[str, Any]:
     """What a job runs and how, as plain values; `job_from_mapping` reads it again."""
     form: dict[str, Any] = {"args": [], "kwargs": {}, "queue": spec.queue}
     form |= msgspec.json.decode(msgspec.json.encode(spec))
-    for name in ("timeout", "result_ttl"):
+    for name in ("timeout", "result_ttl", "unique_for", "expires"):
         if name in form:
             form[name] = seconds(getattr(spec, name))
+    if spec.unique_key is not None:
+        form["unique_key"] = escaped(spec.unique_key)
     if "backoff" in form:
         backoff = spec.backoff
         form["backoff"] = {"kind": str(backoff.kind), "delay": seconds(backoff.delay)}

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import msgspec
 
 from naq.exceptions import InvalidJob
+from naq.jobs.keying import UniqueKey
 from naq.timing.backoff import Backoff
 from naq.timing.instants import Instant
 
@@ -87,6 +88,12 @@ class JobSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only
     """Arguments that are ``null`` until the job that returns them has ended; ``depends_on`` has those jobs, too."""
     max_concurrent: int | None = None
     """How many jobs with this function may run at once across all workers; ``None``: no limit."""
+    unique_key: str | None = None
+    """What makes it unique among the jobs of its function (`naq.queue.uniqueness`); ``None``: nothing does."""
+    unique_for: timedelta | None = None
+    """How long after its end no equal job is enqueued."""
+    expires: timedelta | None = None
+    """How long after it was enqueued, or was due, it may start; ``None``: at any time. Not for the jobs of schedules."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +123,15 @@ class Job:
     depends_on: Sequence[str] = ()
     depends_when: Literal["succeeded", "failed", "ended"] = "succeeded"
     max_concurrent: int | None = None
+    unique_for: float | timedelta | str | None = None
+    """While this job has not ended, and so long after its end, enqueueing the same again gives this job's id; 0: until its end.
+    It is rounded up to whole seconds."""
+    unique_key: UniqueKey | None = None
+    """What "the same" is: ``None``: the function and all arguments; text (``"invoice-{number}"``, with arguments in braces), or a
+    function that is called with the arguments and returns text or a whole number: the function and this key."""
+    expires: float | timedelta | str | None = None
+    """A job that no worker has started so long after it was enqueued (or after its time, ``at`` or ``delay``) does not run, and
+    ends as missed. Retries are not affected. The jobs of a schedule have its ``start_deadline`` instead."""
 
 
 def _refuse_unknown_fields() -> None:

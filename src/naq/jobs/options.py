@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Literal, TypedDict
 
+from naq.jobs.keying import UniqueKey
 from naq.timing.backoff import Backoff
 
 __all__ = ["JobOptions", "RunOptions"]
@@ -29,3 +30,6 @@ class JobOptions(RunOptions, total=False):
 
     depends_on: Sequence[str]
     depends_when: Literal["succeeded", "failed", "ended"]
+    unique_for: float | timedelta | str | None
+    unique_key: UniqueKey | None
+    expires: float | timedelta | str | None

@@ -15,12 +15,14 @@ from naq.timing.instants import Instant
 
 __all__ = [
     "PRESENCE_TTL",
+    "AttemptLog",
     "DeadJob",
     "DeadReason",
     "JobInfo",
     "Progress",
     "QueueLimits",
     "StoredResult",
+    "UniqueJob",
     "WaitingFor",
     "WorkerInfo",
     "dead_info",
@@ -91,6 +93,21 @@ class StoredResult(JobResult, frozen=True, omit_defaults=True, kw_only=True):
     """The last lines that were logged while it ran."""
 
 
+class AttemptLog(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What was logged while an attempt ran that was followed by another one."""
+
+    v: int = 1
+    job_id: str
+    attempt: int
+    log: str
+    """The last lines."""
+    error: str = ""
+    """How it failed."""
+    worker_id: str | None = None
+    started_at: Instant | None = None
+    ended_at: Instant | None = None
+
+
 class WaitingFor(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The note that one job waits for another."""
 
@@ -100,6 +117,18 @@ class WaitingFor(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     attempt: int = 1
     due_at: Instant | None = None
     """It must not run before this time either."""
+
+
+class UniqueJob(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The job that holds a unique key."""
+
+    v: int = 1
+    job_id: str
+    enqueued_at: Instant
+    held_for: timedelta = timedelta(0)
+    """How long after its end it holds the key."""
+    ended: bool = False
+    """The job has ended; the record expires when the key is free again."""
 
 
 class QueueLimits(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -138,6 +167,8 @@ class WorkerInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     blocked_for: float = 0.0
     """Seconds for which a job has been blocking the event loop; 0: none does."""
     draining: bool = False
+    zones: str = ""
+    """The release of its zone data; empty: an older naq, which does not say."""
     functions: tuple[str, ...] | None = None
     """The names of the functions that it registered; ``None``: it does not say, because they are too many."""
     allows: tuple[str, ...] = ()
@@ -165,6 +196,8 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     enqueued_at: Instant | None = None
     due_at: Instant | None = None
     """When a deferred job goes into the queue; ``None`` for one that waits for other jobs."""
+    start_by: Instant | None = None
+    """A job that waits and is not started by then ends as missed."""
     started_at: Instant | None = None
     ended_at: Instant | None = None
     schedule_id: str | None = None
@@ -185,6 +218,9 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     traceback: str | None = None
     log: str | None = None
     """The last lines that were logged while its last attempt ran."""
+    logs: tuple[AttemptLog, ...] = ()
+    """The same of the attempts before, the oldest first: of the last ten of those that logged something. Only where one job was
+    asked for."""
     unknown_since: Instant | None = None
     """When a worker that does not know its function had it first and passed it on; ``None``: none had it."""
     passed_on: int = 0
@@ -213,6 +249,7 @@ def entry_info(queued: QueuedJob, status: JobStatus) -> JobInfo:
         retries=queued.spec.retries,
         enqueued_at=queued.enqueued_at,
         due_at=queued.due_at,
+        start_by=queued.start_by,
         schedule_id=queued.schedule_id,
         nominal_at=queued.nominal_at,
         depends_on=queued.spec.depends_on,

@@ -25,7 +25,7 @@ from naq.exceptions import InvalidJob, Problem, shown
 from naq.jobs.context import JobContext
 from naq.jobs.resource import resource
 
-__all__ = ["Parameters", "check_arguments", "read_parameters", "refuse_generator", "returned_type"]
+__all__ = ["Parameters", "call_signature", "check_arguments", "read_parameters", "refuse_generator", "returned_type"]
 
 CONTEXT = "JobContext"
 UNTYPED = (Any, inspect.Parameter.empty)
@@ -108,7 +108,7 @@ def check_arguments(func: Callable[..., Any], args: Sequence[Any], kwargs: Mappi
 
     A function whose signature is unknown takes anything, and so does a wrapper that passes on what it gets.
     """
-    signature = _call_signature(func)
+    signature = call_signature(func)
     if signature is None:
         return
     try:
@@ -121,7 +121,7 @@ def check_arguments(func: Callable[..., Any], args: Sequence[Any], kwargs: Mappi
 
 
 @functools.lru_cache(maxsize=4096)
-def _call_signature(func: Callable[..., Any]) -> inspect.Signature | None:
+def call_signature(func: Callable[..., Any]) -> inspect.Signature | None:
     """The signature without the context; ``None`` when it is unknown. Asked at every enqueue, of a few functions."""
     try:
         signature = inspect.signature(func, follow_wrapped=False)

@@ -1,4 +1,5 @@
-"""What reads and judges a running system: alerts, the verifier, the diagnosis of a schedule or job, and the doctor.
+"""What reads and judges a running system: alerts, the verifier, the diagnosis of a schedule or job, and the doctor;
+and the backup of it all.
 
-Order: `alerts`, `diagnosis`, `health`, `verify`, `doctor`.
+Order: `alerts`, `diagnosis`, `health`, `verify`, `backup`, `doctor`.
 """

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
-from naq.exceptions import NaqError, SchedulerError, StoreError, StoreForbidden, StoreUnsuitable
+from naq.exceptions import NaqError, NoSuchNamespace, SchedulerError, StoreError, StoreForbidden, StoreUnsuitable
 from naq.lifecycle import ServiceManager
 from naq.observe.health.bucket import check_bucket
 from naq.observe.health.conditions import Finding, Level, fine, found
@@ -16,10 +16,14 @@ from naq.observe.health.queues import check_queues
 from naq.observe.health.records import check_records
 from naq.observe.health.schedules import check_schedules
 from naq.observe.health.server import check_server, clock_finding, offset_of
+from naq.observe.health.zones import check_zone_data, check_zones
 from naq.queue.service import JobService
+from naq.scheduler.lease import Lease
+from naq.store.keys import lease_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
-from naq.timing.zones import tzdata_version
+from naq.store.nats.namespaces import require_namespace
+from naq.store.records import readable_one
 
 __all__ = ["Finding", "Health", "Level", "check_up", "live", "ready"]
 
@@ -38,7 +42,8 @@ class Health:
 
 async def check_up(settings: Settings, clock: Clock | None = None) -> list[Finding]:
     """Run all checks. A problem is returned as a finding, not raised."""
-    return [fine("time zones", f"tzdata {tzdata_version()}"), *await _run(settings, clock or SystemClock(), None)]
+    clock = clock or SystemClock()
+    return [check_zone_data(clock.now()), *await _run(settings, clock, None)]
 
 
 async def ready(settings: Settings, clock: Clock | None = None) -> Health:
@@ -97,6 +102,11 @@ async def _checks(
         yield finding
         if finding.code == "no-answer":
             return
+    try:
+        await require_namespace(connection)
+    except NoSuchNamespace as error:
+        yield found("no-namespace", str(error))
+        return
     store = await services.get_service(KVStoreService)
     offset = await offset_of(connection, clock)
     if offset is None:
@@ -109,7 +119,11 @@ async def _checks(
     async for finding in check_schedules(store, clock.now() + (offset or timedelta()), most):
         yield finding
     if most is None:
-        async for finding in check_queues(await services.get_service(JobService), store):
+        jobs = await services.get_service(JobService)
+        async for finding in check_queues(jobs, store):
+            yield finding
+        lease = readable_one(Lease, await store.get(lease_key(0)))
+        for finding in check_zones(lease, await jobs.list_workers()):
             yield finding
         async for finding in check_records(store):
             yield finding

@@ -106,7 +106,8 @@ class DeadLetters:
         if dead.job is not None and await self._is_outlived(dead.job, result):
             return False
         again = await self._again(dead, together)
-        writes: list[Write] = [Delete(entry.key, entry.revision), *self._writes(dead, again)]
+        claims = [] if again is None else await self._settling.uniqueness.reclaims(again)
+        writes: list[Write] = [Delete(entry.key, entry.revision), *claims, *self._writes(dead, again)]
         if not isinstance(await self._kv.transact(writes), Committed):
             return False
         await self._results.forget(dead.job_id)

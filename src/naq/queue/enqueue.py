@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 
@@ -17,7 +17,7 @@ from naq.jobs.size import check_size
 from naq.queue.follow_ups import queue_put
 from naq.queue.results import StoredResults
 from naq.queue.settle import Settling
-from naq.store.keys import attempt_patterns, dead_key, deferred_key, is_deferred, job_id_in, job_key
+from naq.store.keys import attempt_patterns, dead_key, deferred_key, is_deferred, job_id_in, job_key, unique_key
 from naq.store.port import Committed, Delete, Entry, EventSink, Put, Refused, Store, Write
 from naq.store.records import readable_one
 
@@ -27,6 +27,8 @@ BULK = 400
 """Jobs in one transaction."""
 IN_FLIGHT = 4
 """Transactions under way at once."""
+EQUAL_IN_FLIGHT = 16
+"""Jobs with a unique key that are written at once; each has a transaction of its own."""
 ATTEMPTS = 5
 
 NewJob = tuple[str, JobSpec, bool]
@@ -53,34 +55,113 @@ class Enqueuer:
         self._events = events
         self._clock = clock
 
-    async def enqueue(self, jobs: Sequence[NewJob], due_at: datetime | None) -> None:
-        """Write jobs; on return they are durable. With ``due_at`` in the future they wait until then.
+    async def enqueue(self, jobs: Sequence[NewJob], due_at: datetime | None) -> list[str]:
+        """Write jobs, and return their ids; on return they are durable. With ``due_at`` in the future they wait until then.
 
-        Raises `JobExists` for an id that is queued or waiting; of many jobs, others may have been written then.
+        The id of a job with a unique key is that of the job that holds the key already, if there is one. Raises `JobExists` for
+        an id that is queued or waiting; of many jobs, others may have been written then.
         """
         now = self._clock.now()
         if due_at is not None and due_at <= now:
             due_at = None
         made = [
-            QueuedJob(job_id=job_id, spec=spec, enqueued_at=now, enqueued_by=self._instance_id, due_at=due_at)
+            QueuedJob(
+                job_id=job_id,
+                spec=spec,
+                enqueued_at=now,
+                enqueued_by=self._instance_id,
+                due_at=due_at,
+                start_by=None if spec.expires is None else (due_at or now) + spec.expires,
+            )
             for job_id, spec, _ in jobs
         ]
         puts = {queued.job_id: queue_put(queued) for queued in made}
         for put in puts.values():
             check_size(len(put.value), self._kv.max_value)
-        await self._make_room([job_id for job_id, _, fresh in jobs if not fresh])
         bound = _families(made)
+        equal = _equal(made, bound, {job_id for job_id, _, fresh in jobs if fresh})
+        await self._make_room([job_id for job_id, spec, fresh in jobs if not fresh and spec.unique_key is None])
         for family in bound:
-            await self._write_family(family, puts, due_at)
+            if family[0].spec.unique_key is None:
+                await self._write_family(family, puts, due_at)
         written = {queued.job_id for family in bound for queued in family}
-        free = [queued for queued in made if queued.job_id not in written]
+        free = [queued for queued in made if queued.job_id not in written and queued.spec.unique_key is None]
+        await self._write_many(free, puts)
+        held = await self._write_unique(equal)
+        return [held.get(job_id, job_id) for job_id, _, _ in jobs]
+
+    async def _write_many(self, made: Sequence[QueuedJob], puts: Mapping[str, Put]) -> None:
         turn = asyncio.Semaphore(IN_FLIGHT)
 
         async def write(part: Sequence[QueuedJob]) -> None:
             async with turn:
                 await self._write(part, [puts[queued.job_id] for queued in part])
 
-        await asyncio.gather(*(write(free[start : start + BULK]) for start in range(0, len(free), BULK)))
+        await asyncio.gather(*(write(made[start : start + BULK]) for start in range(0, len(made), BULK)))
+
+    async def _write_unique(self, equal: Mapping[str, Sequence[tuple[QueuedJob, bool]]]) -> dict[str, str]:
+        """Write jobs with unique keys, given by their key; for each job's id the id of the one that holds its key now."""
+        turn = asyncio.Semaphore(EQUAL_IN_FLIGHT)
+        done = await self._write_free(equal) if len(equal) > 1 else set()
+
+        async def write(jobs: Sequence[tuple[QueuedJob, bool]]) -> list[tuple[str, str]]:
+            async with turn:
+                return [
+                    (queued.job_id, await self._write_one_unique(queued, fresh))
+                    for queued, fresh in jobs
+                    if queued.job_id not in done
+                ]
+
+        written = await asyncio.gather(*map(write, equal.values()))
+        return {job_id: holder for pairs in written for job_id, holder in pairs}
+
+    async def _write_free(self, equal: Mapping[str, Sequence[tuple[QueuedJob, bool]]]) -> set[str]:
+        """Write many jobs whose unique keys nobody holds, some hundreds in one transaction. Returns the ids of those that were
+        written; the others are to be written one by one."""
+        firsts = {key: jobs[0] for key, jobs in equal.items()}
+        taken = await self._kv.get_many(list(firsts))
+        free = [
+            queued
+            for key, (queued, fresh) in firsts.items()
+            if key not in taken and fresh and not queued.spec.depends_on
+        ]
+        done: set[str] = set()
+        for start in range(0, len(free), BULK // 2):
+            part = free[start : start + BULK // 2]
+            claims = [write for queued in part for write in self._settling.uniqueness.claims(queued)]
+            if isinstance(await self._kv.transact([*claims, *map(queue_put, part)]), Committed):
+                self._emit(part)
+                done |= {queued.job_id for queued in part}
+        return done
+
+    async def _write_one_unique(self, queued: QueuedJob, fresh: bool) -> str:
+        sent = False
+        for _ in range(ATTEMPTS):
+            holder = await self._settling.uniqueness.holder(queued.spec)
+            if holder is not None and not (holder == queued.job_id and (sent or fresh)):
+                self._emit([queued.evolve(job_id=holder)], EventType.JOB_DUPLICATE)
+                return holder
+            if holder is None and not fresh:
+                await self._make_room([queued.job_id])
+            if holder is not None or await self._claim(queued):
+                await self._written(queued)
+                return queued.job_id
+            sent = True
+        raise StoreUnavailable(
+            f"whether job {queued.job_id!r} was enqueued is not known; look for it before trying again"
+        )
+
+    async def _claim(self, queued: QueuedJob) -> bool:
+        """Write a job together with its unique key; ``False`` when that was refused, or is not known."""
+        writes = self._dependencies.writes(queued, queued.due_at) if queued.spec.depends_on else [queue_put(queued)]
+        outcome = await self._kv.transact([*self._settling.uniqueness.claims(queued), *writes])
+        return isinstance(outcome, Committed)
+
+    async def _written(self, queued: QueuedJob) -> None:
+        """A job was written that may wait for others."""
+        self._emit([queued])
+        if queued.spec.depends_on:
+            await self._settling.end_unmet(await self._dependencies.check(queued))
 
     async def _write(self, part: Sequence[QueuedJob], puts: Sequence[Put]) -> None:
         for _ in range(ATTEMPTS):
@@ -143,7 +224,7 @@ class Enqueuer:
         for entry in entries:
             await self._settling.remove(entry)
         for job_id in results:
-            await self._results.forget(job_id)
+            await self._results.forget(job_id, logs=True)
             await self._forget_dead(job_id)
 
     async def _forget_dead(self, job_id: str) -> None:
@@ -152,11 +233,11 @@ class Enqueuer:
         if dead is not None:
             await self._kv.transact([Delete(dead.key, dead.revision)])
 
-    def _emit(self, part: Sequence[QueuedJob]) -> None:
+    def _emit(self, part: Sequence[QueuedJob], kind: EventType = EventType.JOB_ENQUEUED) -> None:
         self._events.emit(
             job_event(
                 queued,
-                EventType.JOB_ENQUEUED,
+                kind,
                 queued.enqueued_at,
                 self._instance_id,
                 details={} if queued.due_at is None else {"due_at": queued.due_at.isoformat()},
@@ -198,6 +279,24 @@ def _dependencies_first(family: Sequence[QueuedJob]) -> list[QueuedJob]:
         raise InvalidJob.of(
             "depends_on", " -> ".join(circle), "is a circle: none of these jobs could ever run", [circle[-1]]
         ) from None
+
+
+def _equal(
+    jobs: Sequence[QueuedJob], families: Sequence[Sequence[QueuedJob]], fresh: Collection[str]
+) -> dict[str, list[tuple[QueuedJob, bool]]]:
+    """The jobs that have a unique key, by its key in the store, each with whether its id was just generated."""
+    for family in families:
+        if len(family) > 1 and any(queued.spec.unique_key is not None for queued in family):
+            reason = "a unique job may be there already, so jobs that are enqueued with it cannot wait for it, or it for them"
+            raise InvalidJob(
+                Problem("jobs", f"({len(family)} jobs)", reason, advice="enqueue the unique job by itself")
+            )
+    equal: dict[str, list[tuple[QueuedJob, bool]]] = {}
+    for queued in jobs:
+        spec = queued.spec
+        if spec.unique_key is not None:
+            equal.setdefault(unique_key(spec.func, spec.unique_key), []).append((queued, queued.job_id in fresh))
+    return equal
 
 
 def _keys(queued: QueuedJob) -> tuple[str, str]:

@@ -84,6 +84,12 @@ class Finder:
 
     async def get(self, job_id: str) -> JobInfo | None:
         """What is known of a job; ``None`` when nothing is known."""
+        info = await self._get(job_id)
+        if info is None or info.attempt == 1:
+            return info
+        return msgspec.structs.replace(info, logs=await self._results.logs(job_id, info.attempt))
+
+    async def _get(self, job_id: str) -> JobInfo | None:
         found = await self._kv.get_many([*attempt_patterns(job_id), dead_key(job_id)])
         dead = found.pop(dead_key(job_id), None)
         result = await self._results.readable(job_id)

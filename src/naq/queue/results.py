@@ -25,12 +25,12 @@ from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.exceptions import JobTimeout, RecordUnreadable, StoreRejected, StoreUnavailable
 from naq.jobs.ends import read_ends
-from naq.jobs.records import StoredResult
+from naq.jobs.records import AttemptLog, StoredResult
 from naq.jobs.result_bucket import ResultBucket
 from naq.lifecycle import BaseService, ServiceManager
 from naq.queue.together import Together
 from naq.store.codec import decode, encode
-from naq.store.keys import check_job_id, ended_key, result_part_key
+from naq.store.keys import attempt_log_key, check_job_id, ended_key, result_part_key
 from naq.store.nats.batches import FEW
 from naq.store.nats.connection import ConnectionService, ConnectionState
 from naq.store.nats.protocol import encode_publish
@@ -47,6 +47,8 @@ PART_SIZE = 512 * 1024
 NEWS_LIMIT = 4096
 """A result of at most so many bytes is sent with the news of it."""
 NULL = msgspec.Raw(b"null")
+LOGS_KEPT = 10
+"""Attempts before the last one whose log is kept."""
 REMEMBERED = 600
 """Seconds for which it is known that a job ended, however short its result is kept. A server that is killed forgets
 acknowledgements of the last two minutes, and hands those jobs out again."""
@@ -141,6 +143,21 @@ class StoredResults:
         entries = await self.store.get_many(list(map(ended_key, job_ids)))
         return {mark.job_id: mark for _, mark in readable(StoredResult, entries.values(), log)}
 
+    async def write_logs(self, logs: Sequence[AttemptLog], lifetimes: Sequence[float]) -> None:
+        """Keep what attempts logged, each for so many seconds, of a job the last `LOGS_KEPT`. Raises as `write`."""
+        puts: dict[str, Put] = {}
+        for each, lifetime in zip(logs, lifetimes, strict=True):
+            key = attempt_log_key(each.job_id, each.attempt % LOGS_KEPT)
+            puts[key] = Put(key, encode(each), None, max(1, math.ceil(lifetime)))
+        if puts:
+            await self._commit(list(puts.values()))
+
+    async def logs(self, job_id: str, before: int) -> tuple[AttemptLog, ...]:
+        """What the attempts of a job logged before this one, the oldest first."""
+        entries = await self.store.get_many([attempt_log_key(check_job_id(job_id), "*")])
+        found = [each for _, each in readable(AttemptLog, entries.values(), log) if each.attempt < before]
+        return tuple(sorted(found, key=lambda each: each.attempt))
+
     async def spread(self, news: Sequence[tuple[str, bytes]]) -> None:
         """Send news of jobs, each with its id and its result, or ``b""`` if the result is to be read. Here: to nobody."""
 
@@ -173,9 +190,11 @@ class StoredResults:
         async for entries in self.store.scan("*"):
             yield [result for _, result in readable(StoredResult, entries, log)]
 
-    async def forget(self, job_id: str) -> None:
-        """Remove what is known of a job now; a result that is written meanwhile stays."""
-        entries = await self.store.get_many([job_id, ended_key(job_id)])
+    async def forget(self, job_id: str, *, logs: bool = False) -> None:
+        """Remove what is known of how a job ended; with ``logs`` also what its attempts logged. A result that is written
+        meanwhile stays."""
+        own = [attempt_log_key(job_id, "*")] if logs else []
+        entries = await self.store.get_many([job_id, ended_key(job_id), *own])
         if entries:
             await self.store.transact([Delete(key, entry.revision) for key, entry in entries.items()])
 

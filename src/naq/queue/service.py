@@ -6,12 +6,9 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-
-import msgspec
 
 from naq.clock import Clock
 from naq.config import Settings
@@ -20,17 +17,14 @@ from naq.exceptions import (
     InvalidJob,
     JobUnknown,
     StoreError,
-    StoreForbidden,
 )
 from naq.jobs.control import Control, Question
 from naq.jobs.history_stream import HistoryService
-from naq.jobs.job import Job, JobSpec, JobStatus, QueuedJob
-from naq.jobs.job_id import After, JobId
-from naq.jobs.parents import split_takes, with_takes
+from naq.jobs.job import Job, JobStatus, QueuedJob
+from naq.jobs.job_id import JobId
+from naq.jobs.published import PublishedFunctions
 from naq.jobs.records import DeadJob, DeadReason, JobInfo, QueueLimits, StoredResult, WorkerInfo
 from naq.jobs.returns import value_of
-from naq.jobs.signature import check_arguments
-from naq.jobs.target import pickle_arguments
 from naq.lifecycle import BaseService, ServiceManager
 from naq.parsing import EARLIEST, LATEST, instant_of
 from naq.queue.dead_letters import DeadLetters, DeadQuery
@@ -39,8 +33,8 @@ from naq.queue.find import Finder, Query
 from naq.queue.queues import QueueInfo, Queues
 from naq.queue.results import ResultService
 from naq.queue.settle import Settling
+from naq.queue.specs import Specs, job_of
 from naq.queue.together import Together
-from naq.schedules.forms.specification import parse_job
 from naq.store.keys import Namespace, check_job_id, check_queue, check_schedule_id, new_id
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
@@ -81,8 +75,6 @@ class JobService(BaseService):
         self.history = history_service or HistoryService(
             self.settings, connection_service, connection_service.stream_service, clock=self.clock
         )
-        self._functions: dict[str, Callable[..., Any]] = {}
-        """Those that were enqueued here, by name."""
         self._own = (*(() if result_service else (self.results,)), *(() if history_service else (self.history,)))
         self._kv = kv_service
         self._events = event_service
@@ -90,6 +82,7 @@ class JobService(BaseService):
         self._control = Control(connection_service, Namespace(settings.namespace), kv_service)
         self._settling = Settling(settings, kv_service, self.results, self.history, event_service, self.clock)
         self._enqueuer = Enqueuer(settings, kv_service, self.results, self._settling, event_service, self.clock)
+        self._specs = Specs(settings, PublishedFunctions(kv_service, self.clock))
         self._finder = Finder(kv_service, self.results)
         self._known = Together(self._finder.known)
         self.dead_letters = DeadLetters(settings, kv_service, self.results, self._settling, event_service, self.clock)
@@ -121,19 +114,19 @@ class JobService(BaseService):
         ``job`` is a `Job`, or a function (or its name) that is called with the other arguments; a function with parameters
         called ``at``, ``delay`` or ``pickled`` needs a `Job` with ``kwargs``. With ``at`` or ``delay``
         (seconds, "5m", timedelta) the job waits until then, and a scheduler puts it into the queue. ``pickled``: the
-        arguments need not be JSON; both sides must have ``allow_pickle``.
+        arguments need not be JSON; both sides must have ``allow_pickle``. A function that is given by name has the options
+        that the last process that ran its application declared.
 
         Raises `InvalidJob` or `InvalidInput` with every problem before anything is written, and `JobExists` when a job
         with the chosen id is queued or waiting. The id of a job that has ended may be used again; its old result is
-        dropped.
+        dropped. When an equal job with ``unique_for`` is there, nothing is written, and the id is that job's.
         """
-        wanted = _job(job, args, kwargs)
+        wanted = job_of(job, args, kwargs)
         due_at = self._due_at(at, delay)
-        spec = self._spec(wanted, pickled)
+        spec = await self._specs.make(wanted, pickled)
         fresh = wanted.job_id is None
         job_id = new_id() if wanted.job_id is None else check_job_id(wanted.job_id)
-        await self._enqueuer.enqueue([(job_id, spec, fresh)], due_at)
-        return JobId(job_id)
+        return JobId((await self._enqueuer.enqueue([(job_id, spec, fresh)], due_at))[0])
 
     async def enqueue_many(
         self,
@@ -150,37 +143,16 @@ class JobService(BaseService):
         written with them in one transaction: all or none. Raises `InvalidJob` when it would be too large (some hundreds).
         """
         due_at = self._due_at(at, delay)
+        given = list(jobs)
         made = [
-            (new_id() if job.job_id is None else check_job_id(job.job_id), self._spec(job, pickled), job.job_id is None)
-            for job in jobs
+            (new_id() if job.job_id is None else check_job_id(job.job_id), spec, job.job_id is None)
+            for job, spec in zip(given, [await self._specs.make(job, pickled) for job in given], strict=True)
         ]
         ids = [job_id for job_id, _, _ in made]
         if len(set(ids)) < len(ids):
             twice = next(job_id for job_id in ids if ids.count(job_id) > 1)
             raise InvalidJob.of("job_id", twice, "is given to two jobs at once", "report-2026")
-        await self._enqueuer.enqueue(made, due_at)
-        return ids
-
-    def _spec(self, job: Job, pickled: bool) -> JobSpec:
-        spec = self._read(job, pickled)
-        if not isinstance(job.func, str):
-            self._functions[spec.func] = job.func
-        return spec
-
-    def _read(self, job: Job, pickled: bool) -> JobSpec:
-        plain, takes = split_takes(job)
-        if not pickled:
-            return with_takes(parse_job(plain), takes)
-        if takes:
-            raise InvalidJob.of(
-                "args", After(takes[0].job_id), "cannot be pickled: it is a JSON value", "pickled=False"
-            )
-        if not self.settings.allow_pickle:
-            raise InvalidJob.of("pickled", True, "pickled arguments are switched off; set allow_pickle here too", False)
-        spec = parse_job(dataclasses.replace(job, args=(), kwargs={}), call=False)
-        if not isinstance(job.func, str):
-            check_arguments(job.func, job.args, job.kwargs)
-        return msgspec.structs.replace(spec, args=pickle_arguments(list(job.args), dict(job.kwargs)), pickled=True)
+        return await self._enqueuer.enqueue(made, due_at)
 
     def _due_at(self, at: When | None, delay: timedelta | float | str | None) -> datetime | None:
         if at is not None and delay is not None:
@@ -231,12 +203,7 @@ class JobService(BaseService):
 
     async def is_held(self, job_id: str) -> bool:
         """Whether a worker says now that it is busy with this job; taken for granted if this user may not ask it."""
-        question = Question(who_has=(job_id,))
-        try:
-            replies = await self._control.ask(question, until=lambda reply: job_id in reply.held, optional=True)
-        except StoreForbidden:
-            return True
-        return any(job_id in reply.held for reply in replies)
+        return await self._control.is_held(job_id)
 
     async def known_ids(self) -> list[str]:
         """The ids of all jobs that have not ended, are dead letters, or have a result."""
@@ -249,7 +216,7 @@ class JobService(BaseService):
         `JobCancelled`, `ResultUnfit`, or as `wait`.
         """
         result = await self.wait(job_id, timeout=timeout)
-        return value_of(result, self._functions.get(result.func))
+        return value_of(result, self._specs.functions.get(result.func))
 
     async def wait(self, job_id: str, *, timeout: float | None = None) -> StoredResult:
         """As `result`, but returns how the job ended, even if it failed.
@@ -380,14 +347,6 @@ class JobService(BaseService):
     async def queue_info(self, queue: str) -> QueueInfo:
         """The state of a queue."""
         return await self.queues.info(queue)
-
-
-def _job(job: Job | Callable[..., Any] | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
-    if not isinstance(job, Job):
-        return Job(func=job, args=args, kwargs=kwargs)
-    if args or kwargs:
-        raise InvalidJob.of("args", args or kwargs, "must be given in the Job itself", "Job(func, args=['eu'])")
-    return job
 
 
 def _statuses(status: JobStatus | str | Sequence[JobStatus | str]) -> list[JobStatus]:

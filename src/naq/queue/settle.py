@@ -1,9 +1,9 @@
 """Carrying out the decisions about attempts that ended: many at once, and in an order that survives a crash at any point.
 
-First the dead letters and next attempts are written, then the results, then the ends in the records of the schedules, and
-then the jobs that waited for these are released. Only when all of that is durable may an attempt be acknowledged. After a
-crash in between, the attempt is delivered again, what was written is found (`naq.worker.admission`), and the rest is
-done. Every step can be repeated.
+First the dead letters and next attempts are written, then the results, then the ends in the records of the schedules, then
+unique keys become free, and then the jobs that waited for these are released. Only when all of that is durable may an attempt
+be acknowledged. After a crash in between, the attempt is delivered again, what was written is found (`naq.worker.admission`),
+and the rest is done. Every step can be repeated.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from naq.queue.dependencies import Dependencies
 from naq.queue.follow_ups import write_follow_ups
 from naq.queue.results import StoredResults
 from naq.queue.run_ends import RunEnds, Settlement
+from naq.queue.uniqueness import Uniqueness
 from naq.store.port import Committed, Delete, Entry, EventSink, Store, Unknown
 from naq.timing.duration import LONGEST
 
@@ -57,6 +58,7 @@ class Settling:
         clock: Clock,
     ) -> None:
         self.dependencies = Dependencies(kv, results, clock, settings.instance_id)
+        self.uniqueness = Uniqueness(kv, results, clock)
         self._settings = settings
         self._kv = kv
         self._results = results
@@ -71,6 +73,7 @@ class Settling:
         if not unsettled:
             return
         endings = [each.ending for each in unsettled]
+        await self._keep_logs(endings)
         await write_follow_ups(self._kv, endings)
         ended = [(ending.queued, ending.result) for ending in endings if ending.result is not None]
         unwritten = [each.ending for each in unsettled if not each.result_written]
@@ -79,6 +82,7 @@ class Settling:
             await self._results.write([result for result, _ in results], [lifetime for _, lifetime in results])
         await self._run_ends.write(unsettled)
         if ended:
+            await self.uniqueness.ended(ended)
             await self.end_unmet(await self.dependencies.ended([result for _, result in ended]))
         for each in unsettled:
             each.settled = True
@@ -95,6 +99,7 @@ class Settling:
         await self._run_ends.write(
             [Settlement(Ending(queued, result), repeated=True) for queued, result in ended if queued.tracked]
         )
+        await self.uniqueness.ended(ended)
         await self.end_unmet(await self.dependencies.ended_before([queued.job_id for queued, _ in ended]))
 
     async def end_unmet(self, unmet: Sequence[tuple[QueuedJob, str]]) -> None:
@@ -154,6 +159,18 @@ class Settling:
         if isinstance(outcome, Unknown):
             return await self._kv.get(entry.key) is None
         return isinstance(outcome, Committed)
+
+    async def _keep_logs(self, endings: Sequence[Ending]) -> None:
+        """Write what was logged by attempts that are followed by others, to be kept until the next one could end, and as long
+        as the result then."""
+        logs, lifetimes = [], []
+        for ending in endings:
+            if ending.log is not None and ending.next_attempt is not None:
+                due_at = ending.next_attempt.due_at
+                wait = 0.0 if due_at is None else max(0.0, (due_at - self._clock.now()).total_seconds())
+                logs.append(ending.log)
+                lifetimes.append(min(LONGEST.total_seconds(), self._lifetime(ending.queued) + wait))
+        await self._results.write_logs(logs, lifetimes)
 
     def _lifetime(self, queued: QueuedJob) -> float:
         """Seconds for which the result is kept; never more than the server can count."""

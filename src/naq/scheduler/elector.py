@@ -21,6 +21,7 @@ from naq.store.codec import decode, encode
 from naq.store.keys import LANES, epoch_key, lease_key
 from naq.store.outage import Trouble
 from naq.store.port import Answer, Committed, Entry, EventSink, Presence, Put, Refused, Store, Write
+from naq.timing.zone_data import zone_data
 
 __all__ = ["Elector", "ElectorSettings"]
 
@@ -201,6 +202,7 @@ class Elector:
             became_leader_at=now,
             last_heartbeat=now,
             ttl=settings.ttl,
+            zones=zone_data().release,
         )
         epochs = [epoch_key(lane, settings.partition) for lane in range(LANES)]
         writes: list[Write] = [Put(self._key, encode(lease), self.seen.revision)]
@@ -244,6 +246,7 @@ class Elector:
             became_leader_at=lease.became_leader_at,
             last_heartbeat=self._clock.now(),
             ttl=lease.ttl,
+            zones=lease.zones,
         )
         outcome = await self._store.transact([Put(self._key, encode(renewed), term.revision)])
         if isinstance(outcome, Committed):

@@ -38,6 +38,8 @@ class Lease(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     last_heartbeat: Instant | None = None
     ttl: float = 5.0
     """Seconds the holder asks others to respect it unrenewed."""
+    zones: str = ""
+    """The release of its zone data, e.g. ``2026f``; empty: an older naq, which does not say."""
     successor: str | None = None
     """On a resigned lease: the instance that is to have the first try."""
 

@@ -24,8 +24,10 @@ from naq.scheduler.lease import Lease
 from naq.scheduler.listeners import NO_HISTORY, Listeners
 from naq.scheduler.partition import Partition, PartitionSettings
 from naq.scheduler.presence import NatsPresence
-from naq.schedules.record import Schedule, ScheduleStatus
-from naq.schedules.service import ScheduleService, quarantined
+from naq.schedules.entries import quarantined
+from naq.schedules.record import ScheduleStatus
+from naq.schedules.service import ScheduleService
+from naq.schedules.standing import Standing
 from naq.store.keys import schedule_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService, ConnectionState
@@ -155,9 +157,9 @@ class SchedulerService(ScheduleService):
             "fired": self.partition.firing.fired,
         }
 
-    def _entry(self, schedule: Schedule) -> dict[str, Any]:
-        entry = super()._entry(schedule)
-        reason = self.partition.mirror.quarantined.get(schedule_key(schedule.schedule_id))
+    def _entry(self, standing: Standing) -> dict[str, Any]:
+        entry = super()._entry(standing)
+        reason = self.partition.mirror.quarantined.get(schedule_key(standing.schedule_id))
         return entry if reason is None else quarantined(entry, reason)
 
 

@@ -27,6 +27,6 @@ What happens on failure:
 - A record cannot be read or planned (newer version, unknown zone): it is *quarantined*, shown as such, and left alone.
 
 Order: `contention`, `counters`, `crontab`, `occurrences`, `ownership`, `policy`, `stopping`, `nominal`, `record`, `binding`,
-`transitions`, `forms`, `planning`, `run_end`, `declared`, `declared_file`, `preview`, `stored`, `overdue`, `repository`, `sync`,
-`lint`, `service`.
+`transitions`, `forms`, `planning`, `run_end`, `declared`, `declared_file`, `preview`, `stored`, `standing`, `entries`,
+`overdue`, `repository`, `sync`, `lint`, `service`.
 """

@@ -22,7 +22,7 @@ WAIT = Backoff(delay=timedelta(milliseconds=2), longest=timedelta(milliseconds=2
 
 
 class Tries:
-    """The tries of one change: ``while await tries.another(): ...``"""
+    """The tries of one change: ``async for _ in Tries(clock, who): ...``"""
 
     def __init__(self, clock: Clock, who: str) -> None:
         self._clock = clock
@@ -30,10 +30,14 @@ class Tries:
         self._began = clock.monotonic()
         self._made = 0
 
-    async def another(self) -> bool:
-        """Whether to try once more; waits before that, after the first tries. ``False`` when `PATIENCE` is over."""
+    def __aiter__(self) -> Tries:
+        return self
+
+    async def __anext__(self) -> None:
+        """Wait, but not before the first tries. Ends when `PATIENCE` is over."""
         if self._made >= AT_ONCE:
             wait = WAIT.wait_after(self._made - AT_ONCE + 1, f"{self._who}.{self._made}")
             await self._clock.sleep(wait.total_seconds())
         self._made += 1
-        return self._made == 1 or self._clock.monotonic() - self._began < PATIENCE
+        if self._made > 1 and self._clock.monotonic() - self._began >= PATIENCE:
+            raise StopAsyncIteration

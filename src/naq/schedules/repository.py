@@ -107,8 +107,7 @@ class Schedules:
         `ScheduleExists` also when that does not apply because it was cancelled.
         """
         schedule = schedule.evolve(change_id=new_change_id())
-        tries = Tries(self._clock, self.instance_id)
-        while await tries.another():
+        async for _ in Tries(self._clock, self.instance_id):
             with asking(f"create schedule {schedule.schedule_id!r}"):
                 write = Put(schedule_key(schedule.schedule_id), self._encoded(schedule), 0)
                 outcome = await self._commit([write], fence)
@@ -199,8 +198,7 @@ class Schedules:
         change_id = new_change_id()
         before: Schedule | None = None
         decided = False
-        tries = Tries(self._clock, self.instance_id)
-        while await tries.another():
+        async for _ in Tries(self._clock, self.instance_id):
             entry = await self._entry(schedule_id)
             if entry is None:
                 return None
@@ -208,10 +206,8 @@ class Schedules:
                 return self._tell(kind, Changed(before, schedule_in(entry), entry.revision), actor, reason)
             before = schedule_in(entry)
             after = change(before)
-            if after is None:
-                return None
-            if is_same(before, after):
-                return Changed(before, before, entry.revision)
+            if after is None or is_same(before, after):
+                return None if after is None else Changed(before, before, entry.revision)
             ends = after.status in (ScheduleStatus.PAUSED, ScheduleStatus.CANCELLED)
             if not decided and needs_decision(before, after, self._clock.now()):
                 decided = await self._decide_first(entry, ends)
@@ -238,8 +234,7 @@ class Schedules:
 
     async def delete(self, schedule_id: str, actor: str | None = None, fence: Check | None = None) -> bool:
         """Remove a schedule, a quarantined one too; ``False`` when there is none."""
-        tries = Tries(self._clock, self.instance_id)
-        while await tries.another():
+        async for _ in Tries(self._clock, self.instance_id):
             entry = await self._entry(schedule_id)
             if entry is None:
                 return False
@@ -264,8 +259,7 @@ class Schedules:
         overlap policy that cannot be asked for by hand.
         """
         identity = manual_job_id(schedule_id)
-        tries = Tries(self._clock, self.instance_id)
-        while await tries.another():
+        async for _ in Tries(self._clock, self.instance_id):
             entry = await self._entry(schedule_id)
             if entry is None:
                 return None

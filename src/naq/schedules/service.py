@@ -14,27 +14,29 @@ from naq.clock import Clock
 from naq.config import Settings
 from naq.events import EventType
 from naq.exceptions import InvalidSchedule, RecordUnreadable, SchedulerError
+from naq.jobs.form import parse_job
 from naq.jobs.history import HistorySink
 from naq.jobs.history_stream import HistoryService
-from naq.jobs.job import Job
+from naq.jobs.job import Job, JobSpec
+from naq.jobs.published import PublishedFunctions
 from naq.lifecycle import BaseService, ServiceManager
 from naq.schedules.declared import Change, Definition
+from naq.schedules.entries import entry_of
 from naq.schedules.forms.changes import read_changes, read_instant
-from naq.schedules.forms.entry import to_dict
-from naq.schedules.forms.specification import Form, never_fires, parse_job, parse_schedule, zone_of
+from naq.schedules.forms.specification import Form, never_fires, parse_schedule, zone_of
 from naq.schedules.planning.manual import backfill, backfill_stopped
-from naq.schedules.planning.soundness import PLANNING_ERRORS, flaw_of
 from naq.schedules.policy import IfExists, Overlap
 from naq.schedules.preview import Upcoming, preview, previous_times
-from naq.schedules.record import Schedule, ScheduleStatus
+from naq.schedules.record import Schedule
 from naq.schedules.repository import Change as Edit
 from naq.schedules.repository import Changed, Schedules, Unreadable
+from naq.schedules.standing import Standing, standing_of, standings
 from naq.schedules.stopping import WorkerStopper
+from naq.schedules.stored import asking
 from naq.schedules.sync import SetSync, SyncOptions
 from naq.schedules.transitions import (
     aimed_again,
     cancelled,
-    decided_ahead,
     new_schedule,
     paused,
     replaced,
@@ -46,7 +48,7 @@ from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.event_stream import EventService
 
-__all__ = ["ScheduleActs", "ScheduleService", "quarantined"]
+__all__ = ["ScheduleActs", "ScheduleService"]
 
 
 class ScheduleActs:
@@ -58,6 +60,7 @@ class ScheduleActs:
         """The typed way to the same schedules."""
         self.schedules.overdue.history = history
         self._sets = SetSync(schedules, clock)
+        self._published = PublishedFunctions(schedules.store, clock)
 
     async def schedule_job(
         self,
@@ -72,18 +75,17 @@ class ScheduleActs:
     ) -> str:
         """Store a schedule that runs ``job``, and return its id (a fresh one when none is given).
 
-        ``job`` is a `Job`, or a function (or its name, ``"module:qualname"``) that is called without arguments.
-        ``schedule`` is a mapping such as ``{"type": "interval", "interval": 60, "max_runs": 10}``, a `Trigger`, or what
-        `naq.cron` and `naq.every` return. When the id is taken, ``if_exists`` says what happens: ``raise``, ``keep`` or
-        ``replace`` (history and counters stay, and the next run too unless the timing changed).
+        ``job`` is a `Job`, or a function (or its name, ``"module:qualname"``) that is called without arguments. ``schedule`` is
+        a mapping such as ``{"type": "interval", "interval": 60}``, a `Trigger`, or what `naq.cron` and `naq.every` return. When
+        the id is taken, ``if_exists`` decides: ``raise``, ``keep`` or ``replace`` (history and counters stay).
 
-        Raises `InvalidJob` or `InvalidSchedule` with every complaint, before anything is written; `ScheduleExists`, also
-        when it is to be replaced and was cancelled; `SchedulerError` when the store cannot be asked.
+        Raises `InvalidJob` or `InvalidSchedule` with every complaint, before anything is written; `ScheduleExists`, also when it
+        is to be replaced and was cancelled; `SchedulerError`.
         """
         choice = _if_exists(if_exists)
         identity = new_id() if schedule_id is None else _schedule_id(schedule_id)
         now = self.clock.now()
-        spec = parse_job(job)
+        spec = await _declared_spec(self._published, job)
         trigger, policy = parse_schedule(schedule, None)
         created = new_schedule(identity, spec, trigger, policy, now, labels=dict(labels or {}), note=note)
         problems = never_fires(trigger, policy, now)
@@ -112,7 +114,7 @@ class ScheduleActs:
         for job, form, *rest in jobs:
             identity = _schedule_id(rest[0]) if rest else new_id()
             trigger, policy = parse_schedule(form, now)
-            made.append(new_schedule(identity, parse_job(job), trigger, policy, now))
+            made.append(new_schedule(identity, await _declared_spec(self._published, job), trigger, policy, now))
         await self.schedules.create_many(made, actor)
         return [schedule.schedule_id for schedule in made]
 
@@ -241,25 +243,15 @@ class ScheduleActs:
 
         Records that cannot be read are listed with status ``quarantined`` and the ``reason``, unless a status is asked for.
         """
-        wanted = None if status is None else _status(status)
-        found: list[dict[str, Any]] = []
-        async for page in self.schedules.pages():
-            for each in page:
-                if isinstance(each, Unreadable):
-                    if wanted is None:
-                        found.append(_unreadable(each))
-                elif wanted is None or each.status is wanted:
-                    found.append(self._entry(each))
-        found.sort(key=lambda entry: entry["created_at"] or 0, reverse=True)
-        return found
+        return [self._entry(each) for each in await standings(self.schedules.store, status)]
 
     async def get_schedule(self, schedule_id: str) -> dict[str, Any] | None:
         """The schedule as a dict, times in epoch seconds; ``None`` when there is none."""
         try:
-            schedule = await self.schedules.get(_schedule_id(schedule_id))
+            schedule: Schedule | Unreadable | None = await self.schedules.get(_schedule_id(schedule_id))
         except RecordUnreadable as error:
-            return _unreadable(Unreadable(schedule_id, error.reason))
-        return None if schedule is None else self._entry(schedule)
+            schedule = Unreadable(schedule_id, error.reason)
+        return None if schedule is None else self._entry(standing_of(schedule))
 
     async def sync(
         self,
@@ -312,17 +304,8 @@ class ScheduleActs:
         except RecordUnreadable as error:
             raise SchedulerError(f"schedule {identity!r} is quarantined: {error.reason}; mend or delete it") from error
 
-    def _entry(self, schedule: Schedule) -> dict[str, Any]:
-        """One schedule as it is shown; one that cannot be planned as quarantined, though it can be changed."""
-        entry = to_dict(schedule)
-        try:
-            ahead = decided_ahead(schedule, self.clock.now())
-        except PLANNING_ERRORS:
-            ahead = None  # it is quarantined
-        if ahead is not None:
-            entry["decided_ahead"] = ahead.timestamp()
-        flaw = flaw_of(schedule) if schedule.status is ScheduleStatus.ACTIVE else None
-        return entry if flaw is None else quarantined(entry, flaw)
+    def _entry(self, standing: Standing) -> dict[str, Any]:
+        return entry_of(standing, self.clock.now())
 
 
 class ScheduleService(ScheduleActs, BaseService):
@@ -378,21 +361,10 @@ def _overlap(value: Overlap | str) -> Overlap:
         raise InvalidSchedule.of("overlap", value, f"is not one of {', '.join(Overlap)}", "skip") from None
 
 
-def _status(value: str) -> ScheduleStatus:
-    try:
-        return ScheduleStatus(value)
-    except ValueError:
-        choices = ", ".join(ScheduleStatus)
-        raise InvalidSchedule.of("status", value, f"is not one of {choices}", "active") from None
-
-
-def quarantined(entry: Mapping[str, Any], reason: str) -> dict[str, Any]:
-    """A schedule's entry as it is shown while its record cannot be read or planned: it does not fire."""
-    return {**entry, "status": "quarantined", "reason": reason}
-
-
-def _unreadable(record: Unreadable) -> dict[str, Any]:
-    return quarantined({"schedule_id": record.schedule_id, "created_at": None, "next_run_at": None}, record.reason)
+async def _declared_spec(published: PublishedFunctions, job: Job | Callable[..., Any] | str) -> JobSpec:
+    """The stored form of a job, with what was declared of a function that is given by name."""
+    with asking("read what was declared of the function"):
+        return parse_job(await published.complete(job))
 
 
 ServiceManager.register_service("schedules", ScheduleService)

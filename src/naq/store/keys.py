@@ -30,10 +30,13 @@ __all__ = [
     "ALL_WORKERS",
     "FENCE",
     "LANES",
+    "RESTORING",
     "Namespace",
     "alert_key",
+    "attempt_log_key",
     "attempt_patterns",
     "backfill_job_id",
+    "backup_key",
     "check_job_id",
     "check_queue",
     "check_schedule_id",
@@ -41,6 +44,7 @@ __all__ = [
     "deferred_key",
     "ended_key",
     "epoch_key",
+    "function_key",
     "is_dead",
     "is_deferred",
     "is_queue",
@@ -64,6 +68,7 @@ __all__ = [
     "slot_key",
     "slot_pattern",
     "starts_key",
+    "unique_key",
     "waiting_key",
     "watch_key",
     "watch_partition",
@@ -78,6 +83,9 @@ FENCE: Final = "fence"
 """The key whose messages carry the condition "that other key still has this revision"; its value is not used."""
 
 ALERTS: Final = "alert"
+
+RESTORING: Final = "restoring"
+"""The key that is there while a backup is being restored."""
 
 ALL_JOBS: Final = "job.>"
 ALL_DEFERRED: Final = "deferred.>"
@@ -267,6 +275,16 @@ def slot_pattern(func: str) -> str:
     return slot_key(func, "*")
 
 
+def function_key(name: str) -> str:
+    """Where the declared options of a function are."""
+    return f"function.{key_part(name)}"
+
+
+def unique_key(func: str, text: str) -> str:
+    """Which job of a function holds a unique key."""
+    return f"unique.{hashlib.blake2b(f'{func} {text}'.encode(), digest_size=16).hexdigest()}"
+
+
 def starts_key(identity: str, attempt: int) -> str:
     """The key that counts starts of an attempt without an end (in the results bucket)."""
     return f"starts.{identity}.{attempt}"
@@ -280,6 +298,11 @@ def result_part_key(identity: str, number: int) -> str:
 def ended_key(identity: str) -> str:
     """That a job ended, for longer than its result is kept (in the bucket of results)."""
     return f"ended.{identity}"
+
+
+def attempt_log_key(identity: str, place: int | str) -> str:
+    """What an attempt logged (in the bucket of results); ``*`` for those of any attempt."""
+    return f"log.{identity}.{place}"
 
 
 def lease_key(partition: int | str = 0) -> str:
@@ -316,6 +339,11 @@ def reserve_key(number: int) -> str:
 def watch_partition(application: str) -> str:
     """The partition whose lease elects the watcher of an application's alerts."""
     return f"alerts-{key_part(application)}"
+
+
+def backup_key(token: str) -> str:
+    """The key that marks a moment of a backup (in the bucket and in that of results)."""
+    return f"backup.{token}"
 
 
 def key_part(name: str) -> str:

@@ -6,7 +6,7 @@ that is kept alone loses and repeats nothing:
 
 1. checks, which write nothing;
 2. puts without a condition: the notes of dependencies, before the job that waits for them;
-3. puts of keys that must not exist: a job, before the record that says it was enqueued;
+3. puts of keys that must not exist, in the caller's order: a unique key and its job, before the record that says it was enqueued;
 4. puts that replace a value: the record of a schedule, a lease;
 5. deletions: what was replaced goes last, so a deferred job is in the queue before its deferred record is gone.
 

@@ -79,6 +79,7 @@ RULES: Final = (
     _publish("$KV.{namespace}.set.*", "declaring a set of schedules", S, C),
     _publish("{namespace}.history.*", "what came of each nominal time", S, W, C),
     _publish("$JS.API.STREAM.PURGE.{history}", "forgetting the history of a deleted schedule", C),
+    _publish("$KV.{namespace}.backup.*", "marking a moment of a backup", C),
     # --- leading
     _publish("$KV.{namespace}.lease.*", "taking, renewing and giving up the lease", S),
     _publish("$KV.{namespace}.epoch.>", "fencing off leaders of earlier terms", S),

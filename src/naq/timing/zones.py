@@ -12,25 +12,24 @@ import difflib
 import zoneinfo
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
 from naq.exceptions import InvalidSchedule, Problem, shown
 from naq.timing.dst import DstGap, DstOverlap
+from naq.timing.zone_data import last_listed, load_zone, own_directory, zone_data
 
 __all__ = [
     "EPOCH",
     "Segment",
     "Transition",
     "Zone",
-    "ZoneData",
     "check_zone",
     "get_zone",
     "nearest_zones",
     "resolve",
-    "tzdata_version",
-    "zone_data",
+    "ruled_until",
+    "use_zone_data",
 ]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -201,7 +200,7 @@ def get_zone(name: str) -> Zone:
     if name in _NO_ZONES or name.startswith(("right/", "posix/")):
         raise InvalidSchedule(_unknown(name, "timezone"))
     try:
-        return Zone(name, _loaded(name))
+        return Zone(name, load_zone(name))
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise InvalidSchedule(_unknown(name, "timezone")) from error
 
@@ -239,72 +238,20 @@ def nearest_zones(name: str, count: int = 3) -> tuple[str, ...]:
     return tuple(zones)[:count]
 
 
-class ZoneData(NamedTuple):
-    """The zone database in use."""
-
-    release: str
-    """Such as ``2026a``: releases sort as text."""
-    source: str
-    """``system`` or ``tzdata package``; empty when there is none."""
-
-    def __str__(self) -> str:
-        return f"{self.release} ({self.source})" if self.source else self.release
+def use_zone_data(directory: str | Path | None) -> None:
+    """Use the zone database in this directory, too, where it is the newest: in the whole process, from its start on. Zones that
+    were planned with before stay as they were. ``None``: nothing changes."""
+    if directory is not None and Path(directory) != own_directory.path:
+        own_directory.path = Path(directory)
+        get_zone.cache_clear()
 
 
-def zone_data() -> ZoneData:
-    """The newest zone database of this machine: the system's, or the ``tzdata`` package's when that is newer.
+def ruled_until(name: str) -> datetime | None:
+    """The last change of offset that the database lists for a zone by its date, if that lies after its release; ``None``: it
+    goes by a rule, or does not change.
 
-    `zoneinfo` itself prefers the system's even when it is years behind.
+    Gaza's clocks follow Ramadan, and the database has its dates until 2086; from then on the rule takes no account of it.
     """
-    system, package = _system_data(), _package_data()
-    if system is None or (package is not None and package.release > system.release[:5] and system.release[:2] == "20"):
-        return package or ZoneData("none", "")
-    return system
-
-
-def tzdata_version() -> str:
-    """The release of the zone database in use here and where it is from, e.g. ``2025b (system)``.
-
-    Two machines with different releases can disagree about future times in zones whose rules changed.
-    """
-    return str(zone_data())
-
-
-def _loaded(name: str) -> zoneinfo.ZoneInfo:
-    """The zone from the newest database. Raises what `zoneinfo` raises."""
-    if zone_data().source == "tzdata package":
-        folder, _, _ = name.rpartition("/")
-        file = resources.files("tzdata.zoneinfo").joinpath(*name.split("/"))
-        if file.is_file() and ".." not in folder:
-            with file.open("rb") as data:
-                return zoneinfo.ZoneInfo.from_file(data, key=name)
-    return zoneinfo.ZoneInfo(name)
-
-
-def _package_data() -> ZoneData | None:
-    try:
-        release = (
-            resources.files("tzdata").joinpath("zoneinfo", "tzdata.zi").read_text(encoding="utf-8").split(None, 3)[2]
-        )
-    except (ModuleNotFoundError, OSError, IndexError):
-        return None
-    return ZoneData(release, "tzdata package")
-
-
-def _system_data() -> ZoneData | None:
-    for directory in map(Path, zoneinfo.TZPATH):
-        if (directory / "Etc" / "UTC").exists() or (directory / "UTC").exists():
-            return ZoneData(_system_release(directory), "system")
-    return None
-
-
-def _system_release(directory: Path) -> str:
-    for name in ("tzdata.zi", "+VERSION"):
-        try:
-            with (directory / name).open(encoding="utf-8") as lines:
-                words = lines.readline().split()
-        except OSError:
-            continue
-        if words:
-            return words[-1]
-    return "unknown release"
+    get_zone(name)
+    year, listed = zone_data().year, last_listed(name)
+    return listed if year is not None and listed is not None and listed.year > year else None

@@ -18,6 +18,7 @@ from naq.jobs.functions import Registry
 from naq.jobs.job import QueuedJob
 from naq.jobs.records import WorkerInfo
 from naq.store.port import EventSink
+from naq.timing.zone_data import zone_data
 from naq.worker.claimed import Claims
 from naq.worker.execution.memory import resident_bytes
 
@@ -41,6 +42,7 @@ class Report:
         self._claims = claims
         self._events = events
         self._registry = registry
+        self._zones = zone_data().release
 
     def info(self) -> WorkerInfo:
         """The worker's presence record."""
@@ -63,6 +65,7 @@ class Report:
             memory=resident_bytes(),
             blocked_for=round(self.blocked_for, 1),
             draining=claims.draining,
+            zones=self._zones,
             functions=names if len(names) <= MOST_FUNCTIONS else None,
             allows=self._registry.patterns,
         )

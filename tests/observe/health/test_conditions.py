@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import zoneinfo
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ import pytest
 
 from naq.clock import SystemClock
 from naq.config import load_settings
-from naq.exceptions import StoreError
+from naq.exceptions import NoSuchNamespace, StoreError
 from naq.jobs.job import Job
 from naq.jobs.records import DeadJob, DeadReason, WorkerInfo
 from naq.lifecycle import ServiceManager
@@ -30,7 +31,9 @@ from naq.store.codec import decode, encode
 from naq.store.keys import dead_key, lease_key, schedule_key, worker_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
+from naq.store.nats.namespaces import require_namespace
 from naq.testing.server import NatsServer, until
+from naq.timing import zone_data
 
 NOW = datetime.now(UTC)
 Make = Callable[["World"], Awaitable[None]]
@@ -67,6 +70,11 @@ class World:
     async def store(self) -> AsyncIterator[KVStoreService]:
         async with self.services() as services:
             yield await services.get_service(KVStoreService)
+
+    async def made(self) -> None:
+        """The namespace exists."""
+        async with self.store():
+            pass
 
     async def put(self, key: str, value: bytes) -> None:
         async with self.store() as store:
@@ -168,7 +176,13 @@ async def _(world: World) -> None:
     async def without_time(self: ConnectionService, *given: Any, **named: Any) -> dict[str, Any]:
         return {key: value for key, value in (await ask(self, *given, **named)).items() if key != "ts"}
 
+    await world.made()
     world.patch.setattr(ConnectionService, "api", without_time)
+
+
+@makes("no-namespace")
+async def _(world: World) -> None:
+    """Nothing is there."""
 
 
 @makes("bucket-unsuitable")
@@ -201,6 +215,7 @@ async def _(world: World) -> None:
 @makes("sync-unknown")
 async def _(world: World) -> None:
     """It is so on every server that is not the embedded one."""
+    await world.made()
 
 
 @makes("no-leader")
@@ -255,6 +270,20 @@ async def _(world: World) -> None:
         await store.connection.api(f"CONSUMER.PAUSE.{consumer}", {"pause_until": "2199-01-01T00:00:00Z"})
 
 
+@makes("zones-old")
+async def _(world: World) -> None:
+    await world.made()
+    for name in ("UTC", "tzdata.zi"):
+        (world.directory / name).write_text("# version 2019a\n")
+    world.patch.setattr(zoneinfo, "TZPATH", (str(world.directory),))
+    world.patch.setattr(zone_data, "_package_data", lambda: None)
+
+
+@makes("zones-differ")
+async def _(world: World) -> None:
+    await world.worker(zones="2019a")
+
+
 @makes("worker-stuck")
 async def _(world: World) -> None:
     await world.worker(stuck=2)
@@ -289,7 +318,10 @@ async def verified(config: dict[str, Any]) -> Seen:
     """What ``naq verify`` makes of it: its exit code."""
     try:
         async with ServiceManager(config) as services:
+            await require_namespace(await services.get_service(ConnectionService))
             verdict = await (await services.get_service(VerifyService)).verify(since="3h")
+    except NoSuchNamespace:
+        return Seen.FAILS
     except StoreError:
         return Seen.CANNOT_ASK
     return Seen.NO if verdict.clean else Seen.FAILS

@@ -2,5 +2,5 @@
 
 `jobs` and `schedules` make the sentences and are pure; `service` reads what they need from the store.
 
-Order: `jobs`, `schedules`, `service`.
+Order: `listing`, `jobs`, `schedules`, `service`.
 """

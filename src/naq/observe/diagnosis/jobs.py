@@ -11,12 +11,11 @@ from datetime import datetime, timedelta
 
 from naq.jobs.job import JobStatus
 from naq.jobs.records import DeadReason, JobInfo, QueueLimits, WorkerInfo
+from naq.observe.diagnosis.listing import START_SCHEDULER
 from naq.timing.duration import duration_text
 
 __all__ = [
-    "NO_LEADER",
     "PATIENCE",
-    "START_SCHEDULER",
     "Account",
     "Around",
     "account_of_job",
@@ -30,8 +29,6 @@ __all__ = [
 
 PATIENCE = timedelta(seconds=5)
 """How long something may be due before it is reported."""
-NO_LEADER = "no scheduler leads: nothing fires"
-START_SCHEDULER = "start a scheduler (naq scheduler)"
 START_WITH_MODULE = (
     "start a worker with the module that declares it (naq worker MODULE:APP), or keep its old name as an alias: "
     "@app.job(aliases=[...])"

@@ -13,7 +13,8 @@ from typing import Final
 from naq.jobs.history import HistoryRecord, RunOutcome
 from naq.jobs.job import JobStatus
 from naq.jobs.records import JobInfo
-from naq.observe.diagnosis.jobs import NO_LEADER, PATIENCE, START_SCHEDULER, Account, counted, failure, span
+from naq.observe.diagnosis.jobs import PATIENCE, Account, counted, failure, span
+from naq.observe.diagnosis.listing import NO_LEADER, START_SCHEDULER
 from naq.schedules.occurrences import Occurrence
 from naq.schedules.planning.decision import NonFireReason
 from naq.schedules.record import Schedule, ScheduleStatus

@@ -11,18 +11,16 @@ from typing import Any
 
 from naq.clock import Clock, SystemClock
 from naq.config import Settings
-from naq.exceptions import RecordUnreadable
 from naq.jobs.history import HistoryRecord
-from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import JobStatus
 from naq.jobs.records import JobInfo, WorkerInfo
 from naq.lifecycle import BaseService, ServiceManager
 from naq.observe.diagnosis.jobs import Account, Around, account_of_job
+from naq.observe.diagnosis.listing import ListService
 from naq.observe.diagnosis.schedules import MOST_OPEN, OpenJob, accounts_of_quarantined, accounts_of_schedule
 from naq.parsing import nearest
 from naq.queue.limits import slots_taken
 from naq.queue.service import JobService
-from naq.scheduler.leader import find_leader
 from naq.schedules.occurrences import Occurrence, occurrences
 from naq.schedules.preview import Upcoming, preview
 from naq.schedules.record import Schedule
@@ -74,7 +72,7 @@ class AccountService(BaseService):
         kv_service: KVStoreService,
         schedule_service: ScheduleService,
         job_service: JobService,
-        history_service: HistoryService,
+        list_service: ListService,
         *,
         clock: Clock | None = None,
     ) -> None:
@@ -83,7 +81,8 @@ class AccountService(BaseService):
         self._kv = kv_service
         self._schedules = schedule_service
         self._jobs = job_service
-        self._history = history_service
+        self._list = list_service
+        self._history = list_service.history
 
     async def _do_initialize(self) -> None:
         """Nothing to start."""
@@ -117,17 +116,8 @@ class AccountService(BaseService):
             coming=preview(schedule, now, ahead),
             past=past,
             open_jobs=open_jobs,
-            accounts=accounts_of_schedule(schedule, past, open_jobs, await self.leader(), now),
+            accounts=accounts_of_schedule(schedule, past, open_jobs, await self._list.leader(), now),
         )
-
-    async def schedules(self, status: str | None = None) -> list[dict[str, Any]]:
-        """All schedules (of one status), each with its ``last_outcome``.
-
-        That is the outcome of the newest attempt or nominal time in its history; ``None``: the history is empty.
-        """
-        entries = await self._schedules.list_schedules(status)
-        newest = await self._history.newest([entry["schedule_id"] for entry in entries])
-        return [{**entry, **_last_outcome(newest.get(entry["schedule_id"]))} for entry in entries]
 
     async def past(self, schedule_id: str, count: int) -> tuple[Occurrence, ...]:
         """Its last times, newest first; also for a deleted schedule while its history is kept."""
@@ -147,14 +137,6 @@ class AccountService(BaseService):
             return None
         known = f"it ended as {attempts[-1].outcome}, according to the schedule's history; its result expired"
         return JobReport(None, Account(known), attempts)
-
-    async def leader(self) -> str | None:
-        """The leading instance, if any."""
-        try:
-            lease = await find_leader(self._kv, self._kv.connection, self.clock.now())
-        except RecordUnreadable:
-            return None
-        return None if lease is None else lease.instance_id
 
     async def near_schedule(self, name: str) -> str | None:
         """The existing schedule id most similar to ``name``."""
@@ -192,7 +174,7 @@ class AccountService(BaseService):
         if info.status is JobStatus.DEFERRED:
             found = {other: await self._jobs.get(other) for other in info.depends_on}
             others = {other: None if each is None else each.status for other, each in found.items()}
-            return Around(leader=await self.leader(), workers=tuple(workers), others=others)
+            return Around(leader=await self._list.leader(), workers=tuple(workers), others=others)
         queue = await self._jobs.queue_info(info.queue)
         taken = 0 if info.max_concurrent is None else await slots_taken(self._kv, info.func, info.max_concurrent)
         return Around(

@@ -4,5 +4,5 @@
 check yields a `Finding` for what it looked at, and names the condition when something is wrong. `naq.observe.doctor` runs
 the checks for `naq doctor` and `naq health`; docs/reference/health.md is made from the table.
 
-Order: `conditions`, `server`, `bucket`, `schedules`, `queues`, `records`.
+Order: `conditions`, `server`, `bucket`, `schedules`, `queues`, `records`, `zones`.
 """

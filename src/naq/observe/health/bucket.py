@@ -11,6 +11,7 @@ from naq.observe.health.server import space_finding
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.bucket_config import mending_command, mirrors_of, unsuitable
 from naq.store.nats.connection import ConnectionService
+from naq.store.nats.namespaces import replicated
 
 __all__ = ["check_bucket"]
 
@@ -40,7 +41,7 @@ async def check_bucket(
     full = space_finding("the bucket", int(state["bytes"]), int(config.get("max_bytes", -1)), raise_it)
     if full is not None:
         yield full
-    async for finding in _replicas(store, connection, settings, info):
+    async for finding in _replicas(connection, settings, info):
         yield finding
     if settings.embedded:
         yield fine("sync on write", "always (embedded server)")
@@ -49,22 +50,20 @@ async def check_bucket(
 
 
 async def _replicas(
-    store: KVStoreService, connection: ConnectionService, settings: Settings, bucket: Mapping[str, Any]
+    connection: ConnectionService, settings: Settings, bucket: Mapping[str, Any]
 ) -> AsyncIterator[Finding]:
     """Whether each stream has the replicas of the settings, and all keep up."""
-    names, cluster = store.names, bucket.get("cluster") or {}
+    cluster = bucket.get("cluster") or {}
     wanted = settings.replicas
     count = int(bucket["config"].get("num_replicas", 1))
     wrong = False
-    for stream in (names.stream, names.events_stream, names.history_stream, f"KV_{names.results_bucket}"):
-        info = bucket if stream == names.stream else await connection.stream_service.info(stream)
-        there = wanted if info is None else int(info["config"].get("num_replicas", 1))
-        if there < wanted:
+    for each in await replicated(connection):
+        if each.replicas < wanted:
             wrong = True
-            text = f"{stream} has {there}, and the settings say {wanted}"
-            yield found("few-replicas", text, f"nats stream edit {stream} --replicas={wanted}")
+            text = f"{each.stream} has {each.replicas}, and the settings say {wanted}"
+            yield found("few-replicas", text, f"naq store replicas {wanted}")
     if not wrong and cluster.get("name") and count < CLUSTER_REPLICAS:
-        remedy = f"nats stream edit {names.stream} --replicas=3, and set replicas = 3"
+        remedy = "naq store replicas 3, and set replicas = 3"
         yield found("few-replicas", f"{count}, on the cluster {cluster['name']!r}", remedy, mild=True)
     elif not wrong:
         yield fine("replicas", str(count))

@@ -67,8 +67,20 @@ _TABLE = (
         "clock-unknown", "clock", "the server does not send its time", W, True, Seen.NO, "upgrade the server",
     ),
     Condition(
+        "zones-old", "time zones", "the newest zone data of this machine is more than half a year old", W, True, Seen.NO,
+        "upgrade the tzdata package (pip install -U tzdata), or give a directory: zone_data",
+    ),
+    Condition(
+        "zones-differ", "time zones", "leader, workers and this process have different releases of the zone data", W, True,
+        Seen.NO, "give all of them the same release: schedules fire by the leader's",
+    ),
+    Condition(
         "torn-batches", "server", "a lone server older than 2.15 can lose a part of a transaction at a power failure", E,
         True, Seen.NO, "upgrade the server to 2.15 or newer, or use a cluster and three replicas",
+    ),
+    Condition(
+        "no-namespace", "bucket", "nothing was ever stored in this namespace", E, False, Seen.FAILS,
+        "check the namespace, or start a scheduler, which makes it",
     ),
     Condition(
         "bucket-unsuitable", "bucket", "the bucket limits or expires its records, or lacks what naq needs", E, False,
@@ -84,7 +96,7 @@ _TABLE = (
     ),
     Condition(
         "few-replicas", "replicas", "a stream has fewer replicas than the settings say, or one on a cluster", E, True,
-        Seen.NO, "nats stream edit NAME --replicas=N",
+        Seen.NO, "naq store replicas N",
     ),
     Condition("replica-behind", "replicas", "a replica does not keep up", W, True, Seen.NO, "check those nodes"),
     Condition(

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from naq.exceptions import RecordUnreadable
-from naq.observe.diagnosis.jobs import NO_LEADER, START_SCHEDULER, counted, span
+from naq.observe.diagnosis.jobs import counted, span
+from naq.observe.diagnosis.listing import NO_LEADER, START_SCHEDULER
 from naq.observe.health.conditions import Finding, few, fine, found
 from naq.observe.health.server import CLOCK_OF_OTHERS, clock_finding
 from naq.scheduler.leader import find_leader

@@ -30,7 +30,7 @@ from naq.observe.verify.enqueues import outruns
 from naq.observe.verify.evidence import Gathered, Removal
 from naq.observe.verify.judging import expected, judge, quarantined
 from naq.observe.verify.verdict import Judged, Tally, Verdict
-from naq.observe.verify.window import read_since
+from naq.observe.verify.window import events_complete_since, history_complete_since, read_since
 from naq.queue.results import ResultService
 from naq.scheduler.leader import find_leader
 from naq.schedules.planning.soundness import PLANNING_ERRORS, flaw_of, flaw_text
@@ -141,8 +141,8 @@ class VerifyService(BaseService):
             since,
             as_of,
             patience,
-            complete_since=_complete_since(events, as_of),
-            history_since=_not_aged_since(history, as_of),
+            complete_since=events_complete_since(events, as_of),
+            history_since=history_complete_since(history, as_of),
             history_length=int(history["config"].get("max_msgs_per_subject") or 0),
             leaderless=None if leader is not None else "no scheduler leads, so nothing fires",
         )
@@ -252,21 +252,6 @@ def _record(key: str, value: bytes) -> Schedule | None:
         return decode(Schedule, key, value)
     except RecordUnreadable:
         return None
-
-
-def _complete_since(info: Mapping[str, Any], as_of: datetime) -> datetime:
-    """Since when no event was dropped: the oldest one that there is, or the creation of the stream if none ever was."""
-    state = info["state"]
-    if int(state["first_seq"]) <= int(info["config"].get("first_seq") or 1):
-        return datetime.fromisoformat(info["created"])
-    return datetime.fromisoformat(state["first_ts"]) if int(state["messages"]) else as_of
-
-
-def _not_aged_since(info: Mapping[str, Any], as_of: datetime) -> datetime:
-    """Since when nothing was dropped from the history for its age."""
-    age = int(info["config"].get("max_age") or 0)
-    created = datetime.fromisoformat(info["created"])
-    return created if age == 0 else max(created, as_of - timedelta(microseconds=age / 1000))
 
 
 ServiceManager.register_service("verify", VerifyService)

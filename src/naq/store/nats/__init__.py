@@ -10,5 +10,5 @@ consumers continue after it is back. A bucket that was deleted, restored or put 
 another one (`incarnation`), and those who keep its records in memory read it from the beginning.
 
 Order: `remedies`, `authentication`, `client`, `protocol`, `answers`, `denials`, `server_clock`, `connection`, `batches`,
-`direct_get`, `incarnation`, `follow`, `outbox`, `writes`, `bucket_config`, `reserve`, `bucket`, `event_stream`.
+`direct_get`, `incarnation`, `follow`, `outbox`, `writes`, `bucket_config`, `namespaces`, `reserve`, `bucket`, `event_stream`.
 """

@@ -30,7 +30,7 @@ from naq.store.keys import Namespace
 from naq.store.nats.batches import Batch, Batches, new_batch
 from naq.store.nats.bucket_config import bucket_config, require_suitable
 from naq.store.nats.connection import ConnectionService, ConnectionState
-from naq.store.nats.direct_get import DirectReader, Stored
+from naq.store.nats.direct_get import DirectReader, Stored, Whole
 from naq.store.nats.follow import follow
 from naq.store.nats.incarnation import Lives
 from naq.store.nats.protocol import Message
@@ -138,6 +138,10 @@ class KVStoreService(BaseService):
     def scan_stored(self, pattern: str, after: int = 0) -> AsyncIterator[list[Stored]]:
         """As `scan`, with the time at which the server stored each entry."""
         return self._reader.scan_stored(pattern, after)
+
+    def scan_whole(self, pattern: str, after: int, most_bytes: int) -> AsyncIterator[list[Whole]]:
+        """As `scan`, with all that the server keeps of each entry, in pages of at most about so many bytes."""
+        return self._reader.scan_whole(pattern, after, most_bytes)
 
     def watch(self, patterns: Sequence[str] | str, after: int = 0) -> AsyncIterator[list[Entry]]:
         """Changes behind a revision, for ever; see `Store.watch`."""

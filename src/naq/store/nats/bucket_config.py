@@ -12,7 +12,15 @@ from naq.store.keys import Namespace
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.incarnation import first_revision
 
-__all__ = ["Unsuitable", "bucket_config", "mending_command", "mirrors_of", "require_suitable", "unsuitable"]
+__all__ = [
+    "Unsuitable",
+    "bucket_config",
+    "list_configs",
+    "mending_command",
+    "mirrors_of",
+    "require_suitable",
+    "unsuitable",
+]
 
 
 def bucket_config(names: Namespace, replicas: int, now: datetime) -> dict[str, Any]:
@@ -105,12 +113,16 @@ def require_suitable(names: Namespace, config: Mapping[str, Any]) -> None:
 
 async def mirrors_of(connection: ConnectionService, stream: str) -> list[str]:
     """The names of streams that mirror this one. Raises `StoreError` when they cannot be listed."""
-    found: list[str] = []
-    offset = 0
+    configs = await list_configs(connection)
+    return [config["name"] for config in configs if (config.get("mirror") or {}).get("name") == stream]
+
+
+async def list_configs(connection: ConnectionService) -> list[dict[str, Any]]:
+    """The configurations of all streams that the user may see. Raises `StoreError` when they cannot be listed."""
+    found: list[dict[str, Any]] = []
     while True:
-        page = await connection.api("STREAM.LIST", {"offset": offset})
+        page = await connection.api("STREAM.LIST", {"offset": len(found)})
         configs = [each["config"] for each in page.get("streams") or []]
-        offset += len(configs)
-        found += [config["name"] for config in configs if (config.get("mirror") or {}).get("name") == stream]
-        if not configs or offset >= int(page.get("total", 0)):
+        found += configs
+        if not configs or len(found) >= int(page.get("total", 0)):
             return found

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import sys
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -22,11 +23,6 @@ from nats.protocol.parser import Parser
 
 from naq.exceptions import ConfigError, StoreUnavailable
 
-try:
-    from nkeys import NkeysError
-except ImportError:  # the extra for keys is not installed: no credentials file can be used
-    NkeysError = ValueError
-
 __all__ = ["RawClient", "RawSubscription"]
 
 LONGEST_LINE = 1 << 20
@@ -37,8 +33,6 @@ PERMISSIONS, STALE = "permissions violation", "stale connection"
 PATIENCE = 5.0
 """Seconds that the server has to answer whether it takes subscriptions."""
 QUOTES = "' "
-UNREADABLE: tuple[type[Exception], ...] = (ValueError, LookupError, TypeError, NkeysError)
-"""What reading credentials raises."""
 
 LOOK_EVERY = 5.0
 """Seconds between two questions for the server's limits."""
@@ -47,6 +41,15 @@ log = logging.getLogger("naq.connection")
 
 OnFrame = Callable[[bytes, bytes, bytes, bytes], None]
 """Called with subject, reply subject, header block (empty when there is none) and payload."""
+
+
+def unreadable_credentials() -> tuple[type[Exception], ...]:
+    """What reading credentials raises. The package for keys is an extra, and loaded by the connection that uses it."""
+    if "nkeys" not in sys.modules:
+        return ValueError, LookupError, TypeError
+    from nkeys import NkeysError
+
+    return ValueError, LookupError, TypeError, NkeysError
 
 
 class RawSubscription:
@@ -123,7 +126,7 @@ class RawClient(Client):
         credentials file that is just being written, would end its attempts for good."""
         try:
             await super()._process_connect_init()
-        except UNREADABLE as error:
+        except unreadable_credentials() as error:
             raise Error(f"nats: {type(error).__name__}: {error}") from error
 
     async def _process_err(self, err_msg: str) -> None:

@@ -13,7 +13,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import nats.errors
@@ -27,7 +27,6 @@ from naq.exceptions import (
     StoreUnsuitable,
 )
 from naq.lifecycle import BaseService
-from naq.store.embedded.server import EmbeddedServer, ServerAddress
 from naq.store.keys import Namespace
 from naq.store.nats.answers import Answers
 from naq.store.nats.authentication import Certificates, authentication
@@ -36,6 +35,10 @@ from naq.store.nats.denials import Denials
 from naq.store.nats.protocol import encode_request
 from naq.store.nats.remedies import with_remedy
 from naq.store.nats.server_clock import ServerClock
+from naq.timing.zones import use_zone_data
+
+if TYPE_CHECKING:
+    from naq.store.embedded.server import EmbeddedServer, ServerAddress
 
 __all__ = ["ConnectionService", "ConnectionState", "StreamService"]
 
@@ -72,6 +75,7 @@ class ConnectionService(BaseService):
 
     def __init__(self, config: Mapping[str, Any] | Settings) -> None:
         super().__init__(config)
+        use_zone_data(self.settings.zone_data)
         self.clock = ServerClock(self.settings.clock_limit)
         """The time that clients and workers go by."""
         self._client: RawClient | None = None
@@ -191,6 +195,8 @@ class ConnectionService(BaseService):
         options = authentication(self.settings)
         servers = [url if "://" in url else f"nats://{url}" for url in self.settings.nats_url]
         if self.settings.embedded:
+            from naq.store.embedded.server import EmbeddedServer
+
             self._embedded = EmbeddedServer(self.settings.data_dir)
             self._address = await self._embedded.join()
             servers = [self._address.url]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,7 +19,7 @@ from naq.store.nats.connection import ConnectionService, ConnectionState
 from naq.store.nats.protocol import encode_request, header_field, status_code, stored_place
 from naq.store.port import Entry
 
-__all__ = ["DirectReader", "Stored", "entry_value"]
+__all__ = ["DirectReader", "Stored", "Whole", "entry_value"]
 
 PAGE = 20_000
 """Entries per request: small enough for memory, large enough that requests are cheap."""
@@ -35,6 +35,19 @@ class Stored:
     stored_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An entry, and all that the server keeps of it."""
+
+    entry: Entry
+    stored_at: datetime
+    """By the server's clock (aware UTC)."""
+    ttl: int | None
+    """Seconds that it was to be kept from then on."""
+    expected: int | None
+    """The revision of the key that its write was conditional on; 0: there was to be none; ``None``: any."""
+
+
 def entry_value(headers: bytes, data: bytes) -> bytes | None:
     """The value that a message is, ``None`` when the message deletes its key, which has no payload."""
     if data:
@@ -42,6 +55,20 @@ def entry_value(headers: bytes, data: bytes) -> bytes | None:
     if b"\r\nKV-Operation: " in headers or b"\r\nNats-Marker-Reason: " in headers:
         return None
     return data
+
+
+def _stored_at(headers: bytes) -> datetime:
+    return datetime.fromisoformat((header_field(headers, b"Nats-Time-Stamp") or b"").decode())
+
+
+def _seconds(headers: bytes) -> int | None:
+    ttl = header_field(headers, b"Nats-TTL")
+    return None if ttl is None or not ttl.rstrip(b"s").isdigit() else int(ttl.rstrip(b"s"))
+
+
+def _expected(headers: bytes) -> int | None:
+    revision = header_field(headers, b"Nats-Expected-Last-Subject-Sequence")
+    return None if revision is None else int(revision)
 
 
 class DirectReader:
@@ -70,36 +97,42 @@ class DirectReader:
 
     async def scan(self, pattern: str, after: int) -> AsyncIterator[list[Entry]]:
         """Entries under a pattern behind a revision, in pages, ordered by revision, deletions included."""
-        async for entries, _ in self._pages(pattern, after, stamped=False):
+        async for entries, _ in self._pages(pattern, after, headed=False):
             yield entries
 
     async def scan_stored(self, pattern: str, after: int) -> AsyncIterator[list[Stored]]:
         """As `scan`, with the time at which the server stored each."""
-        async for entries, stamps in self._pages(pattern, after, stamped=True):
+        async for entries, headers in self._pages(pattern, after, headed=True):
+            yield [Stored(entry, _stored_at(head)) for entry, head in zip(entries, headers, strict=True)]
+
+    async def scan_whole(self, pattern: str, after: int, most_bytes: int) -> AsyncIterator[list[Whole]]:
+        """As `scan`, with all that the server keeps of each entry, in pages of at most about so many bytes."""
+        async for entries, headers in self._pages(pattern, after, headed=True, most_bytes=most_bytes):
             yield [
-                Stored(entry, datetime.fromisoformat(stamp.decode()))
-                for entry, stamp in zip(entries, stamps, strict=True)
+                Whole(entry, _stored_at(head), _seconds(head), _expected(head))
+                for entry, head in zip(entries, headers, strict=True)
             ]
 
     async def _pages(
-        self, pattern: str, after: int, *, stamped: bool
+        self, pattern: str, after: int, *, headed: bool, most_bytes: int | None = None
     ) -> AsyncIterator[tuple[list[Entry], list[bytes]]]:
         subject = self._names.subject(pattern)
+        limit: dict[str, object] = {} if most_bytes is None else {"max_bytes": most_bytes}
         while True:
-            request: dict[str, object] = {"batch": PAGE, "seq": after + 1, "next_by_subj": subject}
-            entries, stamps, pending = await self._request(request, stamped=stamped)
+            request = {"batch": PAGE, "seq": after + 1, "next_by_subj": subject, **limit}
+            entries, headers, pending = await self._request(request, headed=headed)
             if entries:
                 after = entries[-1].revision
-                yield entries, stamps
+                yield entries, headers
             if not entries or pending == 0:
                 return
 
     async def _request(
-        self, request: dict[str, object], *, stamped: bool = False
+        self, request: Mapping[str, object], *, headed: bool = False
     ) -> tuple[list[Entry], list[bytes], int]:
-        """All entries of one answer, when each was stored if that is asked for, and how many messages are left behind."""
+        """All entries of one answer, their headers if those are asked for, and how many messages are left behind."""
         client = self._connection.client
-        answer = _Answer(self._names, stamped)
+        answer = _Answer(self._names, headed)
         inbox = client.new_inbox()
         stop = self._connection.on_state(answer.on_state)
         unused, denial = self._connection.expect_answer((self._subject,))
@@ -108,7 +141,7 @@ class DirectReader:
         try:
             await client.send(encode_request(self._subject, inbox, json.dumps(request).encode()))
             pending = await answer.complete(self._connection.settings.request_timeout)
-            return answer.entries, answer.stamps, pending
+            return answer.entries, answer.headers, pending
         finally:
             stop()
             self._connection.forget_answer(unused)
@@ -119,11 +152,11 @@ class DirectReader:
 class _Answer:
     """The frames of one answer, until the last one or until the connection breaks."""
 
-    def __init__(self, names: Namespace, stamped: bool) -> None:
+    def __init__(self, names: Namespace, headed: bool) -> None:
         self.entries: list[Entry] = []
-        self.stamps: list[bytes] = []
+        self.headers: list[bytes] = []
         self._names = names
-        self._stamped = stamped
+        self._headed = headed
         self._frames = 0
         self._done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
@@ -133,8 +166,8 @@ class _Answer:
         if code == 0:
             subject, revision = stored_place(headers)
             self.entries.append(Entry(self._names.key(subject.decode()), entry_value(headers, data), int(revision)))
-            if self._stamped:
-                self.stamps.append(header_field(headers, b"Nats-Time-Stamp") or b"")
+            if self._headed:
+                self.headers.append(headers)
         elif not self._done.done():
             if code in (204, 404):
                 self._done.set_result(int(header_field(headers, b"Nats-Num-Pending") or 0))
