@@ -23,7 +23,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from naq.exceptions import ConfigError, Problem, shown
+from naq.exceptions import ConfigError, InvalidInput, Problem, shown
+from naq.text_file import parse_text, read_text_file
 
 __all__ = ["Settings", "SettingsOptions", "load_settings", "state_directory"]
 
@@ -303,18 +304,20 @@ def _from_environment(environment: Mapping[str, str] | None) -> dict[str, Any]:
 def _from_file(file: Path | str | None, problems: list[Problem]) -> dict[str, Any]:
     if file is None:
         return {}
-    import tomllib
 
     path = Path(file)
     try:
-        table = tomllib.loads(path.read_text()).get("naq", {})
-    except OSError as error:
-        problems.append(Problem("config file", shown(str(path)), f"it cannot be read ({error.strerror})", "'naq.toml'"))
+        table = parse_text(read_text_file(path, "config file", "naq.toml"), ".toml").get("naq", {})
+    except InvalidInput as error:
+        problems.extend(error.problems)
         return {}
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         problems.append(Problem("config file", shown(str(path)), f"it is not TOML: {error}", "[naq] namespace = 'naq'"))
         return {}
-    return dict(table)
+    if not isinstance(table, dict):
+        problems.append(Problem("naq", shown(table), "must be a table", "[naq] namespace = 'naq'"))
+        return {}
+    return table
 
 
 def _unknown(key: str) -> Problem:
@@ -351,6 +354,10 @@ def _convert(key: str, value: Any) -> Any:
         for queue in result:
             if NAME.fullmatch(queue) is None:
                 raise refuse(f"queue {queue!r} must be 1 to 64 letters, digits, '-' or '_'")
+    if key == "data_dir" and not result.strip():
+        raise refuse("must name a directory")
+    if key == "data_dir" and "\0" in result:
+        raise refuse("must not have a null character in it")
     if key == "data_dir":
         return Path(result).expanduser().absolute()
     return result

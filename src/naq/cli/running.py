@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load_app", "run", "service", "services", "until_stopped"]
 
-log = logging.getLogger("naq.cli")
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 S = TypeVar("S", bound=BaseService)

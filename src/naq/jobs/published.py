@@ -45,7 +45,7 @@ KINDS = {
     )
 }
 
-log = logging.getLogger("naq.declarations")
+log = logging.getLogger(__name__)
 
 
 class Parameter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -39,7 +39,7 @@ RESERVE_EVERY = 60.0
 """Seconds between two looks at the space that is kept for remedies."""
 
 
-log = logging.getLogger("naq.scheduler")
+log = logging.getLogger(__name__)
 
 
 class SchedulerService(ScheduleService):

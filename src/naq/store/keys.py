@@ -44,7 +44,9 @@ __all__ = [
     "deferred_key",
     "ended_key",
     "epoch_key",
+    "fits_schedule",
     "function_key",
+    "is_attempt_of",
     "is_dead",
     "is_deferred",
     "is_queue",
@@ -203,6 +205,11 @@ def parse_job_key(key: str) -> tuple[str, str, int]:
     return parts[1], parts[2], int(parts[3]) if len(parts) == 4 else 1
 
 
+def fits_schedule(identity: str, schedule_id: str | None) -> bool:
+    """Whether a job with this id may be one of that schedule; ``None``: of no schedule."""
+    return schedule_id is None or identity.startswith(f"{schedule_id}/")
+
+
 def jobs_of(queue: str) -> str:
     """The pattern of all jobs in one queue; ``*`` for any queue."""
     return f"job.{queue}.>"
@@ -211,6 +218,15 @@ def jobs_of(queue: str) -> str:
 def attempt_patterns(identity: str) -> list[str]:
     """The patterns under which the attempts of a job can be found, queued or deferred."""
     return [f"job.*.{identity}", f"job.*.{identity}.*", f"deferred.{identity}.*"]
+
+
+def is_attempt_of(key: str, identity: str) -> bool:
+    """Whether a key is that of a queued or deferred attempt of a job."""
+    family, _, rest = key.partition(".")
+    if family not in ("job", "deferred"):
+        return False
+    rest = rest.partition(".")[2] if family == "job" else rest
+    return rest == identity or rest.startswith(f"{identity}.")
 
 
 def job_id_in(key: str) -> str:

@@ -24,7 +24,7 @@ REFUSED = Backoff(delay=timedelta(seconds=0.02), longest=timedelta(seconds=4), j
 REMIND_EVERY = 60.0
 """Seconds after which a lasting problem is logged again."""
 
-log = logging.getLogger("naq.trouble")
+log = logging.getLogger(__name__)
 
 
 class Trouble:

@@ -32,7 +32,7 @@ LONGEST_GATHERING = 0.05
 RETRY_AFTER = 0.2
 LONGEST_RETRY = 3.0
 
-log = logging.getLogger("naq.finishing")
+log = logging.getLogger(__name__)
 
 
 class Finisher:

@@ -37,7 +37,7 @@ TICK = 0.5
 EVENTS_LIMIT = 100
 """Events that may wait for the server."""
 
-log = logging.getLogger("naq.heartbeat")
+log = logging.getLogger(__name__)
 
 
 class Heartbeat:

@@ -23,7 +23,7 @@ __all__ = ["Intake"]
 
 RETRY_AFTER = 0.5
 
-log = logging.getLogger("naq.intake")
+log = logging.getLogger(__name__)
 
 
 class Intake:

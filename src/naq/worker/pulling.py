@@ -34,7 +34,7 @@ MOST_BYTES = 8 << 20
 OnJob = Callable[["Pull", bytes, bytes, bytes, bytes], None]
 """Called with the pull, subject, reply subject, header block and payload of each job."""
 
-log = logging.getLogger("naq.pulling")
+log = logging.getLogger(__name__)
 
 
 class Pull:

@@ -22,7 +22,7 @@ from naq.worker.report import Report
 
 __all__ = ["WorkerOptions", "WorkerService"]
 
-log = logging.getLogger("naq.worker")
+log = logging.getLogger(__name__)
 
 
 class WorkerService(BaseService):

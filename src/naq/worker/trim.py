@@ -24,7 +24,7 @@ EVERY = 0.5
 ANYWAY_EVERY = 20.0
 """Seconds between two checks while no jobs end: another worker may have died before it trimmed."""
 
-log = logging.getLogger("naq.trimming")
+log = logging.getLogger(__name__)
 
 
 class Trimmer:

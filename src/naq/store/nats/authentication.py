@@ -13,7 +13,7 @@ from naq.exceptions import ConfigError, Problem, shown
 
 __all__ = ["Certificates", "authentication"]
 
-log = logging.getLogger("naq.connection")
+log = logging.getLogger(__name__)
 
 
 def authentication(settings: Settings) -> dict[str, Any]:

@@ -37,7 +37,7 @@ QUOTES = "' "
 LOOK_EVERY = 5.0
 """Seconds between two questions for the server's limits."""
 
-log = logging.getLogger("naq.connection")
+log = logging.getLogger(__name__)
 
 OnFrame = Callable[[bytes, bytes, bytes, bytes], None]
 """Called with subject, reply subject, header block (empty when there is none) and payload."""

@@ -59,7 +59,7 @@ LONGEST_BACKOFF = 2.0
 CLOSE_PATIENCE = 5.0
 """Seconds that closing the connection may take."""
 
-log = logging.getLogger("naq.connection")
+log = logging.getLogger(__name__)
 
 
 class ConnectionState(Enum):

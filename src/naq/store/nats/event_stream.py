@@ -43,7 +43,7 @@ STORED_AFTER = 0.05
 LOOK_EVERY = 1.0
 """Seconds after which the stream is looked at although nothing was heard."""
 
-log = logging.getLogger("naq.events")
+log = logging.getLogger(__name__)
 _group_decoder = msgspec.json.Decoder(list[Event])
 _encoder = msgspec.json.Encoder()
 
