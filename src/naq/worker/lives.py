@@ -21,7 +21,7 @@ FRESH = 0.2
 EVERY = 0.2
 """Seconds for which an answer is good."""
 
-log = logging.getLogger("naq.lives")
+log = logging.getLogger(__name__)
 
 
 class KnownLife:

@@ -17,7 +17,7 @@ from naq.clock import Clock, SystemClock
 
 __all__ = ["ServerClock"]
 
-log = logging.getLogger("naq.clock")
+log = logging.getLogger(__name__)
 
 
 class ServerClock(SystemClock):
