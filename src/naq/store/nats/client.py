@@ -17,11 +17,13 @@ from typing import Any
 
 from nats.aio.client import Client, Srv
 from nats.aio.subscription import Subscription
+from nats.aio.transport import TcpTransport
 from nats.errors import Error, ProtocolError
 from nats.protocol.command import sub_cmd
 from nats.protocol.parser import Parser
 
 from naq.exceptions import ConfigError, StoreUnavailable
+from naq.store.nats.tls import TlsTransport
 
 __all__ = ["RawClient", "RawSubscription"]
 
@@ -120,6 +122,8 @@ class RawClient(Client):
         if context is not None:
             self.options["tls"] = context
         await super()._connect_to_server(s)
+        if type(self._transport) is TcpTransport:
+            self._transport = TlsTransport.of(self._transport)
 
     async def _process_connect_init(self) -> None:
         """nats-py tries again after its own errors and those of the operating system. Any other, such as that of a

@@ -29,7 +29,7 @@ from naq.exceptions import (
 from naq.lifecycle import BaseService
 from naq.store.keys import Namespace
 from naq.store.nats.answers import Answers
-from naq.store.nats.authentication import Certificates, authentication
+from naq.store.nats.authentication import Certificates, authentication, credentials_remedy, refuses_credentials
 from naq.store.nats.client import RawClient
 from naq.store.nats.denials import Denials
 from naq.store.nats.protocol import encode_request
@@ -243,10 +243,8 @@ class ConnectionService(BaseService):
         except (TimeoutError, OSError, nats.errors.Error) as error:
             cause = self._last_error or error
             reason = str(cause) or type(cause).__name__
-            raise StoreUnavailable(
-                f"cannot connect to NATS at {self.where} ({reason}): start a server there (nats-server -js), check the "
-                "address and the credentials, or leave out nats_url to use the embedded server"
-            ) from None
+            remedy = credentials_remedy(reason, self.settings)
+            raise StoreUnavailable(f"cannot connect to NATS at {self.where} ({reason}): {remedy}") from None
 
     async def _do_cleanup(self) -> None:
         await self._denials.close()
@@ -270,7 +268,8 @@ class ConnectionService(BaseService):
         return servers[self._attempts % len(servers)], delay
 
     async def _on_error(self, error: Exception) -> None:
-        self._last_error = error
+        if self._last_error is None or not refuses_credentials(str(self._last_error)):
+            self._last_error = error  # after a refusal come only the ends of connections, which tell nothing
         log.debug("NATS: %s", error)
         if self._client is not None:
             self._denials.met(self._client, str(error))
