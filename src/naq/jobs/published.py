@@ -27,7 +27,7 @@ from naq.store.keys import function_key
 from naq.store.port import Committed, Put, Store, Write
 from naq.store.records import readable, readable_one
 
-__all__ = ["PublishedFunctions", "publish"]
+__all__ = ["DeclaredFunction", "PublishedFunctions", "publish"]
 
 KNOWN_FOR = 2.0
 """Seconds for which a declaration is not read again."""
