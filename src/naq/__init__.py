@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from naq.jobs.job_id import JobId, after
     from naq.jobs.resource import resource
     from naq.observe.alerts.alert import Alert, AlertRecord
-    from naq.observe.alerts.rules import FailedTimes, Missed, NotRunSince, RunningLongerThan
+    from naq.observe.alerts.rules import FailedTimes, Missed, NotRunSince, RunningLongerThan, ScheduleGone
     from naq.observe.alerts.sinks import LogSink
     from naq.observe.alerts.webhook import Webhook
     from naq.schedules.forms.exclusions import read_exclusions
@@ -141,6 +141,7 @@ __all__ = [
     "Retry",
     "RunningLongerThan",
     "ScheduleExists",
+    "ScheduleGone",
     "SchedulerError",
     "ServiceError",
     "Settings",
@@ -213,7 +214,7 @@ _NAMES_OF = {
     "naq.jobs.job_id": ("JobId", "after"),
     "naq.jobs.resource": ("resource",),
     "naq.observe.alerts.alert": ("Alert", "AlertRecord"),
-    "naq.observe.alerts.rules": ("FailedTimes", "Missed", "NotRunSince", "RunningLongerThan"),
+    "naq.observe.alerts.rules": ("FailedTimes", "Missed", "NotRunSince", "RunningLongerThan", "ScheduleGone"),
     "naq.observe.alerts.sinks": ("LogSink",),
     "naq.observe.alerts.webhook": ("Webhook",),
     "naq.schedules.forms.exclusions": ("read_exclusions",),
