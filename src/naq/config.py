@@ -140,7 +140,7 @@ class Settings:
     leader_lease: float = setting(5.0, "seconds an unrenewed lease is respected", 5.0, _positive)
     clock_limit: float = setting(
         5.0,
-        "seconds that a scheduler's clock may be off the server's; beyond, it neither leads nor fires (0: not compared)",
+        "seconds that a clock may be off the server's; beyond, a scheduler does not lead, others use the server's (0: never)",
         5.0,
         _not_negative,
     )

@@ -20,6 +20,7 @@ from naq.store.nats.connection import ConnectionService
 from naq.store.outage import Reminder
 from naq.worker.claimed import ACK, NAK, Admitted, Claimed, Claims, Ended, Stage, encode_acks
 from naq.worker.ends import EndWriter
+from naq.worker.lives import KnownLife
 from naq.worker.starts import Starts
 
 __all__ = ["Finisher"]
@@ -48,6 +49,8 @@ class Finisher:
     ) -> None:
         self.waiting: deque[Ended] = deque()
         self.in_work = 0
+        self.life: KnownLife | None = None
+        """Tells whether the bucket was replaced since a job was handed out; ``None``: it never is."""
         self._connection = connection
         self._ends = ends
         self._starts = starts
@@ -179,7 +182,7 @@ class Finisher:
 
     async def _acknowledge(self, group: Sequence[Ended]) -> None:
         by_kind: dict[bytes, list[bytes]] = {}
-        for ended in group:
+        for ended in group if self.life is None else await self.life.of_now(group):
             by_kind.setdefault(ended.answer, []).append(ended.claimed.reply)
         buffer = b"".join([encode_acks(replies, kind) for kind, replies in by_kind.items()])
         await self._connection.client.send(buffer)

@@ -64,6 +64,7 @@ class Intake:
         self._demand.changed.set()
         tasks.start("naq pull", self._ask_for_ever)
         tasks.start("naq pull watch", self._watch)
+        tasks.start("naq pull life", self._follow_life)
 
     async def stop(self) -> None:
         """Ask for nothing more. Jobs that were on their way still come before this returns."""
@@ -116,6 +117,14 @@ class Intake:
         await ensure_consumer(self._connection, self._names, self._settings, pull.queue, limits)
         self._reception.asks_anew(pull.queue, await self._store.last_revision(jobs_of(pull.queue)))
         await pull.restart()
+
+    async def _follow_life(self) -> None:
+        """Ask anew when the bucket was replaced: what it holds may have run in its last life, and has to be looked up."""
+        while True:
+            await self._store.next_life(self._store.life)
+            self._reception.connected()
+            for pull in self._pulls:
+                pull.lose("the bucket was replaced")
 
     async def _watch(self) -> None:
         while True:
