@@ -14,7 +14,18 @@ import naq
 
 SOURCE = Path(naq.__file__).parent
 ROOMS = (
-    ("durations", "printable", "exceptions", "clock", "config", "events", "lifecycle", "shell"),
+    (
+        "lazy_names",
+        "durations",
+        "printable",
+        "exceptions",
+        "text_file",
+        "clock",
+        "config",
+        "events",
+        "lifecycle",
+        "shell",
+    ),
     ("timing",),
     ("parsing",),
     ("store",),
@@ -248,3 +259,19 @@ def test_no_wait_for() -> None:
     """Before Python 3.12 ``asyncio.wait_for`` can swallow a cancellation, and whoever stops the task waits for ever."""
     found = {name: [use for use in attributes(tree) if use == "asyncio.wait_for"] for name, tree in ALL.items()}
     assert not offenders((), found)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_logger_is_named_for_the_module_it_stands_in(name: str) -> None:
+    """So a log line leads to its module, and its level can be set by package."""
+    own_names = [
+        node.args[0].value
+        for node in ast.walk(ALL[name])
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "getLogger"
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    ]
+    others = {"naq.job": "naq.jobs.context", "httpx": "naq.observe.alerts.webhook"}
+    assert not [each for each in own_names if others.get(str(each)) != name]

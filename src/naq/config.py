@@ -23,7 +23,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from naq.exceptions import ConfigError, Problem, shown
+from naq.exceptions import ConfigError, InvalidInput, Problem, shown
+from naq.text_file import parse_text, read_text_file
 
 __all__ = ["Settings", "SettingsOptions", "load_settings", "state_directory"]
 
@@ -50,6 +51,7 @@ def _check(test: Callable[[Any], bool], reason: str) -> Callable[[Any], str | No
 
 _positive = _check(lambda value: value > 0, "must be more than 0")
 _lifetime = _check(lambda value: 0 < value <= 36_525 * 86_400, "must be more than 0 and at most 100 years")
+_wait = _check(lambda value: 0 <= value <= 36_525 * 86_400, "must be 0 or more, and at most 100 years")
 _positive_or_none = _check(lambda value: value is None or value > 0, "must be more than 0")
 _not_negative = _check(lambda value: value >= 0, "must not be negative")
 _not_negative_or_none = _check(lambda value: value is None or value >= 0, "must not be negative")
@@ -139,7 +141,7 @@ class Settings:
     leader_lease: float = setting(5.0, "seconds an unrenewed lease is respected", 5.0, _positive)
     clock_limit: float = setting(
         5.0,
-        "seconds that a scheduler's clock may be off the server's; beyond, it neither leads nor fires (0: not compared)",
+        "seconds that a clock may be off the server's; beyond, a scheduler does not lead, others use the server's (0: never)",
         5.0,
         _not_negative,
     )
@@ -177,9 +179,9 @@ class Settings:
     )
     unknown_function_wait: float = setting(
         86400.0,
-        "seconds that a job waits for a worker that knows its function, before it becomes a dead letter",
+        "seconds that a job waits for a worker that knows its function, then it is a dead letter",
         86400.0,
-        _check(lambda value: 0 <= value <= 36_525 * 86_400, "must not be negative, and at most 100 years"),
+        _wait,
     )
     allow_pickle: bool = setting(False, "accept pickled arguments (runs code of whoever can write jobs)", False)
 
@@ -303,18 +305,20 @@ def _from_environment(environment: Mapping[str, str] | None) -> dict[str, Any]:
 def _from_file(file: Path | str | None, problems: list[Problem]) -> dict[str, Any]:
     if file is None:
         return {}
-    import tomllib
 
     path = Path(file)
     try:
-        table = tomllib.loads(path.read_text()).get("naq", {})
-    except OSError as error:
-        problems.append(Problem("config file", shown(str(path)), f"it cannot be read ({error.strerror})", "'naq.toml'"))
+        table = parse_text(read_text_file(path, "config file", "naq.toml"), ".toml").get("naq", {})
+    except InvalidInput as error:
+        problems.extend(error.problems)
         return {}
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         problems.append(Problem("config file", shown(str(path)), f"it is not TOML: {error}", "[naq] namespace = 'naq'"))
         return {}
-    return dict(table)
+    if not isinstance(table, dict):
+        problems.append(Problem("naq", shown(table), "must be a table", "[naq] namespace = 'naq'"))
+        return {}
+    return table
 
 
 def _unknown(key: str) -> Problem:
@@ -351,6 +355,10 @@ def _convert(key: str, value: Any) -> Any:
         for queue in result:
             if NAME.fullmatch(queue) is None:
                 raise refuse(f"queue {queue!r} must be 1 to 64 letters, digits, '-' or '_'")
+    if key == "data_dir" and not result.strip():
+        raise refuse("must name a directory")
+    if key == "data_dir" and "\0" in result:
+        raise refuse("must not have a null character in it")
     if key == "data_dir":
         return Path(result).expanduser().absolute()
     return result

@@ -126,7 +126,10 @@ class InvalidInput(NaqError, ValueError):
 
 def shown(value: object) -> str:
     """``repr`` of a value for an error message, cut at 120 characters."""
-    text = repr(value)
+    try:
+        text = repr(value[:200] if isinstance(value, str | bytes) else value)
+    except Exception as error:  # noqa: BLE001 - a user's __repr__, or a value that is nested too deep for any
+        text = f"<a {type(value).__qualname__} that cannot be shown: {type(error).__name__}>"
     return text if len(text) <= 120 else text[:117] + "..."
 
 

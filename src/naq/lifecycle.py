@@ -31,7 +31,7 @@ S = TypeVar("S", bound="BaseService")
 RESTART_AFTER = 1.0
 """Seconds before a task that failed is started again."""
 
-log = logging.getLogger("naq.tasks")
+log = logging.getLogger(__name__)
 
 
 class BaseService(ABC):

@@ -18,7 +18,7 @@ from naq.exceptions import InvalidInput, Problem, shown
 from naq.timing.duration import parse_duration
 from naq.timing.zones import check_zone, resolve
 
-__all__ = ["EARLIEST", "LATEST", "MISSING", "Reader", "epoch", "instant_of", "nearest", "seconds"]
+__all__ = ["EARLIEST", "LATEST", "MISSING", "Reader", "epoch", "instant_of", "nearest", "seconds", "unquoted_time"]
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -56,6 +56,16 @@ def instant_of(value: object, zone: str | None = None) -> datetime | None:
         return None if result is None else result.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def unquoted_time(value: object) -> str | None:
+    """What to say about a number that YAML 1.1 made of a time of day (``10:30`` is 630, ``10:30:00`` is 37800); ``None`` when it
+    is no such number. As epoch seconds it would lie in the first day of 1970."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 60 <= value < 86_400:
+        return None
+    parts = divmod(value, 60) if value < 1440 else (value // 3600, value // 60 % 60, value % 60)
+    text = ":".join(f"{part:02}" for part in parts)
+    return f"is a number, as YAML reads a time of day without quotes: write '{text}'"
 
 
 def epoch(instant: datetime | None) -> float | None:
@@ -123,6 +133,9 @@ class Reader:
         if value is MISSING or (value is None and not required):
             return None
         instant = instant_of(value, zone)
+        if meant := unquoted_time(value):
+            self.complain(key, value, f"{meant}; a time needs a day, too")
+            return None
         if instant is None:
             self.complain(key, value, "is no time (an aware datetime, ISO 8601 text or epoch seconds)")
         elif not EARLIEST <= instant <= LATEST:

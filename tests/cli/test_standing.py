@@ -97,11 +97,18 @@ def test_config_says_where_from_and_hides_secrets(
     file.write_text("[naq]\nconcurrency = 3\nnats_token = 'hunter2'\npriority = 9\n")
     monkeypatch.setenv("NAQ_DRAIN_TIMEOUT", "7")
     monkeypatch.setenv("NAQ_PRIORITY", "8")
-    given = ["--nats-url", "nats://someone:hunter2@host", "--namespace", "shop", "--config", str(file)]
+    given = [
+        "--nats-url",
+        "nats://someone:hunter2@host,nats://other:4222",
+        "--namespace",
+        "shop",
+        "--config",
+        str(file),
+    ]
     found = command(*given, "config", "--json")
     assert "hunter2" not in found.out
     form = found.json
-    assert form["nats_url"] == {"value": "***", "from": "command line"}
+    assert form["nats_url"] == {"value": ["nats://***@host", "nats://other:4222"], "from": "command line"}
     assert form["namespace"] == {"value": "shop", "from": "command line"}
     assert form["nats_token"] == {"value": "***", "from": str(file)}
     assert form["priority"] == {"value": 9, "from": str(file)}

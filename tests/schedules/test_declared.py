@@ -131,6 +131,32 @@ def stored(definition: Definition, set_name: str | None = "app") -> Schedule:
     return created(definition, "app", T).evolve(declared_in=set_name)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "field", "remedy"),
+    [
+        ("{every: 1 day, at: 10:30}", "at", "write '10:30'"),
+        ("{every: 1 day, at: 10:30:05}", "at", "write '10:30:05'"),
+        ("{cron: '0 9 * * *', start_at: 23:59}", "start_at", "write '23:59'; a time needs a day, too"),
+        ("{cron: '0 9 * * *', end_at: 23:59:59}", "end_at", "write '23:59:59'"),
+        ("{run_at: 10:30}", "run_at", "write '10:30'"),
+    ],
+)
+def test_a_time_without_quotes_in_yaml_is_refused_with_the_remedy(schedule: str, field: str, remedy: str) -> None:
+    form = yaml.safe_load(f"schedules: {{a: {{job: 'shop:greet', schedule: {schedule}}}}}")
+    with pytest.raises(InvalidSchedule) as refused:
+        read_definitions(form)
+    (problem,) = refused.value.problems
+    assert problem.field == f"schedules.a.schedule.{field}"
+    assert "as YAML reads a time of day without quotes" in problem.reason
+    assert remedy in problem.reason
+
+
+def test_a_time_in_quotes_is_read() -> None:
+    form = yaml.safe_load("schedules: {a: {job: 'shop:greet', schedule: {every: 1 day, at: '10:30'}}}")
+    (definition,) = read_definitions(form)
+    assert "10:30" in str(definition.trigger)
+
+
 def test_an_empty_store_gets_all_of_them() -> None:
     changes = diff(definitions().values(), (), "app", T)
     assert {change.kind for change in changes} == {ChangeKind.CREATE}

@@ -255,7 +255,7 @@ _NODE_FAULTS: dict[Kind, Callable[..., None]] = {
 }
 
 
-OF_THE_STORE = frozenset({"naq.trouble", "naq.partition"})
+OF_THE_STORE = frozenset({"naq.store.outage", "naq.scheduler.partition"})
 """Who tells, as an error, of a store that was hurt on purpose."""
 
 

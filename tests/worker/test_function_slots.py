@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from naq.exceptions import JobCancelled
+from naq.jobs.form import parse_job
 from naq.jobs.job import Job, JobStatus, QueuedJob
 from naq.queue.limits import slots_taken
 from naq.queue.service import JobService
@@ -123,7 +124,7 @@ async def test_a_job_whose_start_deadline_passes_while_it_waits_for_a_slot_is_mi
     first = await jobs.enqueue(Job(func=functions.hold, args=["h"], max_concurrent=1))
     await until_begun("h")
     now = jobs.clock.now()
-    spec = await jobs._specs.make(Job(func=functions.hold, args=["h"], max_concurrent=1), False)
+    spec = parse_job(Job(func=functions.hold, args=["h"], max_concurrent=1))
     late = QueuedJob(job_id="s/1", spec=spec, enqueued_at=now, schedule_id="s", start_by=now + timedelta(seconds=1))
     await kv.transact([Put("job.default.s/1", encode(late), 0)])
     assert (await jobs.wait("s/1", timeout=HANG)).status is JobStatus.MISSED

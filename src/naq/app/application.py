@@ -57,7 +57,7 @@ from naq.worker.service import WorkerOptions, WorkerService
 
 __all__ = ["Declared", "Naq"]
 
-log = logging.getLogger("naq.app")
+log = logging.getLogger(__name__)
 
 F = TypeVar("F", bound=Callable[..., Any])
 

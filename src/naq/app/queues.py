@@ -19,7 +19,7 @@ __all__ = ["log_strangers", "own_queue", "served_by_default"]
 
 DEFAULT = ("default",)
 
-log = logging.getLogger("naq.app")
+log = logging.getLogger(__name__)
 
 
 def own_queue(name: str | None) -> str:

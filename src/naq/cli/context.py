@@ -54,13 +54,14 @@ class Options:
 
     def source(self, key: str) -> str:
         """Where the value of a setting comes from. A value in the environment that equals the default counts as default."""
-        import tomllib
-
         from naq.config import load_settings
+        from naq.text_file import parse_text, read_text_file
 
         if key in self.given:
             return "command line"
-        if self.file is not None and key in tomllib.loads(self.file.read_text()).get("naq", {}):
+        if self.file is not None and key in parse_text(
+            read_text_file(self.file, "config file", "naq.toml"), ".toml"
+        ).get("naq", {}):
             return str(self.file)
         if key == "instance_id":  # its default is different each time
             again = load_settings(self.given, file=self.file).instance_id
@@ -85,7 +86,7 @@ def actor() -> str:
 
     try:
         return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):
+    except (KeyError, OSError, ImportError):  # no name in the environment; Windows has no other place for it
         return "cli"
 
 

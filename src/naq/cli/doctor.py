@@ -98,9 +98,7 @@ def config(context: typer.Context, as_json: JsonOption = False) -> None:
     settings = options.settings
     form = {}
     for declared in dataclasses.fields(settings):
-        value = getattr(settings, declared.name)
-        secret = declared.metadata["secret"] and value not in (None, ())
-        shown = "***" if secret else list(value) if isinstance(value, tuple) else value
+        shown = _without_secret(getattr(settings, declared.name), secret=declared.metadata["secret"])
         form[declared.name] = {"value": shown, "from": options.source(declared.name)}
     if as_json:
         render.show_json(form)
@@ -115,6 +113,20 @@ def config(context: typer.Context, as_json: JsonOption = False) -> None:
         for declared in dataclasses.fields(settings)
     )
     render.show_table("", ("key", "value", "from", "meaning"), rows, "")
+
+
+def _without_secret(value: Any, *, secret: bool) -> Any:
+    """A setting as it may be shown: of a list of servers all but user, password, token and query."""
+    if isinstance(value, tuple):
+        return [_masked(each) for each in value] if secret else list(value)
+    return "***" if secret and value is not None else value
+
+
+def _masked(url: str) -> str:
+    scheme, mark, rest = url.rpartition("://")
+    place, query, _ = rest.partition("?")
+    _, given, host = place.rpartition("@")
+    return f"{scheme}{mark}{'***@' if given else ''}{host}{'?***' if query else ''}"
 
 
 def _value_text(value: Any) -> str:

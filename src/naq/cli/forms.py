@@ -55,12 +55,12 @@ def pairs(policy: Sequence[str]) -> dict[str, Any]:
 def _loose(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
 def _json(text: str, field: str, example: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput.of(field, text, f"must be JSON ({error})", example) from None

@@ -22,6 +22,16 @@ __all__ = ["add", "cancel", "dead", "ls", "purge", "requeue", "show", "workers"]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
 QueueOption = Annotated[str | None, typer.Option("--queue", help="Only of this queue.")]
 ScheduleOption = Annotated[str | None, typer.Option("--schedule", help="Only of this schedule.")]
+ExpiresOption = Annotated[
+    str | None, typer.Option("--expires", help="It must start so soon, or does not run: 30s, 5m.")
+]
+UniqueForOption = Annotated[
+    str | None,
+    typer.Option("--unique-for", help="None while an equal one is there, and so long after its end: 0, 1h."),
+]
+UniqueKeyOption = Annotated[
+    str | None, typer.Option("--unique-key", help="What is equal (default: all arguments); {NAME} is an argument.")
+]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")]
 
 
@@ -40,16 +50,9 @@ def add(
     job_id: Annotated[str | None, typer.Option("--id", help="The job's id.")] = None,
     queue: Annotated[str, typer.Option(help="Its queue.")] = "default",
     retries: Annotated[int, typer.Option(help="Attempts after the first.")] = 0,
-    expires: Annotated[
-        str | None, typer.Option("--expires", help="It must start so soon, or does not run: 30s, 5m.")
-    ] = None,
-    unique_for: Annotated[
-        str | None,
-        typer.Option("--unique-for", help="None while an equal one is there, and so long after its end: 0, 1h."),
-    ] = None,
-    unique_key: Annotated[
-        str | None, typer.Option("--unique-key", help="What is equal (default: all arguments); {NAME} is an argument.")
-    ] = None,
+    expires: ExpiresOption = None,
+    unique_for: UniqueForOption = None,
+    unique_key: UniqueKeyOption = None,
 ) -> None:
     """Enqueue a job, and print its id."""
     from naq.jobs.job import Job

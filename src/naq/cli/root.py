@@ -37,7 +37,7 @@ def options(
     ] = None,
     namespace: Annotated[str | None, typer.Option(help="Which naq on that server.")] = None,
     config: Annotated[Path | None, typer.Option(help=r"A TOML file with a \[naq] table.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Directory of the embedded server's data.")] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Directory of the embedded server's data.")] = None,
     log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
     _version: Annotated[
@@ -48,7 +48,7 @@ def options(
     given = {
         "nats_url": nats_url,
         "namespace": namespace,
-        "data_dir": str(data_dir) if data_dir is not None else None,
+        "data_dir": data_dir,
         "log_level": log_level,
     }
     context.obj = Options({key: value for key, value in given.items() if value is not None}, config, debug)

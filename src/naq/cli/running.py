@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load_app", "run", "service", "services", "until_stopped"]
 
-log = logging.getLogger("naq.cli")
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 S = TypeVar("S", bound=BaseService)
@@ -110,7 +110,7 @@ def until_stopped(hurry: Callable[[], object] | None = None, patience: float | N
     from naq.worker.signals import stopped_by
 
     numbers = [signal.SIGTERM, signal.SIGINT]
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not under nohup
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not under nohup
         numbers.append(signal.SIGHUP)
     with stopped_by(numbers, hurry, patience) as stopped:
         yield stopped

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +10,7 @@ import typer
 from naq.cli.context import JsonOption, Options, actor, options_of
 from naq.cli.say import say
 from naq.exceptions import InvalidInput
+from naq.text_file import parse_text, read_text_file
 
 if TYPE_CHECKING:
     from naq.schedules.declared import Change, Definition
@@ -82,34 +81,14 @@ async def _sync(
 
 
 def _read_file(path: Path) -> dict[str, Any]:
+    text = read_text_file(path, "FILE", "schedules.toml")
     try:
-        text = path.read_text()
-    except OSError as error:
-        raise InvalidInput.of("FILE", str(path), f"cannot be read ({error.strerror})", "schedules.toml") from None
-    try:
-        form = _parsed(path, text)
+        form = parse_text(text, path.suffix)
     except ValueError as error:
         raise InvalidInput.of("FILE", str(path), f"cannot be read: {error}", "schedules.toml") from None
     if not isinstance(form, dict):
         raise InvalidInput.of("FILE", str(path), "must be a mapping with 'schedules' in it", "schedules.toml")
     return form
-
-
-def _parsed(path: Path, text: str) -> Any:
-    match path.suffix.lower():
-        case ".toml":
-            return tomllib.loads(text)
-        case ".json":
-            return json.loads(text)
-        case _:
-            try:
-                import yaml
-            except ModuleNotFoundError:
-                raise ValueError("YAML needs the extra naq[yaml]; TOML and JSON are read without it") from None
-            try:
-                return yaml.safe_load(text)
-            except yaml.YAMLError as error:
-                raise ValueError(str(error)) from None
 
 
 def import_crontab(
@@ -121,10 +100,7 @@ def import_crontab(
     from naq.cli import render
     from naq.schedules.crontab import read_crontab
 
-    try:
-        text = file.read_text()
-    except OSError as error:
-        raise InvalidInput.of("CRONTAB", str(file), f"cannot be read ({error.strerror})", "/etc/crontab") from None
+    text = read_text_file(file, "CRONTAB", "/etc/crontab")
     found = read_crontab(text, tz=tz, with_user=with_user)
     render.show_json(found.form)
     for complaint in found.complaints:
@@ -153,15 +129,17 @@ def lint_schedules(context: typer.Context, as_json: JsonOption = False) -> None:
 
 
 async def _lint(options: Options) -> tuple[Finding, ...]:
-    from naq.cli.running import service
+    from naq.cli.running import services
     from naq.clock import SystemClock
-    from naq.schedules.lint import lint
+    from naq.queue.service import JobService
+    from naq.schedules.lint import lint, unknown_functions
     from naq.schedules.record import Schedule
     from naq.schedules.repository import Unreadable
     from naq.schedules.service import ScheduleService
 
     schedules: list[Schedule] = []
-    async with service(options, ScheduleService) as source:
-        async for page in source.schedules.pages():
+    async with services(options) as started:
+        async for page in (await started.get_service(ScheduleService)).schedules.pages():
             schedules += [each for each in page if not isinstance(each, Unreadable)]
-    return lint(schedules, SystemClock().now())
+        workers = await (await started.get_service(JobService)).list_workers()
+    return (*lint(schedules, SystemClock().now()), *unknown_functions(schedules, workers))

@@ -13,7 +13,7 @@ from naq.store.records import readable
 
 __all__ = ["belongs", "read_ends"]
 
-log = logging.getLogger("naq.results")
+log = logging.getLogger(__name__)
 
 
 async def read_ends(results: Store, job_ids: Sequence[str]) -> dict[str, StoredResult]:

@@ -21,7 +21,7 @@ from naq.store.codec import function_name, main_module_name
 
 __all__ = ["Registry", "import_function", "importable_name"]
 
-log = logging.getLogger("naq.registry")
+log = logging.getLogger(__name__)
 
 
 class Registry:

@@ -29,7 +29,7 @@ __all__ = ["HistoryService"]
 LIMIT = 100_000
 """The most records that wait for the server."""
 
-log = logging.getLogger("naq.history")
+log = logging.getLogger(__name__)
 
 
 class _HistoryNames(Namespace):

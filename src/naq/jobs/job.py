@@ -18,6 +18,8 @@ import msgspec
 
 from naq.exceptions import InvalidJob
 from naq.jobs.keying import UniqueKey
+from naq.store.codec import Keyed
+from naq.store.keys import deferred_key, ended_key, fits_schedule, job_key
 from naq.timing.backoff import Backoff
 from naq.timing.instants import Instant
 
@@ -155,7 +157,7 @@ def _refuse_unknown_fields() -> None:
 _refuse_unknown_fields()
 
 
-class QueuedJob(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
+class QueuedJob(Keyed, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """One attempt of a job as it is stored, queued or deferred."""
 
     v: int = 1
@@ -194,12 +196,19 @@ class QueuedJob(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_on
     passed_on: int = 0
     """How often such workers passed this attempt on."""
 
+    def fits(self, key: str) -> bool:
+        """Whether the key names this queue, id and attempt, and the id the schedule."""
+        mine = job_key(self.spec.queue, self.job_id, self.attempt)
+        if key != mine and key != deferred_key(self.job_id, self.attempt):
+            return False
+        return fits_schedule(self.job_id, self.schedule_id)
+
     def evolve(self, **changes: Any) -> QueuedJob:
         """This record with some fields changed."""
         return msgspec.structs.replace(self, **changes)
 
 
-class JobResult(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
+class JobResult(Keyed, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """What is known of a job that runs or has ended."""
 
     v: int = 1
@@ -226,3 +235,7 @@ class JobResult(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_on
         if self.started_at is None or self.ended_at is None:
             return None
         return self.ended_at - self.started_at
+
+    def fits(self, key: str) -> bool:
+        """Whether the key is that of this job's result, or of the note that it ended."""
+        return key in (self.job_id, ended_key(self.job_id))

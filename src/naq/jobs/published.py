@@ -27,7 +27,7 @@ from naq.store.keys import function_key
 from naq.store.port import Committed, Put, Store, Write
 from naq.store.records import readable, readable_one
 
-__all__ = ["PublishedFunctions", "publish"]
+__all__ = ["DeclaredFunction", "PublishedFunctions", "publish"]
 
 KNOWN_FOR = 2.0
 """Seconds for which a declaration is not read again."""
@@ -45,7 +45,7 @@ KINDS = {
     )
 }
 
-log = logging.getLogger("naq.declarations")
+log = logging.getLogger(__name__)
 
 
 class Parameter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import msgspec
 
 from naq.jobs.job import JobResult, JobStatus, QueuedJob
-from naq.store.codec import plain_form
+from naq.store.codec import Keyed, plain_form
+from naq.store.keys import dead_key, fits_schedule, is_attempt_of, worker_key
 from naq.timing.instants import Instant
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "WorkerInfo",
     "dead_info",
     "entry_info",
+    "is_known_nowhere",
     "is_over",
     "result_info",
 ]
@@ -54,7 +57,7 @@ class DeadReason(StrEnum):
     """A job that it depends on ended in another way than ``depends_when`` asks for."""
 
 
-class DeadJob(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class DeadJob(Keyed, frozen=True, omit_defaults=True, kw_only=True):
     """A dead letter."""
 
     v: int = 1
@@ -73,6 +76,13 @@ class DeadJob(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     error: str | None = None
     traceback: str | None = None
     worker_id: str | None = None
+
+    def fits(self, key: str) -> bool:
+        """Whether the key is that of this job's dead letter, and the last attempt was this job's: it is queued again there."""
+        if key != dead_key(self.job_id) or (self.key and not is_attempt_of(self.key, self.job_id)):
+            return False
+        job = self.job
+        return job is None or (job.job_id == self.job_id and fits_schedule(job.job_id, job.schedule_id))
 
 
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -143,7 +153,7 @@ class QueueLimits(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     """No job of the queue is delivered to a worker."""
 
 
-class WorkerInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class WorkerInfo(Keyed, frozen=True, omit_defaults=True, kw_only=True):
     """A worker that is alive, as it reports every few seconds."""
 
     v: int = 1
@@ -181,6 +191,10 @@ class WorkerInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         if self.functions is None or any(fnmatch.fnmatchcase(func, pattern) for pattern in self.allows):
             return None
         return False
+
+    def fits(self, key: str) -> bool:
+        """Whether the key is that of this worker."""
+        return key == worker_key(self.worker_id)
 
 
 class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -236,6 +250,11 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     def to_dict(self) -> dict[str, Any]:
         """Plain values: times in epoch seconds."""
         return plain_form(self)
+
+
+def is_known_nowhere(func: str, workers: Sequence[WorkerInfo]) -> bool:
+    """Whether each of some workers says that it does not run the function; not known when there is none."""
+    return bool(workers) and all(each.knows(func) is False for each in workers)
 
 
 def entry_info(queued: QueuedJob, status: JobStatus) -> JobInfo:

@@ -28,7 +28,7 @@ __all__ = ["DeadLetters", "DeadQuery", "read_dead"]
 AT_ONCE = 400
 """Deletions in one transaction."""
 
-log = logging.getLogger("naq.dead_letters")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +97,10 @@ class DeadLetters:
         It waits again for those of its dependencies that were requeued before it: that have not ended, or are in
         ``together``. Others no longer matter, except that one whose result it takes must have completed.
 
-        ``False`` when the dead letter was changed or removed in the meantime, holds only a part of the job, or is older
-        than another job with the same id, whose result must not be replaced.
+        ``False`` when the dead letter was changed or removed in the meantime, holds only a part of the job or is unreadable
+        itself, or is older than another job with the same id, whose result must not be replaced.
         """
-        if dead.shortened or (dead.job is None and not dead.raw):
+        if dead.shortened or (dead.job is None and not (dead.raw and dead.key)):
             return False
         result = await self._results.readable(dead.job_id)
         if dead.job is not None and await self._is_outlived(dead.job, result):

@@ -50,7 +50,7 @@ FITTING = {
     "ended": frozenset(status for status in JobStatus if status.ended),
 }
 
-log = logging.getLogger("naq.dependencies")
+log = logging.getLogger(__name__)
 
 
 class Verdict(Enum):

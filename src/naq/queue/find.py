@@ -29,7 +29,7 @@ from naq.store.records import read_all, readable
 
 __all__ = ["Finder", "Query"]
 
-log = logging.getLogger("naq.finding")
+log = logging.getLogger(__name__)
 
 EARLIEST = datetime.fromtimestamp(0, UTC)
 LIVE = (JobStatus.QUEUED, JobStatus.RUNNING)

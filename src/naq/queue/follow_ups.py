@@ -29,7 +29,7 @@ SHORT_ERROR = 500
 SHORT_RAW = 2000
 """Characters of a job's record that are kept in its dead letter when the whole does not fit."""
 
-log = logging.getLogger("naq.settling")
+log = logging.getLogger(__name__)
 
 
 def queue_put(queued: QueuedJob) -> Put:

@@ -34,7 +34,7 @@ MOST_LISTED = 1000
 SOON = 1.0
 """Seconds ahead of its rate that a worker holds jobs of a queue."""
 
-log = logging.getLogger("naq.limits")
+log = logging.getLogger(__name__)
 
 
 async def slots_taken(kv: Store, func: str, limit: int) -> int:

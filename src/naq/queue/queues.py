@@ -39,7 +39,7 @@ __all__ = ["QueueInfo", "Queues"]
 AT_ONCE = 400
 """Deletions in one transaction."""
 
-log = logging.getLogger("naq.queues")
+log = logging.getLogger(__name__)
 
 
 class QueueInfo(msgspec.Struct, frozen=True, kw_only=True):

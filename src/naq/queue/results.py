@@ -53,7 +53,7 @@ REMEMBERED = 600
 """Seconds for which it is known that a job ended, however short its result is kept. A server that is killed forgets
 acknowledgements of the last two minutes, and hands those jobs out again."""
 
-log = logging.getLogger("naq.results")
+log = logging.getLogger(__name__)
 
 
 class StoredResults:

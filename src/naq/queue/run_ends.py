@@ -16,7 +16,7 @@ from naq.exceptions import StoreUnavailable
 from naq.jobs.ending import Ending
 from naq.jobs.job import JobStatus
 from naq.schedules.record import Schedule
-from naq.schedules.run_end import run_ended
+from naq.schedules.run_end import is_run_of, run_ended
 from naq.store.codec import encode
 from naq.store.keys import schedule_key
 from naq.store.port import Committed, Entry, Put, Refused, Store
@@ -31,7 +31,7 @@ ATTEMPTS = 50
 COUNTED_ALWAYS = frozenset({JobStatus.FAILED, JobStatus.MISSED})
 """Ends that a schedule counts even if it does not track its runs."""
 
-log = logging.getLogger("naq.settling")
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -104,6 +104,14 @@ class RunEnds:
         after = before
         for each in ends:
             result = each.ending.result
+            queued = each.ending.queued
+            if not is_run_of(after, queued.job_id, queued.spec.queue):
+                log.warning(
+                    "job %s of queue %s is no run of that schedule: its end is not noted",
+                    queued.job_id,
+                    queued.spec.queue,
+                )
+                continue
             if result is not None and (not each.repeated or after.has_open(result.job_id)):
                 after = run_ended(after, result.job_id, result.status, now) or after
         return None if after is before else after

@@ -33,7 +33,7 @@ __all__ = ["Cancelled", "Settlement", "Settling"]
 REFUSED = (StoreRejected, TransactionTooLarge)
 """Errors that may be the fault of one end of a group."""
 
-log = logging.getLogger("naq.settling")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ LOOK_AGAIN = 0.5
 """Seconds after which a key whose job is not there is looked at once more, before it is taken for free."""
 NOT_LONGER = timedelta(0)
 
-log = logging.getLogger("naq.uniqueness")
+log = logging.getLogger(__name__)
 
 
 class State(Enum):

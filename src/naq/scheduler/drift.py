@@ -27,7 +27,7 @@ SOON = 0.5
 REMIND_EVERY = 60.0
 """Seconds after which a clock that stays wrong is reported again."""
 
-log = logging.getLogger("naq.clock")
+log = logging.getLogger(__name__)
 
 AskServer = Callable[[], Awaitable[datetime | None]]
 

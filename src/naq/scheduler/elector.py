@@ -25,7 +25,7 @@ from naq.timing.zone_data import zone_data
 
 __all__ = ["Elector", "ElectorSettings"]
 
-log = logging.getLogger("naq.elector")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

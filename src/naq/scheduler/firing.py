@@ -52,7 +52,7 @@ MISSING_AGAIN = 0.2
 MISSING_LIMIT = 5
 """Times in a row that a record may be missing from the store before it is forgotten."""
 
-log = logging.getLogger("naq.firing")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ OVERDUE = 0.25
 """Seconds for which a small transaction in flight keeps the next one waiting: the server works on one at a time, so a second
 one would only wait there. Whose answer takes longer may be lost, and holds up its own schedules alone."""
 
-log = logging.getLogger("naq.loop")
+log = logging.getLogger(__name__)
 
 
 class FireLoop:

@@ -41,7 +41,7 @@ OPEN_RUNS = b'"open_runs":['
 Head = tuple[str | None, datetime | None]
 """The status of a schedule as plain text, ``None`` for a deferred job; and when the record is due, if it is."""
 
-log = logging.getLogger("naq.mirror")
+log = logging.getLogger(__name__)
 
 
 class Due(NamedTuple):

@@ -48,7 +48,7 @@ AGAIN = 5.0
 AT_ONCE = 50
 """Runs in one question to the store: it answers with the records of their jobs."""
 
-log = logging.getLogger("naq.open_runs")
+log = logging.getLogger(__name__)
 
 
 class Fate(Enum):

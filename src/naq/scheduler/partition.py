@@ -21,7 +21,7 @@ from naq.store.port import Presence, Store
 
 __all__ = ["Partition", "PartitionSettings"]
 
-log = logging.getLogger("naq.partition")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

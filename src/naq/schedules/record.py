@@ -21,6 +21,8 @@ from naq.jobs.job import JobSpec
 from naq.schedules.counters import Counters
 from naq.schedules.nominal import Nominals
 from naq.schedules.policy import Overlap, Policy
+from naq.store.codec import Keyed
+from naq.store.keys import schedule_key
 from naq.timing.instants import Instant
 from naq.timing.triggers import Once, Trigger
 
@@ -55,6 +57,8 @@ class OpenRun(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A worker that takes it later does not run it."""
     taken: bool = False
     """A worker took it in time. Noted only of runs with a ``start_by``."""
+    queue: str | None = None
+    """Where it was queued: only a job of that queue ends it. ``None``: fired by an older naq."""
 
     def is_expired(self, now: datetime) -> bool:
         """Whether no worker took it in time: it will not run."""
@@ -74,7 +78,7 @@ class Backfill(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     fired: int = 0
 
 
-class Schedule(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
+class Schedule(Keyed, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """The whole record of a schedule. Times are aware UTC."""
 
     v: int = 1
@@ -142,6 +146,10 @@ class Schedule(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_onl
     def is_tracked(self) -> bool:
         """Whether its record lists open runs, because something depends on their end."""
         return self.policy.overlap is not Overlap.ALLOW_ALL or self.trigger.follows_runs
+
+    def fits(self, key: str) -> bool:
+        """Whether the key is that of this schedule."""
+        return key == schedule_key(self.schedule_id)
 
     def has_open(self, job_id: str) -> bool:
         """Whether it counts this run as open."""

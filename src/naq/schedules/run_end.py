@@ -17,7 +17,7 @@ from naq.jobs.job import JobStatus, QueuedJob
 from naq.schedules.record import Schedule, ScheduleStatus
 from naq.schedules.transitions import after_end, aimed, settled
 
-__all__ = ["Superseded", "run_ended", "run_taken", "superseded"]
+__all__ = ["Superseded", "is_run_of", "run_ended", "run_taken", "superseded"]
 
 
 class Superseded(StrEnum):
@@ -48,6 +48,12 @@ def run_ended(schedule: Schedule, job_id: str, outcome: JobStatus, now: datetime
     if not open_runs and after.next_nominal_at is None and (following := after_end(after, now)) is not None:
         after = aimed(after, following)
     return settled(after, now) if after.status is ScheduleStatus.ACTIVE else after
+
+
+def is_run_of(schedule: Schedule, job_id: str, queue: str) -> bool:
+    """Whether a job from this queue may end or fail as a run of the schedule: who may enqueue in another queue may not."""
+    listed = next((run for run in schedule.open_runs if run.job_id == job_id), None)
+    return queue == schedule.job.queue if listed is None else listed.queue in (None, queue)
 
 
 def run_taken(schedule: Schedule, job_id: str) -> Schedule | None:

@@ -27,7 +27,7 @@ __all__ = ["SetSync", "SyncOptions"]
 TRIES = 20
 """Times a set is claimed again after another process claimed it at the same moment."""
 
-log = logging.getLogger("naq.sync")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

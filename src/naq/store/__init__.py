@@ -7,5 +7,5 @@ that a power failure in the middle loses and repeats nothing. `codec` turns reco
 of a newer version. `permissions` is the table of what each role may do on the server.
 `outage` reports an unavailable store once, and gives the delay before the next try.
 
-Order: `codec`, `embedded`, `keys`, `permissions`, `port`, `ordering`, `records`, `nats`, `outage`.
+Order: `codec`, `embedded`, `ids`, `keys`, `permissions`, `port`, `ordering`, `records`, `nats`, `outage`.
 """

@@ -18,7 +18,7 @@ import msgspec
 
 from naq.exceptions import InvalidJob, Problem, RecordUnreadable, shown
 
-__all__ = ["decode", "encodable_text", "encode", "function_name", "plain", "plain_form"]
+__all__ = ["Keyed", "decode", "encodable_text", "encode", "function_name", "plain", "plain_form"]
 
 VERSION = 1
 DEEPEST = 50
@@ -27,6 +27,15 @@ DEEPEST = 50
 T = TypeVar("T")
 _encoder = msgspec.json.Encoder()
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+
+
+class Keyed(msgspec.Struct, frozen=True, gc=False):
+    """A record that says what it is about, as its key does: they must agree. Permissions are given by key, so a record is
+    never believed over it."""
+
+    def fits(self, key: str) -> bool:
+        """Whether this record may be stored at ``key``."""
+        raise NotImplementedError
 
 
 class _Versioned(msgspec.Struct):
@@ -115,6 +124,8 @@ def decode(kind: type[T], key: str, value: bytes) -> T:
         raise _unreadable(key, value, str(error)) from None
     if getattr(record, "v", 1) > VERSION:
         raise _unreadable(key, value, "")
+    if isinstance(record, Keyed) and not record.fits(key):
+        raise _unreadable(key, value, "it says that it belongs to another key")
     return record
 
 

@@ -16,16 +16,18 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
-from naq.exceptions import InvalidInput
+from naq.store.ids import check_job_id, check_queue, check_schedule_id, is_queue, new_id
 
 __all__ = [
     "ALERTS",
     "ALL_DEAD",
     "ALL_DEFERRED",
+    "ALL_FUNCTIONS",
     "ALL_JOBS",
     "ALL_QUEUES",
     "ALL_SCHEDULES",
     "ALL_SLOTS",
+    "ALL_UNIQUE",
     "ALL_WAITING",
     "ALL_WORKERS",
     "FENCE",
@@ -44,7 +46,9 @@ __all__ = [
     "deferred_key",
     "ended_key",
     "epoch_key",
+    "fits_schedule",
     "function_key",
+    "is_attempt_of",
     "is_dead",
     "is_deferred",
     "is_queue",
@@ -95,53 +99,10 @@ ALL_QUEUES: Final = "queue.>"
 ALL_WORKERS: Final = "worker.>"
 ALL_WAITING: Final = "waiting.>"
 ALL_SLOTS: Final = "slot.>"
+ALL_UNIQUE: Final = "unique.>"
+ALL_FUNCTIONS: Final = "function.>"
 
-_ID = re.compile(r"[A-Za-z0-9_=-]{1,128}")
-_JOB_ID = re.compile(r"[A-Za-z0-9_=-]{1,128}(/[A-Za-z0-9_=-]{1,64}){0,2}")
 _PART = re.compile(r"[A-Za-z0-9_=/-]{1,300}")
-_QUEUE = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-def check_schedule_id(value: object, field: str = "schedule_id") -> str:
-    """Return the id, or raise `InvalidInput`: 1 to 128 letters, digits, ``-``, ``_``, ``=``."""
-    if not isinstance(value, str) or _ID.fullmatch(value) is None:
-        raise InvalidInput.of(
-            field,
-            value,
-            "an id is 1 to 128 letters, digits, '-', '_' or '=' (it becomes a key)",
-            "daily-report",
-        )
-    return value
-
-
-def check_job_id(value: object, field: str = "job_id") -> str:
-    """Return the id, or raise `InvalidInput`: like a schedule id, with up to two ``/`` inside."""
-    if not isinstance(value, str) or _JOB_ID.fullmatch(value) is None:
-        raise InvalidInput.of(
-            field,
-            value,
-            "an id is letters, digits, '-', '_', '=', in at most three parts with '/'",
-            "report-2026",
-        )
-    return value
-
-
-def check_queue(value: object, field: str = "queue") -> str:
-    """Return the queue's name, or raise `InvalidInput`: 1 to 64 letters, digits, ``-``, ``_``."""
-    if not isinstance(value, str) or not is_queue(value):
-        raise InvalidInput.of(field, value, "a queue is 1 to 64 letters, digits, '-' or '_'", "mail")
-    return value
-
-
-@lru_cache(maxsize=1024)
-def is_queue(name: str) -> bool:
-    """Whether a queue may have this name. Cached: called at each fire, with few distinct names."""
-    return _QUEUE.fullmatch(name) is not None
-
-
-def new_id() -> str:
-    """A fresh random id of 20 characters, for schedules and jobs without a given id."""
-    return secrets.token_hex(10)
 
 
 def instant_text(instant: datetime) -> str:
@@ -203,6 +164,11 @@ def parse_job_key(key: str) -> tuple[str, str, int]:
     return parts[1], parts[2], int(parts[3]) if len(parts) == 4 else 1
 
 
+def fits_schedule(identity: str, schedule_id: str | None) -> bool:
+    """Whether a job with this id may be one of that schedule; ``None``: of no schedule."""
+    return schedule_id is None or identity.startswith(f"{schedule_id}/")
+
+
 def jobs_of(queue: str) -> str:
     """The pattern of all jobs in one queue; ``*`` for any queue."""
     return f"job.{queue}.>"
@@ -211,6 +177,15 @@ def jobs_of(queue: str) -> str:
 def attempt_patterns(identity: str) -> list[str]:
     """The patterns under which the attempts of a job can be found, queued or deferred."""
     return [f"job.*.{identity}", f"job.*.{identity}.*", f"deferred.{identity}.*"]
+
+
+def is_attempt_of(key: str, identity: str) -> bool:
+    """Whether a key is that of a queued or deferred attempt of a job."""
+    family, _, rest = key.partition(".")
+    if family not in ("job", "deferred"):
+        return False
+    rest = rest.partition(".")[2] if family == "job" else rest
+    return rest == identity or rest.startswith(f"{identity}.")
 
 
 def job_id_in(key: str) -> str:

@@ -93,6 +93,7 @@ RULES: Final = (
     _publish("$KV.{namespace}.job.>", "enqueueing jobs, and their next attempts", S, W, C),
     _publish("$KV.{namespace}.deferred.>", "jobs for later, and delays before a next attempt", S, W, C),
     _publish("$KV.{namespace}.waiting.>", "jobs that wait for other jobs", S, W, C),
+    _publish("$KV.{namespace}.unique.*", "which job is the only one of its kind", S, W, C),
     _publish("$KV.{namespace}.dead.>", "dead letters", S, W, C),
     _publish("$KV.{namespace}_results.>", "results, progress, and which jobs have ended", S, W, C),
     _publish("{namespace}_results.ended.>", "telling those who wait that a job has ended", S, W, C),
@@ -100,6 +101,7 @@ RULES: Final = (
     # --- running jobs
     _publish("$KV.{namespace}.worker.*", "being listed as a worker", W),
     _publish("$KV.{namespace}.slot.>", "limits of functions", W),
+    _publish("$KV.{namespace}.function.*", "what was declared of functions, for jobs by name", S, W),
     _publish("$JS.API.CONSUMER.CREATE.{stream}.{consumer}.$KV.{namespace}.job.{queue}.>", "the queue's consumer", W, C),
     _publish("$JS.API.CONSUMER.PAUSE.{stream}.{consumer}", "pausing and resuming a queue", W, C),
     _publish("$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}", "asking for jobs", W),

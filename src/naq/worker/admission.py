@@ -18,7 +18,7 @@ from naq.jobs.outcome import Dropped, Ended, Raised, Unrunnable
 from naq.jobs.records import DeadJob, DeadReason
 from naq.queue.dependencies import Dependencies, Verdict
 from naq.schedules.record import Schedule
-from naq.schedules.run_end import run_taken
+from naq.schedules.run_end import is_run_of, run_taken
 from naq.store.codec import decode, encode
 from naq.store.keys import dead_key, schedule_key
 from naq.store.port import Committed, Entry, Put, Store, Unknown
@@ -53,7 +53,7 @@ Decision = Admitted | Forget | NoSlot | Refuse
 
 RETRY_AFTER = 0.5
 
-log = logging.getLogger("naq.worker")
+log = logging.getLogger(__name__)
 
 
 class Admission:
@@ -187,6 +187,8 @@ def _taken(entry: Entry | None, queued: QueuedJob) -> Put | None:
     """The write that notes in the schedule's record that a worker took this run; ``None``: there is nothing to note."""
     schedule = None if entry is None else readable_one(Schedule, entry, log)
     if entry is None or schedule is None or queued.schedule_created_at not in (None, schedule.created_at):
+        return None
+    if not is_run_of(schedule, queued.job_id, queued.spec.queue):
         return None
     after = run_taken(schedule, queued.job_id)
     return None if after is None else Put(entry.key, encode(after), entry.revision, after.ttl)

@@ -24,7 +24,7 @@ __all__ = ["Burial"]
 
 RETRY_AFTER = 0.5
 
-log = logging.getLogger("naq.intake")
+log = logging.getLogger(__name__)
 
 
 class Burial:

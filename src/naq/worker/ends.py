@@ -30,7 +30,7 @@ STORE_REFUSES_ALL = 3
 TTL_REFUSED = 10165
 """The server's error for a lifetime that it does not accept."""
 
-log = logging.getLogger("naq.finishing")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

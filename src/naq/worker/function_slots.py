@@ -27,7 +27,7 @@ MOST_BYTES = 64 << 20
 LAST_FREES = 1.0
 """Seconds that a stopping worker has to free its slots; those that are left expire."""
 
-log = logging.getLogger("naq.worker")
+log = logging.getLogger(__name__)
 
 
 class FunctionSlots:

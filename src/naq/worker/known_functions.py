@@ -33,7 +33,7 @@ LONGEST_WAIT = timedelta(minutes=1)
 GROWTH = 1.5
 MOST_GROWTH = 20
 
-log = logging.getLogger("naq.worker")
+log = logging.getLogger(__name__)
 
 
 class KnownFunctions:

@@ -25,7 +25,7 @@ EVERY = 0.3
 AT_ONCE = 200
 """Jobs announced in one round."""
 
-log = logging.getLogger("naq.announcing")
+log = logging.getLogger(__name__)
 
 
 class Announcer:

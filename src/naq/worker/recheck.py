@@ -36,7 +36,7 @@ ASK_FOR = 5.0
 """Seconds after a connection was made during which the other workers are asked about every job; later only about jobs that
 were handed out before."""
 
-log = logging.getLogger("naq.rechecking")
+log = logging.getLogger(__name__)
 
 
 class Lookup:

@@ -27,7 +27,7 @@ __all__ = ["Report"]
 MOST_FUNCTIONS = 1000
 """Names of functions that fit into a presence record."""
 
-log = logging.getLogger("naq.worker")
+log = logging.getLogger(__name__)
 
 
 class Report:

@@ -26,7 +26,7 @@ ANSWER = 1.0
 STOP = b"\0"
 CLOCK = SystemClock()
 
-log = logging.getLogger("naq.signals")
+log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager

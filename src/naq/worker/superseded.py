@@ -28,7 +28,7 @@ __all__ = ["SupersededRuns", "why_superseded"]
 EVERY = 5.0
 """Seconds between two checks."""
 
-log = logging.getLogger("naq.superseded")
+log = logging.getLogger(__name__)
 
 
 def why_superseded(entry: Entry | None, queued: QueuedJob) -> Superseded | None:

@@ -16,7 +16,7 @@ EVERY = 30.0
 SLOTS_EVERY = 2.0
 """Seconds between two checks of the jobs that wait for a slot."""
 
-log = logging.getLogger("naq.worker")
+log = logging.getLogger(__name__)
 
 
 class DependencySweep:

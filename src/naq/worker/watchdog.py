@@ -24,7 +24,7 @@ BLOCKED_AFTER = 2.0
 MEMORY_STEP = 256 * 1024 * 1024
 """Bytes by which the process must have grown since the last report to be reported."""
 
-log = logging.getLogger("naq.heartbeat")
+log = logging.getLogger(__name__)
 
 
 class LoopWatch:

@@ -47,20 +47,53 @@ async def test_an_nkey(tmp_path: Path, seed: tuple[Path, str]) -> None:
         assert await works({"nats_url": server.url, "nats_nkey": str(file)})
 
 
-@pytest.mark.parametrize("verify", [False, True])
-async def test_tls(tmp_path: Path, verify: bool) -> None:
+def certified(tmp_path: Path) -> str:
+    """Make certificates, and return the server's configuration without its end."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     for name in ("server", "client"):
         certificate = authority.issue_cert("127.0.0.1", "localhost")
         certificate.private_key_pem.write_to_path(str(tmp_path / f"{name}.key"))
         certificate.cert_chain_pems[0].write_to_path(str(tmp_path / f"{name}.pem"))
-    tls = f"""tls {{ cert_file: "{tmp_path}/server.pem", key_file: "{tmp_path}/server.key", ca_file: "{tmp_path}/ca.pem",
-        verify: {str(verify).lower()} }}"""
+    return f'cert_file: "{tmp_path}/server.pem", key_file: "{tmp_path}/server.key", ca_file: "{tmp_path}/ca.pem"'
+
+
+@pytest.mark.parametrize("verify", [False, True])
+async def test_tls(tmp_path: Path, verify: bool, caplog: pytest.LogCaptureFixture) -> None:
+    tls = f"tls {{ {certified(tmp_path)}, verify: {str(verify).lower()} }}"
     client = {"tls_cert": str(tmp_path / "client.pem"), "tls_key": str(tmp_path / "client.key")} if verify else {}
     async with NatsServer(tmp_path / "data", config=tls) as server:
         url = server.url.replace("nats://", "tls://")
         assert await works({"nats_url": url, "tls_ca": str(tmp_path / "ca.pem"), **client})
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "remedy"),
+    [
+        ({}, "it wants credentials, and none were given: set nats_creds"),
+        ({"nats_user": "ann", "nats_password": "wrong"}, "it does not accept the credentials that were given"),
+    ],
+)
+@pytest.mark.parametrize("tls", [False, True])
+async def test_a_server_that_wants_credentials_is_named_as_the_cause(
+    tmp_path: Path, given: dict[str, str], remedy: str, tls: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    configuration = "authorization { user: ann, password: pw }"
+    if tls:
+        configuration += f"\ntls {{ {certified(tmp_path)} }}"
+    async with NatsServer(tmp_path / "data", config=configuration) as server:
+        url = server.url.replace("nats://", "tls://") if tls else server.url
+        config = {
+            "nats_url": url,
+            "connect_timeout": 1,
+            **({"tls_ca": str(tmp_path / "ca.pem")} if tls else {}),
+            **given,
+        }
+        with pytest.raises(StoreUnavailable, match="Authorization Violation") as caught:
+            await works(config)
+        assert remedy in str(caught.value)
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
 
 async def test_a_certificate_that_cannot_be_loaded_is_a_config_error(tmp_path: Path) -> None:

@@ -61,7 +61,9 @@ async def test_what_nobody_takes_waits_until_somebody_does(notes: Notes, caplog:
     for _ in range(2):
         with pytest.raises(StoreUnavailable, match=r"notes cannot be stored at .*: their stream has no leader"):
             await notes.outbox.flush()
-    assert len([record for record in caplog.records if record.name == "naq.outbox"]) == 1, "said again and again"
+    assert len([record for record in caplog.records if record.name == "naq.store.nats.outbox"]) == 1, (
+        "said again and again"
+    )
     await notes.make_stream()
     await notes.outbox.flush()
     assert await notes.stored() == 2

@@ -108,7 +108,7 @@ async def change_everything(client: Naq) -> None:
     """What a client may do: schedules, jobs, limits."""
     assert await client.result(await client.enqueue(greet, "Ada"), timeout=PATIENCE) == "hello Ada"
     first = await client.enqueue_in("0.2s", greet)
-    last = await client.enqueue_job(Job(func=greet, depends_on=[first]))
+    last = await client.enqueue_job(Job(func=greet, depends_on=[first], unique_for="1h"))
     assert await client.result(last, timeout=PATIENCE) == "hello world"
     for broken in (fail, again):
         failed = await client.enqueue(broken)

@@ -27,7 +27,7 @@ WAITS = Backoff(delay=timedelta(seconds=1), longest=timedelta(seconds=60))
 SAY_EVERY = 1000
 """Of items dropped because the queue is full, one in this many is logged."""
 
-log = logging.getLogger("naq.sinks")
+log = logging.getLogger(__name__)
 
 
 def _nothing() -> None:

@@ -23,7 +23,7 @@ from naq.store.records import readable
 
 __all__ = ["Memory", "Position", "stored_alerts"]
 
-log = logging.getLogger("naq.alerts")
+log = logging.getLogger(__name__)
 
 RESOLVED_TTL = 7 * 86_400
 """Seconds for which a resolved alert is kept."""

@@ -27,7 +27,7 @@ from naq.store.nats.event_stream import EventService
 
 __all__ = ["Observing"]
 
-log = logging.getLogger("naq.alerts")
+log = logging.getLogger(__name__)
 
 PATIENCE = 2.0
 """Seconds that a stop waits for local sinks."""

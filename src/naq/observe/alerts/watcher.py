@@ -49,7 +49,7 @@ AT_ONCE = 400
 """Maximum number of alerts changed in one transaction."""
 LOOKED_UP_AT_ONCE = 16
 
-log = logging.getLogger("naq.alerts")
+log = logging.getLogger(__name__)
 
 
 class _Silent:

@@ -17,7 +17,7 @@ from naq.store.records import readable_one
 
 __all__ = ["check_queues"]
 
-log = logging.getLogger("naq.health")
+log = logging.getLogger(__name__)
 
 
 async def check_queues(jobs: JobService, store: KVStoreService) -> AsyncIterator[Finding]:

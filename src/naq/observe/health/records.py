@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from naq.jobs.records import QueueLimits, WaitingFor, WorkerInfo
+from naq.jobs.published import DeclaredFunction
+from naq.jobs.records import QueueLimits, UniqueJob, WaitingFor, WorkerInfo
 from naq.observe.alerts.alert import AlertRecord
 from naq.observe.health.conditions import Finding, found
 from naq.schedules.ownership import DeclaredSet
-from naq.store.keys import ALERTS, ALL_QUEUES, ALL_WAITING, ALL_WORKERS
+from naq.store.keys import ALERTS, ALL_FUNCTIONS, ALL_QUEUES, ALL_UNIQUE, ALL_WAITING, ALL_WORKERS
 from naq.store.port import Store
 from naq.store.records import read_all
 
@@ -18,6 +19,8 @@ KINDS: tuple[tuple[str, type[object]], ...] = (
     (ALL_QUEUES, QueueLimits),
     (ALL_WORKERS, WorkerInfo),
     (ALL_WAITING, WaitingFor),
+    (ALL_UNIQUE, UniqueJob),
+    (ALL_FUNCTIONS, DeclaredFunction),
     (f"{ALERTS}.>", AlertRecord),
     ("set.>", DeclaredSet),
 )

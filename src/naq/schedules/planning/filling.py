@@ -32,7 +32,7 @@ def fill(schedule: Schedule, now: datetime, room: int) -> tuple[Schedule, tuple[
             fires.append(_fire(schedule, backfill, nominal, sequential))
             if sequential:
                 identity = backfill_job_id(schedule.schedule_id, backfill.backfill_id, nominal)
-                open_runs.append(OpenRun(identity, nominal, now))
+                open_runs.append(OpenRun(identity, nominal, now, queue=schedule.job.queue))
         if rest is not None:
             left.append(rest)
     if not schedule.backfills:

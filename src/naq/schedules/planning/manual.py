@@ -52,7 +52,7 @@ def trigger_now(
     deadline = schedule.policy.start_deadline
     start_by = None if deadline is None else now + deadline
     if tracked and job_id is not None:
-        open_runs = (*open_runs, OpenRun(job_id, now, now, start_by=start_by))
+        open_runs = (*open_runs, OpenRun(job_id, now, now, start_by=start_by, queue=schedule.job.queue))
     after = schedule.evolve(manual_runs=schedule.manual_runs + 1, last_run_at=now, open_runs=open_runs)
     if terminated and after.status is ScheduleStatus.ACTIVE:
         if after.next_nominal_at is None and not open_runs:

@@ -95,4 +95,4 @@ def _fire(admission: Admission, schedule: Schedule, nominal: datetime, now: date
 def _open_run(schedule: Schedule, nominal: datetime, now: datetime) -> OpenRun:
     deadline = schedule.policy.start_deadline
     start_by = None if deadline is None else schedule.nominals.due_at(nominal) + deadline
-    return OpenRun(job_id(schedule.schedule_id, nominal), nominal, now, start_by=start_by)
+    return OpenRun(job_id(schedule.schedule_id, nominal), nominal, now, start_by=start_by, queue=schedule.job.queue)

@@ -11,9 +11,9 @@ from typing import Any
 from naq.config import FIELDS, Settings
 from naq.exceptions import ConfigError, Problem, shown
 
-__all__ = ["Certificates", "authentication"]
+__all__ = ["Certificates", "authentication", "credentials_remedy", "refuses_credentials"]
 
-log = logging.getLogger("naq.connection")
+log = logging.getLogger(__name__)
 
 
 def authentication(settings: Settings) -> dict[str, Any]:
@@ -36,6 +36,24 @@ def authentication(settings: Settings) -> dict[str, Any]:
     if settings.nats_user is not None:
         options |= {"user": settings.nats_user, "password": settings.nats_password}
     return options
+
+
+def refuses_credentials(reason: str) -> bool:
+    """Whether an error of the server means that it does not accept who the client is."""
+    return "authorization violation" in reason.lower() or "authentication" in reason.lower()
+
+
+def credentials_remedy(reason: str, settings: Settings) -> str:
+    """What to do when a server cannot be used for this reason."""
+    given = (settings.nats_creds, settings.nats_nkey, settings.nats_token, settings.nats_user)
+    if not refuses_credentials(reason):
+        return (
+            "start a server there (nats-server -js), check the address and the credentials, or leave out nats_url to use "
+            "the embedded server"
+        )
+    if all(each is None for each in given) and not any("@" in url for url in settings.nats_url):
+        return "it wants credentials, and none were given: set nats_creds, nats_nkey, nats_token, or nats_user and nats_password"
+    return "it does not accept the credentials that were given: check them (naq config shows where they come from)"
 
 
 class Certificates:

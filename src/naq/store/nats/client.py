@@ -17,11 +17,13 @@ from typing import Any
 
 from nats.aio.client import Client, Srv
 from nats.aio.subscription import Subscription
+from nats.aio.transport import TcpTransport
 from nats.errors import Error, ProtocolError
 from nats.protocol.command import sub_cmd
 from nats.protocol.parser import Parser
 
 from naq.exceptions import ConfigError, StoreUnavailable
+from naq.store.nats.tls import TlsTransport
 
 __all__ = ["RawClient", "RawSubscription"]
 
@@ -37,7 +39,7 @@ QUOTES = "' "
 LOOK_EVERY = 5.0
 """Seconds between two questions for the server's limits."""
 
-log = logging.getLogger("naq.connection")
+log = logging.getLogger(__name__)
 
 OnFrame = Callable[[bytes, bytes, bytes, bytes], None]
 """Called with subject, reply subject, header block (empty when there is none) and payload."""
@@ -120,6 +122,8 @@ class RawClient(Client):
         if context is not None:
             self.options["tls"] = context
         await super()._connect_to_server(s)
+        if type(self._transport) is TcpTransport:
+            self._transport = TlsTransport.of(self._transport)
 
     async def _process_connect_init(self) -> None:
         """nats-py tries again after its own errors and those of the operating system. Any other, such as that of a

@@ -29,11 +29,12 @@ from naq.exceptions import (
 from naq.lifecycle import BaseService
 from naq.store.keys import Namespace
 from naq.store.nats.answers import Answers
-from naq.store.nats.authentication import Certificates, authentication
+from naq.store.nats.authentication import Certificates, authentication, credentials_remedy, refuses_credentials
 from naq.store.nats.client import RawClient
 from naq.store.nats.denials import Denials
 from naq.store.nats.protocol import encode_request
 from naq.store.nats.remedies import with_remedy
+from naq.store.nats.server_clock import ServerClock
 from naq.timing.zones import use_zone_data
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ LONGEST_BACKOFF = 2.0
 CLOSE_PATIENCE = 5.0
 """Seconds that closing the connection may take."""
 
-log = logging.getLogger("naq.connection")
+log = logging.getLogger(__name__)
 
 
 class ConnectionState(Enum):
@@ -75,6 +76,8 @@ class ConnectionService(BaseService):
     def __init__(self, config: Mapping[str, Any] | Settings) -> None:
         super().__init__(config)
         use_zone_data(self.settings.zone_data)
+        self.clock = ServerClock(self.settings.clock_limit)
+        """The time that clients and workers go by."""
         self._client: RawClient | None = None
         self._embedded: EmbeddedServer | None = None
         self._address: ServerAddress | None = None
@@ -225,7 +228,11 @@ class ConnectionService(BaseService):
                     name=f"naq {self.settings.instance_id}",
                     connect_timeout=max(1, round(self.settings.connect_timeout)),
                     max_reconnect_attempts=-1,
+<<<<<<< HEAD
                     reconnect_time_wait=0.1,
+=======
+                    reconnect_time_wait=0.1,  # seconds; it is only ever slept
+>>>>>>> main
                     reconnect_to_server_handler=self._next_server,
                     ping_interval=5,
                     max_outstanding_pings=2,
@@ -240,10 +247,8 @@ class ConnectionService(BaseService):
         except (TimeoutError, OSError, nats.errors.Error) as error:
             cause = self._last_error or error
             reason = str(cause) or type(cause).__name__
-            raise StoreUnavailable(
-                f"cannot connect to NATS at {self.where} ({reason}): start a server there (nats-server -js), check the "
-                "address and the credentials, or leave out nats_url to use the embedded server"
-            ) from None
+            remedy = credentials_remedy(reason, self.settings)
+            raise StoreUnavailable(f"cannot connect to NATS at {self.where} ({reason}): {remedy}") from None
 
     async def _do_cleanup(self) -> None:
         await self._denials.close()
@@ -267,7 +272,8 @@ class ConnectionService(BaseService):
         return servers[self._attempts % len(servers)], delay
 
     async def _on_error(self, error: Exception) -> None:
-        self._last_error = error
+        if self._last_error is None or not refuses_credentials(str(self._last_error)):
+            self._last_error = error  # after a refusal come only the ends of connections, which tell nothing
         log.debug("NATS: %s", error)
         if self._client is not None:
             self._denials.met(self._client, str(error))
@@ -277,6 +283,7 @@ class ConnectionService(BaseService):
             return
         log.warning("the connection to NATS at %s is lost; reconnecting", self.where)
         self._answers.lose("the connection broke before the answer came")
+        self.clock.forget()
         self._tell(ConnectionState.LOST)
         if self._embedded is not None:
             await self._find_embedded(self._embedded, self._client)
@@ -324,12 +331,15 @@ class StreamService(BaseService):
 
     async def info(self, name: str) -> dict[str, Any] | None:
         """JetStream's information on a stream (``config``, ``state``, ...); ``None`` when there is no such stream."""
+        began = self.connection.clock.monotonic()
         try:
-            return await self.connection.api(f"STREAM.INFO.{name}")
+            info = await self.connection.api(f"STREAM.INFO.{name}")
         except StoreRejected as error:
             if error.code == STREAM_NOT_FOUND:
                 return None
             raise
+        self.connection.clock.heard(info, began)
+        return info
 
     async def ensure(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The stream's information; it is created with ``config`` when it does not exist, and left alone when it does.

@@ -28,7 +28,7 @@ ASK_AGAIN_AFTER = 5.0
 SAY_AGAIN_AFTER = 60.0
 """Seconds after which a missing permission is logged again."""
 
-log = logging.getLogger("naq.connection")
+log = logging.getLogger(__name__)
 
 
 class Denials:

@@ -32,7 +32,7 @@ SILENCE = 5.0
 RETRY_AFTER = 0.5
 """Seconds before another try when the consumer could not be made."""
 
-log = logging.getLogger("naq.follow")
+log = logging.getLogger(__name__)
 
 
 class _Feed:

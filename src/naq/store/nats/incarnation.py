@@ -17,7 +17,7 @@ from naq.store.nats.connection import ConnectionService
 
 __all__ = ["Lives", "first_revision"]
 
-log = logging.getLogger("naq.lives")
+log = logging.getLogger(__name__)
 
 
 class Lives:

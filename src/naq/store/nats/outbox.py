@@ -41,7 +41,7 @@ STORED_BEFORE = 10201
 
 T = TypeVar("T")
 
-log = logging.getLogger("naq.outbox")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

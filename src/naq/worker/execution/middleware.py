@@ -10,7 +10,7 @@ from naq.jobs.context import JobContext
 
 __all__ = ["Hooks", "Middleware"]
 
-log = logging.getLogger("naq.execute")
+log = logging.getLogger(__name__)
 
 
 class Middleware:

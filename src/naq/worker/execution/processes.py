@@ -35,7 +35,7 @@ JOBS_PER_CHILD = 200
 LAST_WORDS = 0.2
 """Seconds after a child's end within which what it said is read."""
 
-log = logging.getLogger("naq.processes")
+log = logging.getLogger(__name__)
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Said | Logged | Answer)
 

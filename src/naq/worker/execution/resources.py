@@ -12,7 +12,7 @@ from naq.jobs.target import Target
 
 __all__ = ["Resources"]
 
-log = logging.getLogger("naq.worker")
+log = logging.getLogger(__name__)
 
 Hook = Callable[..., Any]
 

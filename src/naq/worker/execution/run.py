@@ -37,7 +37,7 @@ GRACE = 5.0
 GIVEN_UP = "ignored being stopped, and was given up; it may still be running"
 KILLED = "ignored being stopped, and its process was killed"
 
-log = logging.getLogger("naq.execute")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import re
 from datetime import date, datetime, time
 from typing import Any
 
-from naq.parsing import MISSING, Reader
+from naq.parsing import MISSING, Reader, unquoted_time
 from naq.schedules.forms.kinds.form import TriggerForm, checked, dst_form, read_dst
 from naq.timing.calendar_interval import CalendarInterval, CalendarUnit
 
@@ -55,7 +55,7 @@ def _time_of_day(reader: Reader) -> time:
     try:
         return time.fromisoformat(value)
     except (TypeError, ValueError):
-        reader.complain("at", value, "must be a time of day")
+        reader.complain("at", value, unquoted_time(value) or "must be a time of day")
         return time(0)
 
 
