@@ -162,11 +162,7 @@ async def test_a_sweep_releases_who_was_overlooked(
     await start_worker()
     first = await jobs.enqueue(functions.add, 1)
     await jobs.result(first, timeout=HANG)
-<<<<<<< HEAD
-    spec = await jobs._specs.make(Job(func=functions.add, args=[2], depends_on=[first]), False)
-=======
     spec = parse_job(Job(func=functions.add, args=[2], depends_on=[first]))
->>>>>>> main
     queued = QueuedJob(job_id="overlooked", spec=spec, enqueued_at=jobs.clock.now())
     await kv.transact(jobs._settling.dependencies.writes(queued, None))
     assert await jobs._settling.dependencies.sweep() == []
@@ -178,11 +174,7 @@ async def test_a_scheduled_job_with_a_dependency_is_set_aside_by_the_worker(
 ) -> None:
     """It comes through the queue, for a fire does not know of dependencies."""
     await start_worker()
-<<<<<<< HEAD
-    spec = await jobs._specs.make(Job(func=functions.add, args=[2], depends_on=["later"]), False)
-=======
     spec = parse_job(Job(func=functions.add, args=[2], depends_on=["later"]))
->>>>>>> main
     queued = QueuedJob(job_id="s/1", spec=spec, enqueued_at=jobs.clock.now(), schedule_id="s")
     await kv.transact([Put("job.default.s/1", encode(queued), 0)])
 

@@ -365,11 +365,7 @@ async def test_a_next_attempt_that_exists_is_not_written_twice(
     job_id = await jobs.enqueue(Job(func=functions.fail_until, args=[9], job_id="twice", retries=1, backoff=0))
     entry = await kv.get("job.default.twice")
     assert entry is not None
-<<<<<<< HEAD
-    record = QueuedJob(job_id="twice", spec=await jobs._specs.make(job, False), attempt=2, enqueued_at=jobs.clock.now())
-=======
     record = QueuedJob(job_id="twice", spec=parse_job(job), attempt=2, enqueued_at=jobs.clock.now())
->>>>>>> main
     await kv.create("job.default.twice.2", encode(record))
     await start_worker()
     await jobs.result(job_id, timeout=HANG)

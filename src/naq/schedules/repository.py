@@ -197,13 +197,8 @@ class Schedules:
         """
         change_id, moment = new_change_id(), self._clock.now()
         before: Schedule | None = None
-<<<<<<< HEAD
         undecidable = 0
-        for _ in range(ATTEMPTS):
-=======
-        decided = False
         async for _ in Tries(self._clock, self.instance_id):
->>>>>>> main
             entry = await self._entry(schedule_id)
             if entry is None:
                 return None
@@ -211,22 +206,12 @@ class Schedules:
                 return self._tell(kind, Changed(before, schedule_in(entry), entry.revision), actor, reason)
             before = schedule_in(entry)
             after = change(before)
-<<<<<<< HEAD
-            if after is None:
-                return None
-            if is_same(before, after):
-                return Changed(before, before, entry.revision)
+            if after is None or is_same(before, after):
+                return None if after is None else Changed(before, before, entry.revision)
             if entry.revision != undecidable and needs_decision(before, after, moment):
                 undecidable = entry.revision  # if it still has this revision afterwards
                 with asking(f"change schedule {schedule_id!r}"):
                     await self.overdue.decide(entry)
-=======
-            if after is None or is_same(before, after):
-                return None if after is None else Changed(before, before, entry.revision)
-            ends = after.status in (ScheduleStatus.PAUSED, ScheduleStatus.CANCELLED)
-            if not decided and needs_decision(before, after, self._clock.now()):
-                decided = await self._decide_first(entry, ends)
->>>>>>> main
                 continue
             ends = after.status in (ScheduleStatus.PAUSED, ScheduleStatus.CANCELLED)
             after = after.evolve(change_id=change_id, updated_at=moment, counted_from=Counters.of(after))

@@ -228,11 +228,7 @@ class ConnectionService(BaseService):
                     name=f"naq {self.settings.instance_id}",
                     connect_timeout=max(1, round(self.settings.connect_timeout)),
                     max_reconnect_attempts=-1,
-<<<<<<< HEAD
-                    reconnect_time_wait=0.1,
-=======
                     reconnect_time_wait=0.1,  # seconds; it is only ever slept
->>>>>>> main
                     reconnect_to_server_handler=self._next_server,
                     ping_interval=5,
                     max_outstanding_pings=2,
