@@ -13,6 +13,7 @@ from benchmarks.fires import burst, steady
 from benchmarks.idle import idle
 from benchmarks.jobs import jobs
 from benchmarks.planning import planning
+from benchmarks.sharing import sharing
 from benchmarks.start import start
 from benchmarks.times import times
 from benchmarks.world import Row
@@ -21,7 +22,9 @@ from benchmarks.world import Row
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "--only", default="start,planning,times,burst,steady,jobs,idle", help="which to run, separated by commas"
+        "--only",
+        default="start,planning,times,burst,steady,jobs,sharing,idle",
+        help="which to run, separated by commas",
     )
     parser.add_argument("--burst", type=int, nargs="+", default=[10_000, 100_000], help="schedules due at one instant")
     parser.add_argument("--steady", type=int, default=1_000, help="schedules that fire once a second")
@@ -48,6 +51,8 @@ def main() -> None:
         rows += asyncio.run(steady(arguments.steady, arguments.seconds))
     if "jobs" in chosen:
         rows += asyncio.run(jobs(arguments.jobs, arguments.rate, min(arguments.seconds, 15)))
+    if "sharing" in chosen:
+        rows += asyncio.run(sharing())
     if "idle" in chosen:
         for count in arguments.idle:
             rows += asyncio.run(idle(count))
