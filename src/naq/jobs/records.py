@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -28,6 +29,7 @@ __all__ = [
     "WorkerInfo",
     "dead_info",
     "entry_info",
+    "is_known_nowhere",
     "is_over",
     "result_info",
 ]
@@ -250,6 +252,11 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     def to_dict(self) -> dict[str, Any]:
         """Plain values: times in epoch seconds."""
         return plain_form(self)
+
+
+def is_known_nowhere(func: str, workers: Sequence[WorkerInfo]) -> bool:
+    """Whether each of some workers says that it does not run the function; not known when there is none."""
+    return bool(workers) and all(each.knows(func) is False for each in workers)
 
 
 def entry_info(queued: QueuedJob, status: JobStatus) -> JobInfo:
