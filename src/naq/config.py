@@ -24,7 +24,6 @@ from urllib.parse import urlsplit
 import msgspec
 
 from naq.exceptions import ConfigError, InvalidInput, Problem, shown
-from naq.text_file import parse_text, read_text_file
 
 __all__ = ["Settings", "SettingsOptions", "load_settings", "state_directory"]
 
@@ -294,6 +293,8 @@ def _from_environment(environment: Mapping[str, str] | None) -> dict[str, Any]:
 def _from_file(file: Path | str | None, problems: list[Problem]) -> dict[str, Any]:
     if file is None:
         return {}
+
+    from naq.text_file import parse_text, read_text_file  # most processes read no file
 
     path = Path(file)
     try:
