@@ -51,6 +51,7 @@ def _check(test: Callable[[Any], bool], reason: str) -> Callable[[Any], str | No
 
 _positive = _check(lambda value: value > 0, "must be more than 0")
 _lifetime = _check(lambda value: 0 < value <= 36_525 * 86_400, "must be more than 0 and at most 100 years")
+_wait = _check(lambda value: 0 <= value <= 36_525 * 86_400, "must be 0 or more, and at most 100 years")
 _positive_or_none = _check(lambda value: value is None or value > 0, "must be more than 0")
 _not_negative = _check(lambda value: value >= 0, "must not be negative")
 _not_negative_or_none = _check(lambda value: value is None or value >= 0, "must not be negative")
@@ -178,9 +179,9 @@ class Settings:
     )
     unknown_function_wait: float = setting(
         86400.0,
-        "seconds that a job waits for a worker that knows its function, before it becomes a dead letter",
+        "seconds that a job waits for a worker that knows its function, then it is a dead letter",
         86400.0,
-        _check(lambda value: 0 <= value <= 36_525 * 86_400, "must not be negative, and at most 100 years"),
+        _wait,
     )
     allow_pickle: bool = setting(False, "accept pickled arguments (runs code of whoever can write jobs)", False)
 
