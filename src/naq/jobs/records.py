@@ -222,6 +222,8 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     """How they must have ended."""
     max_concurrent: int | None = None
     """How many jobs of its function may run at once; ``None``: no limit, or no longer known."""
+    key: str | None = None
+    """What that limit counts by besides the function."""
     progress: Progress | None = None
     value: Any = None
     """What the function returned, as JSON values."""
@@ -274,6 +276,7 @@ def entry_info(queued: QueuedJob, status: JobStatus) -> JobInfo:
         depends_on=queued.spec.depends_on,
         depends_when=queued.spec.depends_when,
         max_concurrent=queued.spec.max_concurrent,
+        key=queued.spec.key,
         error=queued.error,
         unknown_since=queued.unknown_since,
         passed_on=queued.passed_on,

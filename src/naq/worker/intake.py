@@ -13,6 +13,7 @@ from naq.lifecycle import Tasks
 from naq.queue.consumers import ensure_consumer
 from naq.store.keys import Namespace, jobs_of, queue_key
 from naq.store.nats.connection import ConnectionService, ConnectionState
+from naq.store.outage import Reminder
 from naq.store.port import Store
 from naq.store.records import readable_one
 from naq.worker.demand import Demand
@@ -46,6 +47,7 @@ class Intake:
         self._reception = reception
         self._names = Namespace(settings.namespace)
         self._retry_at: dict[str, float] = {}
+        self._failures = {queue: Reminder(clock) for queue in settings.queues}
         self._stop_listening: Callable[[], None] | None = None
         self._pulls = [self._pull(queue) for queue in settings.queues]
 
@@ -93,8 +95,9 @@ class Intake:
                 try:
                     await self._ask(pull)
                 except StoreError as error:
-                    log.info("queue %s cannot be asked for jobs: %s", pull.queue, error)
-                    pull.lose("asking failed")
+                    if self._failures[pull.queue].is_due():
+                        log.info("queue %s cannot be asked for jobs: %s", pull.queue, error)
+                    pull.lose("asking failed", quietly=True)
                     self._retry_at[pull.queue] = self._clock.monotonic() + RETRY_AFTER
 
     async def _ask(self, pull: Pull) -> None:
@@ -105,6 +108,7 @@ class Intake:
         wanted = self._demand.share(pull.queue)
         if wanted > pull.outstanding and pull.outstanding <= wanted // 2:
             await pull.ask(wanted - pull.outstanding)
+            self._failures[pull.queue].over()
 
     async def _mend(self, pull: Pull) -> None:
         entry = await self._store.get(queue_key(pull.queue))

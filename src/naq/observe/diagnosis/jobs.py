@@ -159,7 +159,8 @@ def _queued(info: JobInfo, around: Around) -> Account:
         found = f"queue {queue!r} may run {counted(limits.max_concurrent, 'job')} at once, and this limit is reached"
         return Account(found, f"wait, or raise the limit: naq queue limit {queue} --max-concurrent N")
     if info.max_concurrent is not None and around.slots_taken >= info.max_concurrent:
-        found = f"{info.func} may run {info.max_concurrent} at once (max_concurrent), and this limit is reached"
+        what = info.func if info.key is None else f"{info.func} with the key {info.key!r}"
+        found = f"{what} may run {info.max_concurrent} at once (max_concurrent), and this limit is reached"
         return Account(found, "wait, or see what runs: naq job ls --status running")
     blocked = next((each for each in taking if each.blocked_for), None)
     if blocked is not None and len(taking) == 1:
