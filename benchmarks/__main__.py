@@ -1,4 +1,7 @@
-"""``python -m benchmarks [--only start,planning,burst,...] [--idle 100000 1000000]`` prints a table of figures."""
+"""``python -m benchmarks [--only start,planning,burst,...] [--idle 100000 1000000]`` prints a table of figures.
+
+``--only before`` measures jobs and fires a second, lateness and memory of this tree and of an earlier commit (``--commit``).
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,13 @@ import platform
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.before import before
 from benchmarks.fires import burst, steady
 from benchmarks.idle import idle
 from benchmarks.jobs import jobs
 from benchmarks.planning import planning
 from benchmarks.sharing import sharing
-from benchmarks.start import start
+from benchmarks.start import BEFORE, start
 from benchmarks.times import times
 from benchmarks.world import Row
 
@@ -35,11 +39,17 @@ def main() -> None:
         "--idle", type=int, nargs="+", default=[100_000], help="schedules that are not due, e.g. 1000000"
     )
     parser.add_argument("--against", help="another source tree, whose time engine is asked in the same run")
+    parser.add_argument("--commit", default=BEFORE, help="the commit that 'before' and 'start' compare with")
+    parser.add_argument("--turns", type=int, default=3, help="how often 'before' measures each of the two")
     arguments = parser.parse_args()
     chosen = arguments.only.split(",")
     rows: list[Row] = []
     if "start" in chosen:
-        rows += start()
+        rows += start(arguments.commit)
+    if "before" in chosen:
+        size = {"jobs": arguments.jobs, "rate": arguments.rate, "seconds": min(arguments.seconds, 15)}
+        size |= {"burst": arguments.burst[0], "steady": arguments.steady, "idle": arguments.idle[0]}
+        rows += before(size, arguments.commit, arguments.turns)
     if "planning" in chosen:
         rows += planning()
     if "times" in chosen:

@@ -14,7 +14,18 @@ import naq
 
 SOURCE = Path(naq.__file__).parent
 ROOMS = (
-    ("durations", "printable", "exceptions", "text_file", "clock", "config", "events", "lifecycle", "shell"),
+    (
+        "lazy_names",
+        "durations",
+        "printable",
+        "exceptions",
+        "text_file",
+        "clock",
+        "config",
+        "events",
+        "lifecycle",
+        "shell",
+    ),
     ("timing",),
     ("parsing",),
     ("store",),

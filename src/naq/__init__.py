@@ -8,8 +8,9 @@ paths of the service API (`naq.job` and the modules of `naq.services`).
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from naq.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from naq.app.application import Naq
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from naq.jobs.job_id import JobId, after
     from naq.jobs.resource import resource
     from naq.observe.alerts.alert import Alert, AlertRecord
-    from naq.observe.alerts.rules import FailedTimes, Missed, NotRunSince, RunningLongerThan
+    from naq.observe.alerts.rules import FailedTimes, Missed, NotRunSince, RunningLongerThan, ScheduleGone
     from naq.observe.alerts.sinks import LogSink
     from naq.observe.alerts.webhook import Webhook
     from naq.schedules.forms.exclusions import read_exclusions
@@ -140,6 +141,7 @@ __all__ = [
     "Retry",
     "RunningLongerThan",
     "ScheduleExists",
+    "ScheduleGone",
     "SchedulerError",
     "ServiceError",
     "Settings",
@@ -212,7 +214,7 @@ _NAMES_OF = {
     "naq.jobs.job_id": ("JobId", "after"),
     "naq.jobs.resource": ("resource",),
     "naq.observe.alerts.alert": ("Alert", "AlertRecord"),
-    "naq.observe.alerts.rules": ("FailedTimes", "Missed", "NotRunSince", "RunningLongerThan"),
+    "naq.observe.alerts.rules": ("FailedTimes", "Missed", "NotRunSince", "RunningLongerThan", "ScheduleGone"),
     "naq.observe.alerts.sinks": ("LogSink",),
     "naq.observe.alerts.webhook": ("Webhook",),
     "naq.schedules.forms.exclusions": ("read_exclusions",),
@@ -232,16 +234,5 @@ _NAMES_OF = {
     ),
     "naq.worker.execution.run": ("Middleware",),
 }
-_HOME = {name: module for module, names in _NAMES_OF.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from the module that defines it."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(_HOME[name]), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+if not TYPE_CHECKING:  # so that checkers know every name, and no other
+    __getattr__, __dir__ = lazy_names(__name__, _NAMES_OF)

@@ -127,7 +127,7 @@ def loaded_by(
 
 
 def test_the_version_loads_no_more_than_it_needs() -> None:
-    assert loaded_by("--version") == {"naq", "naq.cli", "naq.durations", "naq.exceptions"}
+    assert loaded_by("--version") == {"naq", "naq.cli", "naq.durations", "naq.exceptions", "naq.lazy_names"}
 
 
 def test_help_loads_no_services_and_no_client() -> None:
@@ -144,7 +144,7 @@ def test_help_loads_no_services_and_no_client() -> None:
             "naq.cli.say",
         ),
         "naq.cli.schedule_commands",
-        *("naq.durations", "naq.exceptions", "naq.printable"),
+        *("naq.durations", "naq.exceptions", "naq.lazy_names", "naq.printable"),
     }
 
 

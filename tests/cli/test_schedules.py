@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from naq.lifecycle import ServiceManager
 from naq.store.keys import schedule_key
 from naq.store.nats.bucket import KVStoreService
 from naq.timing.zone_data import tzdata_version
-from tests.cli.conftest import Command, Outcome
+from tests.cli.conftest import Command, Outcome, Start
 
 
 def add(naq: Command, name: str, *arguments: str) -> Outcome:
@@ -267,3 +268,23 @@ def test_lint(naq: Command) -> None:
     add(naq, "never", "--cron", "0 0 30 2 *")
     found = naq("lint", "--json")
     assert found.code == (1 if found.json else 0)
+
+
+def test_a_removed_schedule_says_who_removed_it_and_when(naq: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(naq, "x", "--every", "1h")
+    assert naq("schedule", "delete", "x").code == 0
+    shown = naq("schedule", "show", "x")
+    assert (shown.code, shown.out) == (1, "")
+    assert re.match(r"x: it was removed by \S+ at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", shown.err)
+    assert "naq schedule history x shows its last times" in shown.err
+
+
+async def test_a_function_that_no_worker_knows_is_named(naq: Command, start: Start) -> None:
+    await start("worker", "shop:app")
+    known = await asyncio.to_thread(naq, "schedule", "add", "shop:greet", "--every", "1h", "--id", "good")
+    assert (known.code, known.err) == (0, "")
+    added = await asyncio.to_thread(naq, "schedule", "add", "shop:nope", "--every", "1h", "--id", "bad")
+    assert (added.code, added.out) == (0, "bad\n")
+    assert added.err == "bad: no running worker knows the function shop:nope: its jobs wait for one that does\n"
+    lint = await asyncio.to_thread(naq, "lint")
+    assert (lint.code, lint.out) == (1, "unknown_function: bad: no running worker knows the function shop:nope\n")

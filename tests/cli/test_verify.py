@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from naq.lifecycle import ServiceManager
+from naq.scheduler.service import SchedulerService
+from naq.store.codec import encode
 from naq.store.keys import schedule_key
 from naq.store.nats.bucket import KVStoreService
+from naq.testing.server import until
 from tests.cli.conftest import Command
 
 
@@ -62,3 +66,37 @@ def test_a_schedule_that_is_not_there(naq: Command) -> None:
 def test_a_server_that_is_not_there(command: Command) -> None:
     done = command("--nats-url", "nats://127.0.0.1:1", "verify")
     assert (done.code, done.out) == (3, "")
+
+
+def test_a_nightly_report_that_its_window_missed_is_said_beside_the_tick(naq: Command, config: dict[str, Any]) -> None:
+    """The schedulers were down at its time, and for longer than its catch-up window."""
+    asyncio.run(missed(config))
+    done = naq("verify", "--since", "3h")
+    assert done.code == 0
+    assert re.search(
+        r"^not fired   nightly \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC: older than the catch-up window$", done.out, re.M
+    )
+    assert done.out.splitlines()[-1] == "✓ all that should have fired did; 1 did not, for the reasons above"
+    (form,) = naq("verify", "--since", "3h", "--json").json["not_fired"]
+    assert (form["schedule_id"], form["count"], form["reason"]) == ("nightly", 1, "older than the catch-up window")
+    assert form["first_at"] == form["last_at"]
+
+
+async def missed(config: dict[str, Any]) -> None:
+    past = datetime.now(UTC) - timedelta(hours=1)
+    cron = f"{past.minute} {past.hour} * * *"
+    past = past.replace(second=0, microsecond=0)
+    async with ServiceManager(config) as services:
+        schedules = await services.get_service(SchedulerService)
+        await schedules.schedule_job("shop:greet", {"cron": cron, "catch_up": "10m"}, schedule_id="nightly")
+        record = await schedules.schedules.get("nightly")
+        assert record is not None
+        store = await services.get_service(KVStoreService)
+        down = record.evolve(created_at=past - timedelta(hours=1), next_nominal_at=past, next_run_at=past)
+        await store.put(schedule_key("nightly"), encode(down))
+
+        async def is_decided() -> bool:
+            found = await schedules.schedules.get("nightly")
+            return found is not None and found.missed == 1
+
+        await until(is_decided, lambda: "nobody decided about it")

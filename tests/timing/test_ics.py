@@ -245,3 +245,26 @@ def test_a_cancelled_series_takes_what_stands_in_for_its_occurrences_with_it() -
     assert read(series, moved, version(1, "SEQUENCE:2", "STATUS:CANCELLED")) == Calendar("calendar")
     again = moved.replace("SEQUENCE:1", "SEQUENCE:3")
     assert read(series, again, version(1, "SEQUENCE:2", "STATUS:CANCELLED")).dates == (date(2026, 12, 6),)
+
+
+def cancelling(*events: str) -> str:
+    return ics(*events).replace("BEGIN:VCALENDAR", "BEGIN:VCALENDAR\nMETHOD:CANCEL", 1)
+
+
+def test_a_file_that_cancels_events_excludes_no_days() -> None:
+    """Outlook sends METHOD:CANCEL, and does not always set STATUS."""
+    assert not read_ics(cancelling("UID:1\nDTSTART:20261224")).dates
+
+
+def test_an_object_that_cancels_takes_back_what_another_one_of_the_file_says() -> None:
+    told = ics("UID:1\nSEQUENCE:0\nDTSTART:20261224", "UID:2\nSEQUENCE:0\nDTSTART:20261225")
+    found = read_ics(told + "\n" + cancelling("UID:1\nSEQUENCE:1\nDTSTART:20261224"))
+    assert found.dates == (date(2026, 12, 25),)
+    again = read_ics(cancelling("UID:1\nSEQUENCE:1\nDTSTART:20261224") + "\n" + told)
+    assert again.dates == (date(2026, 12, 25),), "METHOD holds for its own object"
+
+
+def test_a_cancelled_occurrence_of_a_series_is_left_out() -> None:
+    series = ics("UID:1\nDTSTART:20261224\nRRULE:FREQ=DAILY;COUNT=3")
+    found = read_ics(series + "\n" + cancelling("UID:1\nRECURRENCE-ID:20261225\nDTSTART:20261225"))
+    assert [found.covers(utc(f"2026-12-{day}T12:00"), "UTC") for day in (24, 25, 26)] == [True, False, True]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from naq.exceptions import InvalidJob, Problem, shown
-from naq.jobs.form import DEFAULTS, parse_job, with_key, with_options
+from naq.jobs.form import DEFAULTS, parse_job, with_keys, with_options
 from naq.jobs.functions import Registry
 from naq.jobs.job import Job
 from naq.jobs.options import JobOptions
@@ -88,7 +88,7 @@ class Declarations:
         if job.queue == DEFAULTS.queue and "queue" not in options and self.queue != DEFAULTS.queue:
             complete = dataclasses.replace(complete, queue=self.queue)
         func = self.function_of(reference) if isinstance(job.func, str) else job.func
-        return self.renamed(complete if func is None else with_key(complete, call_signature(func)))
+        return self.renamed(complete if func is None else with_keys(complete, call_signature(func)))
 
     async def publish(self, store: Store) -> None:
         """Write the declared options, for processes that enqueue these functions by name. Raises `StoreError`."""

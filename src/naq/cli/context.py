@@ -86,7 +86,7 @@ def actor() -> str:
 
     try:
         return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):
+    except (KeyError, OSError, ImportError):  # no name in the environment; Windows has no other place for it
         return "cli"
 
 

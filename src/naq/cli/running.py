@@ -110,7 +110,7 @@ def until_stopped(hurry: Callable[[], object] | None = None, patience: float | N
     from naq.worker.signals import stopped_by
 
     numbers = [signal.SIGTERM, signal.SIGINT]
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not under nohup
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not under nohup
         numbers.append(signal.SIGHUP)
     with stopped_by(numbers, hurry, patience) as stopped:
         yield stopped

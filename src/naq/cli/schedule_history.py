@@ -12,8 +12,9 @@ from rich.text import Text
 from naq.cli import render
 from naq.cli.context import JsonOption, Options, absent, options_of
 from naq.cli.preview import DEFAULT_COUNT, NO_SCHEDULE, Coming, CountOption, IdArgument, zone_of
-from naq.cli.running import run, service
+from naq.cli.running import run, service, services
 from naq.clock import SystemClock
+from naq.events import Event, EventType
 from naq.jobs.history import HistoryRecord
 from naq.jobs.job import JobStatus
 from naq.jobs.records import JobInfo
@@ -22,6 +23,7 @@ from naq.observe.diagnosis.schedules import OpenJob
 from naq.observe.diagnosis.service import AccountService, ScheduleReport
 from naq.schedules.occurrences import Occurrence
 from naq.store.keys import kind_of_fire
+from naq.store.nats.event_stream import EventService
 
 __all__ = ["absent_schedule", "attempt_rows", "history", "show"]
 
@@ -38,7 +40,9 @@ NO_HISTORY = "no history yet"
 
 def show(context: typer.Context, schedule_id: IdArgument, as_json: JsonOption = False) -> None:
     """One schedule: when next, what happened the last 10 times, and why not."""
-    report, near = run(_report(options_of(context), schedule_id))
+    report, near, removed = run(_report(options_of(context), schedule_id))
+    if report is None and removed is not None:
+        raise absent(schedule_id, _removed_text(removed))
     if report is None:
         raise absent_schedule(schedule_id, near)
     coming = None if report.schedule is None else Coming.of(report.coming, report.schedule.trigger)
@@ -53,11 +57,25 @@ def show(context: typer.Context, schedule_id: IdArgument, as_json: JsonOption = 
     _show_times(report.past, report.open_jobs, DEFAULT_COUNT, name, zone, now)
 
 
-async def _report(options: Options, schedule_id: str) -> tuple[ScheduleReport | None, str | None]:
-    """The report, and if there is none the id that was probably meant."""
-    async with service(options, AccountService) as accounts:
+async def _report(options: Options, schedule_id: str) -> tuple[ScheduleReport | None, str | None, Event | None]:
+    """The report; if there is none the id that was probably meant, and the event of its removal."""
+    async with services(options) as started:
+        accounts = await started.get_service(AccountService)
         report = await accounts.schedule(schedule_id, back=DEFAULT_COUNT)
-        return report, await accounts.near_schedule(schedule_id) if report is None else None
+        if report is not None:
+            return report, None, None
+        events = await started.get_service(EventService)
+        removals = await events.get_event_history(types=[EventType.SCHEDULE_DELETED], schedule_id=schedule_id, limit=1)
+        return None, await accounts.near_schedule(schedule_id), removals[-1] if removals else None
+
+
+def _removed_text(event: Event) -> str:
+    """Who removed a schedule and when, out of its event."""
+    why = f" ({event.reason})" if event.reason else ""
+    return (
+        f"it was removed by {event.actor or event.instance_id} at {render.local(event.timestamp)}{why}; "
+        f"naq schedule history {event.schedule_id} shows its last times"
+    )
 
 
 def _form(report: ScheduleReport, coming: Coming | None) -> dict[str, Any]:

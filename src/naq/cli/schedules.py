@@ -55,11 +55,17 @@ def add(
 
 
 async def _add(options: Options, job: Job, form: dict[str, Any], schedule_id: str | None, if_exists: str) -> str:
-    from naq.cli.running import service
+    from naq.cli.running import services
+    from naq.jobs.records import is_known_nowhere
+    from naq.queue.service import JobService
     from naq.schedules.service import ScheduleService
 
-    async with service(options, ScheduleService, makes=True) as schedules:
-        return await schedules.schedule_job(job, form, schedule_id=schedule_id, if_exists=if_exists, actor=actor())
+    async with services(options, makes=True) as started:
+        schedules = await started.get_service(ScheduleService)
+        made = await schedules.schedule_job(job, form, schedule_id=schedule_id, if_exists=if_exists, actor=actor())
+        if is_known_nowhere(str(job.func), await (await started.get_service(JobService)).list_workers()):
+            say(f"{made}: no running worker knows the function {job.func}: its jobs wait for one that does", error=True)
+        return made
 
 
 def ls(

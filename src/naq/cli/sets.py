@@ -129,15 +129,17 @@ def lint_schedules(context: typer.Context, as_json: JsonOption = False) -> None:
 
 
 async def _lint(options: Options) -> tuple[Finding, ...]:
-    from naq.cli.running import service
+    from naq.cli.running import services
     from naq.clock import SystemClock
-    from naq.schedules.lint import lint
+    from naq.queue.service import JobService
+    from naq.schedules.lint import lint, unknown_functions
     from naq.schedules.record import Schedule
     from naq.schedules.repository import Unreadable
     from naq.schedules.service import ScheduleService
 
     schedules: list[Schedule] = []
-    async with service(options, ScheduleService) as source:
-        async for page in source.schedules.pages():
+    async with services(options) as started:
+        async for page in (await started.get_service(ScheduleService)).schedules.pages():
             schedules += [each for each in page if not isinstance(each, Unreadable)]
-    return lint(schedules, SystemClock().now())
+        workers = await (await started.get_service(JobService)).list_workers()
+    return (*lint(schedules, SystemClock().now()), *unknown_functions(schedules, workers))

@@ -12,7 +12,7 @@ from naq.cli.context import FAILED, JsonOption, Options, options_of
 from naq.cli.say import say
 
 if TYPE_CHECKING:
-    from naq.observe.verify.verdict import Figures, Matter, Verdict
+    from naq.observe.verify.verdict import Figures, Matter, NotFired, Verdict
 
 __all__ = ["verdict_form", "verify"]
 
@@ -78,9 +78,25 @@ def _show(verdict: Verdict) -> None:
             say(f"... and {len(matters) - MOST} more: --json has all")
     for each in verdict.shortened[:MOST]:
         render.show_line(f"{each.schedule_id}: judged since {render.utc(each.since)} UTC: {each.why}", style="dim")
+    for not_fired in verdict.not_fired[:MOST]:
+        _show_not_fired(not_fired)
+    if len(verdict.not_fired) > MOST:
+        say(f"... and {len(verdict.not_fired) - MOST} more: --json has all")
     if verdict.clean:
         rest = f", but for {verdict.figures.unproven} of which no trace is left" if verdict.unproven else ""
+        count = sum(each.count for each in verdict.not_fired)
+        rest += f"; {count} did not, for the reasons above" if count else ""
         render.show_line(Text("✓", style="bold green"), f" all that should have fired did{rest}")
+
+
+def _show_not_fired(each: NotFired) -> None:
+    from rich.text import Text
+
+    from naq.cli import render
+
+    until = "" if each.count == 1 else f" to {render.utc(each.last_at)} UTC ({each.count})"
+    when = f"{render.utc(each.first_at)} UTC{until}"
+    render.show_line(Text("not fired   ", style="yellow"), f"{each.schedule_id} {when}: {each.reason}")
 
 
 def _show_matter(matter: Matter) -> None:
@@ -109,6 +125,7 @@ def verdict_form(verdict: Verdict) -> dict[str, Any]:
         "unproven": [_form(matter) for matter in verdict.unproven],
         "shortened": [_form(each) for each in verdict.shortened],
         "absent": list(verdict.absent),
+        "not_fired": [_form(each) for each in verdict.not_fired],
     }
 
 

@@ -13,7 +13,7 @@ import msgspec
 from naq.durations import read_duration
 from naq.exceptions import InvalidInput, InvalidJob, Problem, shown
 from naq.jobs.job import Job, JobSpec
-from naq.jobs.keying import escaped, unique_text
+from naq.jobs.keying import UniqueKey, escaped, unique_text
 from naq.jobs.signature import call_signature, check_arguments, refuse_generator
 from naq.jobs.values import encode_value
 from naq.parsing import MISSING, Reader, seconds
@@ -30,7 +30,7 @@ __all__ = [
     "job_form",
     "job_from_mapping",
     "parse_job",
-    "with_key",
+    "with_keys",
     "with_options",
 ]
 
@@ -59,6 +59,7 @@ EXAMPLES: Mapping[str, str] = {
     "depends_on": "['extract-1']",
     "depends_when": "'succeeded'",
     "max_concurrent": "2",
+    "key": "'{account}'",
     "unique_for": "'1h'",
     "unique_key": "'invoice-{number}'",
     "expires": "'5m'",
@@ -107,6 +108,7 @@ def parse_job(job: Job | Callable[..., Any] | str, path: str = "job", *, call: b
     if callable(given.func):
         problems += _problems_of_call(given, path, call and not problems)
     values |= _unique(given, reader, call and not problems)
+    values |= _key(given, reader, call and not problems)
     if problems:
         raise InvalidJob(*problems)
     return JobSpec(**{name: value for name, value in values.items() if value is not None})
@@ -118,15 +120,20 @@ def with_options(job: Job, options: Mapping[str, Any]) -> Job:
     return dataclasses.replace(job, **left) if left else job
 
 
-def with_key(job: Job, signature: inspect.Signature | None) -> Job:
-    """A job with the text that makes it unique, if it is to be, made with the signature of its function.
+def with_keys(job: Job, signature: inspect.Signature | None) -> Job:
+    """A job with the texts of its keys, if it has some, made with the signature of its function.
 
-    Raises `InvalidJob` when it cannot be made.
+    Raises `InvalidJob` when one cannot be made.
     """
-    if job.unique_for is None and job.unique_key is None:
-        return job
-    key = unique_text(job.unique_key, signature, job.args, job.kwargs, "job.unique_key")
-    return dataclasses.replace(job, unique_key=escaped(key))
+    keys: dict[str, UniqueKey | None] = {}
+    if job.unique_for is not None or job.unique_key is not None:
+        keys["unique_key"] = job.unique_key
+    if job.key is not None:
+        keys["key"] = job.key
+    texts: dict[str, Any] = {
+        name: escaped(unique_text(key, signature, job.args, job.kwargs, f"job.{name}")) for name, key in keys.items()
+    }
+    return dataclasses.replace(job, **texts) if texts else job
 
 
 def _problems_of_call(job: Job, path: str, call: bool) -> Sequence[Problem]:
@@ -160,6 +167,25 @@ def _unique(job: Job, reader: Reader, call: bool) -> dict[str, Any]:
         reader.problems.extend(error.problems)
         return {}
     return {"unique_for": held or timedelta(0), "unique_key": text}
+
+
+def _key(job: Job, reader: Reader, call: bool) -> dict[str, Any]:
+    """What ``max_concurrent`` counts by."""
+    key = reader.take("key")
+    if key is None:
+        return {}
+    if not isinstance(key, str) and not callable(key):
+        reader.complain("key", key, "must be text, or a function of the job's arguments")
+    if job.max_concurrent is None:
+        reader.complain("key", key, "says what max_concurrent counts by, which must be given too")
+    if not call or reader.problems:
+        return {}
+    signature = call_signature(job.func) if callable(job.func) else None
+    try:
+        return {"key": unique_text(key, signature, job.args, job.kwargs, reader.field("key"))}
+    except InvalidJob as error:
+        reader.problems.extend(error.problems)
+        return {}
 
 
 def job_from_mapping(form: Mapping[str, Any] | str, path: str = "job") -> Job:
@@ -205,8 +231,7 @@ def job_form(spec: JobSpec) -> dict[str, Any]:
     for name in ("timeout", "result_ttl", "unique_for", "expires"):
         if name in form:
             form[name] = seconds(getattr(spec, name))
-    if spec.unique_key is not None:
-        form["unique_key"] = escaped(spec.unique_key)
+    form |= {name: escaped(form[name]) for name in ("unique_key", "key") if name in form}
     if "backoff" in form:
         backoff = spec.backoff
         form["backoff"] = {"kind": str(backoff.kind), "delay": seconds(backoff.delay)}

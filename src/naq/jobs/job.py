@@ -90,12 +90,19 @@ class JobSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only
     """Arguments that are ``null`` until the job that returns them has ended; ``depends_on`` has those jobs, too."""
     max_concurrent: int | None = None
     """How many jobs with this function may run at once across all workers; ``None``: no limit."""
+    key: str | None = None
+    """What ``max_concurrent`` counts by, within the function; ``None``: the function alone."""
     unique_key: str | None = None
     """What makes it unique among the jobs of its function (`naq.queue.uniqueness`); ``None``: nothing does."""
     unique_for: timedelta | None = None
     """How long after its end no equal job is enqueued."""
     expires: timedelta | None = None
     """How long after it was enqueued, or was due, it may start; ``None``: at any time. Not for the jobs of schedules."""
+
+    @property
+    def line(self) -> str:
+        """What its slots of ``max_concurrent`` are counted by."""
+        return self.func if self.key is None else f"{self.func} {self.key}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +132,9 @@ class Job:
     depends_on: Sequence[str] = ()
     depends_when: Literal["succeeded", "failed", "ended"] = "succeeded"
     max_concurrent: int | None = None
+    key: UniqueKey | None = None
+    """What ``max_concurrent`` counts by besides the function: text with arguments in braces (``"{account}"``), or a function that
+    is called with the arguments and returns text or a whole number."""
     unique_for: float | timedelta | str | None = None
     """While this job has not ended, and so long after its end, enqueueing the same again gives this job's id; 0: until its end.
     It is rounded up to whole seconds."""

@@ -30,6 +30,7 @@ class JobOptions(RunOptions, total=False):
 
     depends_on: Sequence[str]
     depends_when: Literal["succeeded", "failed", "ended"]
+    key: UniqueKey | None
     unique_for: float | timedelta | str | None
     unique_key: UniqueKey | None
     expires: float | timedelta | str | None

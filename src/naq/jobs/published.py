@@ -18,7 +18,7 @@ import msgspec
 
 from naq.clock import Clock
 from naq.exceptions import InvalidInput, InvalidJob
-from naq.jobs.form import as_job, job_form, parse_job, with_key, with_options
+from naq.jobs.form import as_job, job_form, parse_job, with_keys, with_options
 from naq.jobs.job import Job
 from naq.jobs.signature import call_signature
 from naq.jobs.values import encode_value
@@ -32,6 +32,8 @@ __all__ = ["DeclaredFunction", "PublishedFunctions", "publish"]
 KNOWN_FOR = 2.0
 """Seconds for which a declaration is not read again."""
 ATTEMPTS = 5
+KEYS = ("unique_key", "key")
+"""Options that may be functions."""
 NOT_JSON = object()
 """Stands for a default that cannot be part of a key."""
 KINDS = {
@@ -125,14 +127,14 @@ def _completed(job: Job, declared: DeclaredFunction) -> Job:
         if getattr(complete, name) is None:
             reason = f"{declared.func} was declared with a function as {name}, and by name alone it is not known here"
             raise InvalidJob.of(f"job.{name}", None, f"{reason}: enqueue the function itself, or give the {name}", "x")
-    return with_key(complete, _signature(declared))
+    return with_keys(complete, _signature(declared))
 
 
 def _declared(name: str, func: Callable[..., Any], options: Mapping[str, Any]) -> DeclaredFunction:
-    withheld = tuple(each for each, value in options.items() if each == "unique_key" and callable(value))
+    withheld = tuple(each for each, value in options.items() if each in KEYS and callable(value))
     own = {each: value for each, value in options.items() if each not in withheld}
     form = job_form(parse_job(Job(func=name, **own), call=False))
-    form |= {each: own[each] for each in ("unique_key",) if each in own}
+    form |= {each: own[each] for each in KEYS if each in own}
     kept = {each: form[each] for each in own if each in form}
     return DeclaredFunction(func=name, options=kept, parameters=_parameters(func), withheld=withheld)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -28,6 +29,7 @@ __all__ = [
     "WorkerInfo",
     "dead_info",
     "entry_info",
+    "is_known_nowhere",
     "is_over",
     "result_info",
 ]
@@ -220,6 +222,8 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     """How they must have ended."""
     max_concurrent: int | None = None
     """How many jobs of its function may run at once; ``None``: no limit, or no longer known."""
+    key: str | None = None
+    """What that limit counts by besides the function."""
     progress: Progress | None = None
     value: Any = None
     """What the function returned, as JSON values."""
@@ -250,6 +254,11 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
         return plain_form(self)
 
 
+def is_known_nowhere(func: str, workers: Sequence[WorkerInfo]) -> bool:
+    """Whether each of some workers says that it does not run the function; not known when there is none."""
+    return bool(workers) and all(each.knows(func) is False for each in workers)
+
+
 def entry_info(queued: QueuedJob, status: JobStatus) -> JobInfo:
     """What is known from the record of a queued or deferred attempt."""
     return JobInfo(
@@ -267,6 +276,7 @@ def entry_info(queued: QueuedJob, status: JobStatus) -> JobInfo:
         depends_on=queued.spec.depends_on,
         depends_when=queued.spec.depends_when,
         max_concurrent=queued.spec.max_concurrent,
+        key=queued.spec.key,
         error=queued.error,
         unknown_since=queued.unknown_since,
         passed_on=queued.passed_on,

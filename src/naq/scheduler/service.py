@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from naq.clock import Clock
+from naq.clock import Clock, SystemClock
 from naq.config import Settings
 from naq.exceptions import StoreError, StoreForbidden
 from naq.jobs.history_stream import HistoryService
@@ -55,7 +55,9 @@ class SchedulerService(ScheduleService):
         *,
         clock: Clock | None = None,
     ) -> None:
-        super().__init__(config, connection_service, kv_service, event_service, history_service, clock=clock)
+        super().__init__(
+            config, connection_service, kv_service, event_service, history_service, clock=clock or SystemClock()
+        )
         settings = self.settings
         self._results = ResultBucket(settings, connection_service, self.clock)
         self.partition = Partition(

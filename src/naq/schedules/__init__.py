@@ -26,7 +26,7 @@ What happens on failure:
   when somebody edits the schedule before it is back.
 - A record cannot be read or planned (newer version, unknown zone): it is *quarantined*, shown as such, and left alone.
 
-Order: `counters`, `crontab`, `occurrences`, `ownership`, `policy`, `stopping`, `nominal`, `record`, `binding`,
+Order: `contention`, `counters`, `crontab`, `occurrences`, `ownership`, `policy`, `stopping`, `nominal`, `record`, `binding`,
 `transitions`, `forms`, `planning`, `run_end`, `declared`, `declared_file`, `preview`, `stored`, `standing`, `entries`,
 `overdue`, `repository`, `sync`, `lint`, `service`.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Final
 
 from naq.exceptions import InvalidSchedule
+from naq.jobs.records import WorkerInfo, is_known_nowhere
 from naq.schedules.preview import preview
 from naq.schedules.record import Schedule, ScheduleStatus
 from naq.timing.cron_fields import parse_cron
@@ -18,7 +19,7 @@ from naq.timing.dst import DstGap
 from naq.timing.duration import duration_text
 from naq.timing.triggers import Cron, Trigger, dst_gaps
 
-__all__ = ["HERD", "Finding", "FindingKind", "lint"]
+__all__ = ["HERD", "Finding", "FindingKind", "lint", "unknown_functions"]
 
 HERD: Final = 50
 """Schedules due in the same second that are called a herd."""
@@ -45,6 +46,8 @@ class FindingKind(StrEnum):
     """A step of its cron expression does not divide the field: the last gap before it begins again is another one."""
     DEADLINE = "deadline"
     """Its start deadline is shorter than its jitter."""
+    UNKNOWN_FUNCTION = "unknown_function"
+    """No running worker knows its function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,19 @@ def lint(
         except InvalidSchedule as error:
             findings.append(Finding(FindingKind.UNUSABLE, (schedule.schedule_id,), str(error)))
     return (*findings, *_herds(seconds, herd))
+
+
+def unknown_functions(schedules: Iterable[Schedule], workers: Sequence[WorkerInfo]) -> tuple[Finding, ...]:
+    """Functions of schedules that may fire and that every running worker says it does not know; none without workers."""
+    by_function: dict[str, list[str]] = defaultdict(list)
+    for schedule in schedules:
+        if schedule.status in (ScheduleStatus.ACTIVE, ScheduleStatus.PAUSED):
+            by_function[schedule.job.func].append(schedule.schedule_id)
+    return tuple(
+        Finding(FindingKind.UNKNOWN_FUNCTION, tuple(ids), f"no running worker knows the function {func}")
+        for func, ids in by_function.items()
+        if is_known_nowhere(func, workers)
+    )
 
 
 def _findings(schedule: Schedule, now: datetime, usual: timedelta | None) -> Iterable[Finding]:

@@ -22,6 +22,7 @@ from naq.exceptions import (
 )
 from naq.jobs.job import QueuedJob
 from naq.jobs.size import check_size
+from naq.schedules.contention import Tries
 from naq.schedules.counters import ERA_ENDED, Counters, EraEnded
 from naq.schedules.overdue import Overdue
 from naq.schedules.planning.before_edit import is_same, needs_decision
@@ -46,8 +47,6 @@ from naq.store.port import Check, Committed, Delete, Entry, EventSink, Outcome, 
 
 __all__ = ["Change", "Changed", "Schedules", "Unreadable"]
 
-ATTEMPTS = 100
-"""Times a change is tried again after a lost race for the same schedule, before the contention is reported."""
 BULK = 480
 """Schedules created in one transaction."""
 IN_FLIGHT = 4
@@ -108,7 +107,7 @@ class Schedules:
         `ScheduleExists` also when that does not apply because it was cancelled.
         """
         schedule = schedule.evolve(change_id=new_change_id())
-        for _ in range(ATTEMPTS):
+        async for _ in Tries(self._clock, self.instance_id):
             with asking(f"create schedule {schedule.schedule_id!r}"):
                 write = Put(schedule_key(schedule.schedule_id), self._encoded(schedule), 0)
                 outcome = await self._commit([write], fence)
@@ -199,7 +198,7 @@ class Schedules:
         change_id = new_change_id()
         before: Schedule | None = None
         decided = False
-        for _ in range(ATTEMPTS):
+        async for _ in Tries(self._clock, self.instance_id):
             entry = await self._entry(schedule_id)
             if entry is None:
                 return None
@@ -207,10 +206,8 @@ class Schedules:
                 return self._tell(kind, Changed(before, schedule_in(entry), entry.revision), actor, reason)
             before = schedule_in(entry)
             after = change(before)
-            if after is None:
-                return None
-            if is_same(before, after):
-                return Changed(before, before, entry.revision)
+            if after is None or is_same(before, after):
+                return None if after is None else Changed(before, before, entry.revision)
             ends = after.status in (ScheduleStatus.PAUSED, ScheduleStatus.CANCELLED)
             if not decided and needs_decision(before, after, self._clock.now()):
                 decided = await self._decide_first(entry, ends)
@@ -237,7 +234,7 @@ class Schedules:
 
     async def delete(self, schedule_id: str, actor: str | None = None, fence: Check | None = None) -> bool:
         """Remove a schedule, a quarantined one too; ``False`` when there is none."""
-        for _ in range(ATTEMPTS):
+        async for _ in Tries(self._clock, self.instance_id):
             entry = await self._entry(schedule_id)
             if entry is None:
                 return False
@@ -262,7 +259,7 @@ class Schedules:
         overlap policy that cannot be asked for by hand.
         """
         identity = manual_job_id(schedule_id)
-        for _ in range(ATTEMPTS):
+        async for _ in Tries(self._clock, self.instance_id):
             entry = await self._entry(schedule_id)
             if entry is None:
                 return None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from naq.clock import Clock, SystemClock
+from naq.clock import Clock
 from naq.config import Settings
 from naq.events import EventType
 from naq.exceptions import InvalidSchedule, RecordUnreadable, SchedulerError
@@ -323,7 +323,7 @@ class ScheduleService(ScheduleActs, BaseService):
     ) -> None:
         """Without ``history_service`` what does not fire is reported by events only."""
         BaseService.__init__(self, config)
-        clock = clock or SystemClock()
+        clock = clock or connection_service.clock
         schedules = Schedules(kv_service, clock, event_service, self.settings.instance_id)
         ScheduleActs.__init__(self, schedules, history_service, clock)
         self._stopper = WorkerStopper(connection_service, Namespace(self.settings.namespace), kv_service)

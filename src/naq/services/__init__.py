@@ -15,8 +15,9 @@ Order: `base`, `connection`, `events`, `jobs`, `kv_stores`, `scheduler`, `stream
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from naq.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from naq.jobs.history_stream import HistoryService
@@ -77,16 +78,5 @@ _NAMES_OF = {
     "naq.store.port": ("Committed", "Delete", "Entry", "Put", "Refused", "Unknown"),
     "naq.worker.service": ("WorkerService",),
 }
-_HOME = {name: module for module, names in _NAMES_OF.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from the module that defines it."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(_HOME[name]), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+if not TYPE_CHECKING:  # so that checkers know every name, and no other
+    __getattr__, __dir__ = lazy_names(__name__, _NAMES_OF)

@@ -15,16 +15,39 @@ from naq.exceptions import StoreError, StoreRejected
 from naq.store.port import EventSink
 from naq.timing.backoff import Backoff
 
-__all__ = ["Trouble", "wait_after"]
+__all__ = ["Reminder", "Trouble", "wait_after"]
 
 AGAIN = Backoff(delay=timedelta(seconds=0.02), longest=timedelta(seconds=1), jitter=0.25)
 """Delay between tries while the store is down: at most one second, so that work continues soon after it is back."""
 REFUSED = Backoff(delay=timedelta(seconds=0.02), longest=timedelta(seconds=4), jitter=0.25)
 """Delay between tries of one rejected record; there may be thousands of them."""
+FIRST_REMINDER, LONGEST_REMINDER = 5.0, 600.0
+"""Seconds between the first two lines, and at most, about what keeps failing while the store is away."""
 REMIND_EVERY = 60.0
 """Seconds after which a lasting problem is logged again."""
 
 log = logging.getLogger(__name__)
+
+
+class Reminder:
+    """Whether a line about something that fails again and again is due: the first time, then after intervals that double."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._due_at: float | None = None
+        self._wait = FIRST_REMINDER
+
+    def is_due(self) -> bool:
+        """It failed; ``True`` when it is to be logged."""
+        now = self._clock.monotonic()
+        if self._due_at is not None and now < self._due_at:
+            return False
+        self._due_at, self._wait = now + self._wait, min(LONGEST_REMINDER, 2 * self._wait)
+        return True
+
+    def over(self) -> None:
+        """It succeeded."""
+        self._due_at, self._wait = None, FIRST_REMINDER
 
 
 class Trouble:

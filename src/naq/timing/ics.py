@@ -36,6 +36,8 @@ class _Event:
     rules: list[str] = field(default_factory=list)
     called_off: list[ContentLine] = field(default_factory=list)
     added: list[ContentLine] = field(default_factory=list)
+    method: str = ""
+    """That of the calendar object which it is in."""
 
     def text(self, name: str) -> str:
         found = self.properties.get(name)
@@ -43,7 +45,8 @@ class _Event:
 
     @property
     def is_cancelled(self) -> bool:
-        return self.text("STATUS").upper() == "CANCELLED"
+        """Whether it says so, or is in an object that only cancels (METHOD:CANCEL; RFC 5546, 3.2.5)."""
+        return self.method == "CANCEL" or self.text("STATUS").upper() == "CANCELLED"
 
     @property
     def version(self) -> tuple[int, str]:
@@ -115,15 +118,19 @@ def read_ics(text: str, *, name: str | None = None, tz: str = "UTC", field: str 
 def _events(lines: list[ContentLine]) -> Iterator[_Event]:
     """Each VEVENT with its own properties, not those of the alarms in it."""
     depth: list[str] = []
-    event = _Event()
+    event, method = _Event(), ""
     for line in lines:
         if line.name == "BEGIN":
             depth.append(line.value.upper())
-            if depth[-1] == "VEVENT":
-                event = _Event()
+            if depth[-1] == "VCALENDAR":
+                method = ""
+            elif depth[-1] == "VEVENT":
+                event = _Event(method=method)
         elif line.name == "END":
             if depth and depth.pop() == "VEVENT":
                 yield event
+        elif depth and depth[-1] == "VCALENDAR" and line.name == "METHOD":
+            method = line.value.upper()
         elif depth and depth[-1] == "VEVENT":
             if line.name == "RRULE":
                 event.rules.append(line.value)

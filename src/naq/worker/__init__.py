@@ -26,6 +26,6 @@ crash, but its end is recorded once. A worker that stops drains: it asks for not
 stops the rest, and gives back every job that did not end.
 
 Order: `execution`, `pulling`, `trim`, `claimed`, `report`, `watchdog`, `heartbeat`, `progress`, `starts`, `superseded`,
-`function_slots`, `known_functions`, `admission`, `buffer`, `demand`, `ends`, `finish`, `flow`, `recheck`, `bury`,
+`function_slots`, `known_functions`, `admission`, `buffer`, `demand`, `ends`, `lives`, `finish`, `flow`, `recheck`, `bury`,
 `reception`, `intake`, `limits`, `questions`, `sweep`, `pipeline`, `service`, `signals`.
 """

@@ -82,7 +82,7 @@ class Admission:
         if not self._known.knows(queued):
             return None
         if slot is None and spec.max_concurrent is not None:
-            return NoSlot() if self._slots.waits(spec.func) else None
+            return NoSlot() if self._slots.waits(spec.line) else None
         if claimed.delivery.delivered > 1 or queued.tracked or spec.depends_on:
             return None
         if self._is_late(claimed):
@@ -119,7 +119,7 @@ class Admission:
                 return await self._set_aside(claimed)
         if slot is not None or queued.spec.max_concurrent is None:
             return await self._counted(claimed, slot) if again else Admitted(claimed, slot, 1)
-        taken = await self._slots.take(queued.spec.func, queued.spec.max_concurrent)
+        taken = await self._slots.take(queued.spec.line, queued.spec.max_concurrent)
         if taken is None:
             return NoSlot()
         decision = await self._counted(claimed, taken) if again else Admitted(claimed, taken, 1)

@@ -61,6 +61,8 @@ class Claimed:
     delivery: Delivery
     reply: bytes
     """Where to acknowledge it; a later delivery of the same message replaces it."""
+    life: int = 0
+    """The life of the store in which the server handed it out (`naq.store.port.Store.life`)."""
     stage: Stage = Stage.BUFFERED
     attempt: Attempt | None = None
     cancel_reason: str | None = None

@@ -17,8 +17,10 @@ from naq.clock import Clock
 from naq.exceptions import StoreError
 from naq.jobs.outcome import Ended as Outcome
 from naq.store.nats.connection import ConnectionService
+from naq.store.outage import Reminder
 from naq.worker.claimed import ACK, NAK, Admitted, Claimed, Claims, Ended, Stage, encode_acks
 from naq.worker.ends import EndWriter
+from naq.worker.lives import KnownLife
 from naq.worker.starts import Starts
 
 __all__ = ["Finisher"]
@@ -47,6 +49,8 @@ class Finisher:
     ) -> None:
         self.waiting: deque[Ended] = deque()
         self.in_work = 0
+        self.life: KnownLife | None = None
+        """Tells whether the bucket was replaced since a job was handed out; ``None``: it never is."""
         self._connection = connection
         self._ends = ends
         self._starts = starts
@@ -58,6 +62,7 @@ class Finisher:
         """Ends that the store refused, each with `_written` at that time."""
         self._written = 0
         """Jobs that were acknowledged or given back."""
+        self._failure = Reminder(clock)
         self._not_before = 0.0
         """Until when (monotonic) a write of a few ends is put off."""
 
@@ -156,9 +161,11 @@ class Finisher:
                 await self._answer([ended for ended in group if _is_done(ended)])
                 now = self._clock.monotonic()
                 self._not_before = now + min(LONGEST_GATHERING, now - began)
+                self._failure.over()
                 break
             except StoreError as error:
-                log.warning("the ends of %d jobs are not written yet: %s", len(group), error)
+                if self._failure.is_due():
+                    log.warning("the ends of %d jobs are not written yet: %s", len(group), error)
                 await self._clock.sleep(wait)
                 wait = min(LONGEST_RETRY, wait * 2)
         for each in refused:
@@ -175,7 +182,7 @@ class Finisher:
 
     async def _acknowledge(self, group: Sequence[Ended]) -> None:
         by_kind: dict[bytes, list[bytes]] = {}
-        for ended in group:
+        for ended in group if self.life is None else await self.life.of_now(group):
             by_kind.setdefault(ended.answer, []).append(ended.claimed.reply)
         buffer = b"".join([encode_acks(replies, kind) for kind, replies in by_kind.items()])
         await self._connection.client.send(buffer)

@@ -160,7 +160,7 @@ class JobFlow:
                 claimed.queued, lambda attempt, outcome: self._on_end(decision, attempt, outcome)
             )
             if decision.slot is not None and slot is None:
-                self._function_slots.wake(claimed.queued.spec.func)  # there may be another one
+                self._function_slots.wake(claimed.queued.spec.line)  # there may be another one
             return
         self._vacate()
         match decision:
@@ -177,7 +177,7 @@ class JobFlow:
                 slot = decision.slot
                 self._finisher.put(claimed, Dropped("cancelled"))
         if slot is not None:
-            self._pass_on(slot, claimed.queued.spec.func)
+            self._pass_on(slot, claimed.queued.spec.line)
 
     def _wait_for_slot(self, claimed: Claimed, *, first: bool) -> None:
         if self._claims.draining:
@@ -197,16 +197,16 @@ class JobFlow:
         else:
             self._finisher.ended(admitted, outcome, attempt.started_at)
         self._demand.ran(attempt.seconds)
-        slot, func = admitted.slot, attempt.queued.spec.func
+        slot, line = admitted.slot, attempt.queued.spec.line
         if slot is not None and attempt in self._claims.stuck:
-            attempt.on_gone = lambda: self._gone(slot, func)
+            attempt.on_gone = lambda: self._gone(slot, line)
         elif slot is not None:
-            self._pass_on(slot, func)
+            self._pass_on(slot, line)
         self.pump()
 
-    def _pass_on(self, slot: str, func: str) -> None:
+    def _pass_on(self, slot: str, line: str) -> None:
         """Give a function's slot to the next job that waits for it, or free it."""
-        while self._has_room() and (following := self._function_slots.next(func)) is not None:
+        while self._has_room() and (following := self._function_slots.next(line)) is not None:
             decision = self._admission.at_once(following, slot)
             if isinstance(decision, Refuse):
                 self._finisher.put(following, decision.outcome)
@@ -219,7 +219,7 @@ class JobFlow:
             return
         self._function_slots.free(slot)
 
-    def _gone(self, slot: str, func: str) -> None:
+    def _gone(self, slot: str, line: str) -> None:
         """A function returned after it was given up."""
         if not self._claims.draining:  # otherwise it was only left behind
-            self._pass_on(slot, func)
+            self._pass_on(slot, line)

@@ -31,11 +31,14 @@ log = logging.getLogger(__name__)
 
 
 class FunctionSlots:
-    """Takes and frees slots, and keeps the jobs that wait for one, by function, the oldest first."""
+    """Takes and frees slots, and keeps the jobs that wait for one, in a line for each function and key (`JobSpec.line`), the
+    oldest first."""
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
         self._waiting: dict[str, deque[Claimed]] = {}
+        self._places: dict[str, str] = {}
+        """The lines in which jobs wait, by where their slots are."""
         self._count = self._bytes = 0
         self._woken: set[str] = set()
         """Functions of which a slot may be free."""
@@ -44,13 +47,13 @@ class FunctionSlots:
     def __len__(self) -> int:
         return self._count
 
-    def waits(self, func: str) -> bool:
-        """Whether a job of the function waits here."""
-        return func in self._waiting
+    def waits(self, line: str) -> bool:
+        """Whether a job waits in a line."""
+        return line in self._waiting
 
-    async def take(self, func: str, limit: int) -> str | None:
+    async def take(self, line: str, limit: int) -> str | None:
         """Take a slot in the store; ``None`` when all are taken. Raises `StoreError`."""
-        return await self._slots.take(func, limit)
+        return await self._slots.take(line, limit)
 
     def free(self, slot: str) -> None:
         """Free a slot in the store, without waiting for it."""
@@ -63,7 +66,8 @@ class FunctionSlots:
         if not first and (self._count >= MOST_WAITING or self._bytes + _size(claimed) > MOST_BYTES):
             return False
         claimed.stage = Stage.SET_ASIDE
-        line = self._waiting.setdefault(claimed.queued.spec.func, deque())
+        line = self._waiting.setdefault(claimed.queued.spec.line, deque())
+        self._places[_place(slot_key(claimed.queued.spec.line, 0))] = claimed.queued.spec.line
         if first:
             line.appendleft(claimed)
         else:
@@ -72,10 +76,10 @@ class FunctionSlots:
         self._bytes += _size(claimed)
         return True
 
-    def next(self, func: str) -> Claimed | None:
-        """Take out the oldest job of the function that waits."""
-        line = self._waiting.get(func)
-        return None if line is None else self._out(line[0])
+    def next(self, line: str) -> Claimed | None:
+        """Take out the oldest job that waits in a line."""
+        waiting = self._waiting.get(line)
+        return None if waiting is None else self._out(waiting[0])
 
     def remove(self, claimed: Claimed) -> None:
         """Take out this one."""
@@ -91,16 +95,16 @@ class FunctionSlots:
         """Take out all."""
         return [self._out(claimed) for line in list(self._waiting.values()) for claimed in list(line)]
 
-    def wake(self, func: str) -> None:
+    def wake(self, line: str) -> None:
         """A slot of the function may be free."""
-        if func in self._waiting:
-            self._woken.add(func)
+        if line in self._waiting:
+            self._woken.add(line)
 
     def wake_by(self, key: str) -> None:
         """The slot with that key was freed by any worker."""
-        for func in self._waiting:
-            if slot_key(func, 0).rpartition(".")[0] == key.rpartition(".")[0]:
-                self._woken.add(func)
+        name = self._places.get(_place(key))
+        if name is not None:
+            self._woken.add(name)
 
     def wake_all(self) -> None:
         """Slots may have been freed or expired without notice."""
@@ -123,11 +127,12 @@ class FunctionSlots:
             await asyncio.wait((task,))
 
     def _out(self, claimed: Claimed) -> Claimed:
-        func = claimed.queued.spec.func
-        line = self._waiting[func]
+        name = claimed.queued.spec.line
+        line = self._waiting[name]
         line.remove(claimed)
         if not line:
-            del self._waiting[func]
+            del self._waiting[name]
+            del self._places[_place(slot_key(name, 0))]
         self._count -= 1
         self._bytes -= _size(claimed)
         return claimed
@@ -137,6 +142,11 @@ class FunctionSlots:
             await self._slots.free([slot])
         except StoreError as error:
             log.info("a slot that could not be freed expires by itself: %s", error)
+
+
+def _place(key: str) -> str:
+    """Where all slots of the line of one slot are."""
+    return key.rpartition(".")[0]
 
 
 def _size(claimed: Claimed) -> int:

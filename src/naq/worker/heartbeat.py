@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from naq.clock import Clock
 from naq.config import Settings
@@ -24,7 +24,7 @@ from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.event_stream import group_of
 from naq.store.nats.outbox import Outbox
-from naq.worker.claimed import PROGRESS, Claims, Stage, encode_acks
+from naq.worker.claimed import PROGRESS, Claimed, Claims, Stage, encode_acks
 from naq.worker.report import Report
 from naq.worker.watchdog import LoopWatch, MemoryWatch
 
@@ -47,6 +47,8 @@ class Heartbeat:
         self, settings: Settings, clock: Clock, claims: Claims, slots: Mapping[str, int], report: Report
     ) -> None:
         """``slots``: the function slots that this worker holds; their records are kept alive, too."""
+        self.is_valid: Callable[[Claimed], bool] = lambda claimed: True
+        """Whether the server still knows the delivery of a job: the bucket may have been replaced."""
         self._settings = settings
         self._clock = clock
         self._claims = claims
@@ -146,7 +148,8 @@ class Heartbeat:
         )
 
     async def _say_progress(self, connection: ConnectionService) -> None:
-        replies = [claimed.reply for claimed in self._claims.all() if claimed.stage is not Stage.DONE]
+        held = [claimed for claimed in self._claims.all() if claimed.stage is not Stage.DONE]
+        replies = [claimed.reply for claimed in held if self.is_valid(claimed)]
         if replies:
             await connection.client.send(encode_acks(replies, PROGRESS))
 

@@ -36,6 +36,7 @@ from naq.worker.heartbeat import Heartbeat
 from naq.worker.intake import Intake
 from naq.worker.known_functions import KnownFunctions
 from naq.worker.limits import LimitsFollower
+from naq.worker.lives import KnownLife
 from naq.worker.progress import Announcer
 from naq.worker.questions import Questions
 from naq.worker.reception import Reception
@@ -67,7 +68,8 @@ class WorkerOptions:
     """Functions that make resources when the worker starts (`naq.worker.execution.resources`)."""
     on_stop: Sequence[Callable[..., Any]] = ()
     """Functions that are called when it has stopped, the last one first."""
-    clock: Clock = field(default_factory=SystemClock)
+    clock: Clock | None = None
+    """``None``: this machine's, or the server's if that is far from it (`naq.store.nats.server_clock`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +87,22 @@ class Pipeline:
 
     def __init__(self, settings: Settings, backend: Backend, options: WorkerOptions, resources: Resources) -> None:
         self.claims = Claims()
-        self.report = Report(settings, options.clock, self.claims, backend.events, options.registry)
+        self._clock = options.clock or backend.store.connection.clock
+        machine = options.clock or SystemClock()  # so that doctor sees it when it is wrong
+        self.report = Report(settings, machine, self.claims, backend.events, options.registry)
         self._settings = settings
         self._backend = backend
         self._options = options
         self._resources = resources
         self._closers: list[Callable[[], Awaitable[None]]] = []
-        self._tasks = Tasks(options.clock)
+        self._tasks = Tasks(self._clock)
         self._build_middle()
         self._build_ends()
 
     def _build_middle(self) -> None:
         """From the buffer to the acknowledgement."""
         settings, backend, options, claims = self._settings, self._backend, self._options, self.claims
-        clock, store, worker_id = options.clock, backend.store, settings.instance_id
+        clock, store, worker_id = self._clock, backend.store, settings.instance_id
         weights = {queue: max(1, options.weights.get(queue, 1)) for queue in settings.queues}
         self._rates = Rates(clock, worker_id, settings.queues)
         self._slots = Slots(store, worker_id)
@@ -118,6 +122,7 @@ class Pipeline:
         self._runner = Runner(run, options.registry, backend.history, clock, calls, claims.stuck)
         ends = EndWriter(worker_id, self._settling, clock)
         self._finisher = Finisher(store.connection, ends, starts, clock, claims)
+        self._finisher.life = self._life = KnownLife(store, clock)
         buffer = Buffer(weights, self._rates)
         self._demand = Demand(settings.concurrency, weights, clock, claims, buffer)
         known = KnownFunctions(settings, options.registry, store, clock)
@@ -127,13 +132,14 @@ class Pipeline:
     def _build_ends(self) -> None:
         """What brings jobs in, and what runs beside them."""
         settings, backend, claims = self._settings, self._backend, self.claims
-        clock, store, worker_id = self._options.clock, backend.store, settings.instance_id
+        clock, store, worker_id = self._clock, backend.store, settings.instance_id
         names = Namespace(settings.namespace)
         self._control = Control(store.connection, names, store)
         lookup = Lookup(worker_id, store, backend.results, self._settling, self._control)
         self._rechecker = Rechecker(lookup, self._flow, self._finisher, self._demand, clock)
         burial = Burial(store.connection, store, backend.results, clock, settings)
         self._reception = Reception(names, clock, claims, burial, self._rechecker, self._flow)
+        self._reception.life = lambda: self._life.number
         self._intake = Intake(settings, store.connection, store, clock, self._demand, self._reception)
         self._limits = LimitsFollower(store, self._rates, self._function_slots, self._intake, self._flow)
         self._questions = Questions(worker_id, claims, self._flow)
@@ -143,6 +149,7 @@ class Pipeline:
         self._sweep = DependencySweep(self._settling, clock)
         self._slot_sweep = SlotSweep(self._flow, clock)
         self._heartbeat = Heartbeat(settings, clock, claims, self._slots.taken, self.report)
+        self._heartbeat.is_valid = self._life.knows
         self._heartbeat.loop_watch.on_unblocked.append(self._reception.was_away)
         claims.on_released += [
             lambda ended: self._trimmer.touch(ended.claimed.delivery.queue),
@@ -173,7 +180,7 @@ class Pipeline:
 
         The grace of jobs that must be stopped is part of ``drain_timeout``: at most half of it.
         """
-        clock, limit = self._options.clock, self._settings.drain_timeout
+        clock, limit = self._clock, self._settings.drain_timeout
         deadline, grace = clock.monotonic() + limit, min(self._options.grace, limit / 2)
         self.claims.draining = True
         self._heartbeat.wake_up()

@@ -105,11 +105,12 @@ class Pull:
         if self.broken is None and self.outstanding > 0 and self._clock.monotonic() - self._heard_at > SILENCE:
             self.lose("the server sends no heartbeat")
 
-    def lose(self, reason: str) -> None:
-        """Expect nothing more from what was asked for."""
+    def lose(self, reason: str, *, quietly: bool = False) -> None:
+        """Expect nothing more from what was asked for. ``quietly``: why is logged elsewhere."""
         if self.broken is None:
             self.broken = reason
-            log.info("jobs of queue %s are asked for again: %s", self.queue, reason)
+            level = logging.DEBUG if quietly else logging.INFO
+            log.log(level, "jobs of queue %s are asked for again: %s", self.queue, reason)
             self._on_change()
 
     async def stop(self) -> None:

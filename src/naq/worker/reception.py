@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from naq.clock import Clock
 from naq.exceptions import RecordUnreadable
@@ -35,6 +35,8 @@ class Reception:
         self._burial = burial
         self._rechecker = rechecker
         self._flow = flow
+        self.life: Callable[[], int] = lambda: 0
+        """The life of the store that is known of."""
         self._doubtful_until: dict[str, int] = {}
         """By queue: jobs up to this sequence were in the stream before this worker asked for any."""
         self._doubtful_before = 0.0
@@ -70,7 +72,7 @@ class Reception:
         key = self._names.key(subject.decode())
         if known is not None:
             if known.delivery.key == key:
-                known.reply = reply  # handed out again although it is held: a heartbeat was lost
+                known.reply, known.life = reply, self.life()  # handed out again: a heartbeat was lost
             return  # another key: the bucket was replaced; it is handed out again when its predecessor has ended
         value = entry_value(headers, data)
         if value is None:
@@ -83,7 +85,7 @@ class Reception:
             return
         now = self._clock.monotonic()
         delivery = Delivery(pull.queue, key, place.stream_seq, place.delivered, queued, now)
-        claimed = Claimed(delivery, reply)
+        claimed = Claimed(delivery, reply, self.life())
         self._claims.add(claimed)
         if self._is_doubtful(delivery):
             self._rechecker.add(claimed)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from naq.clock import SystemClock
 from naq.config import Settings
 from naq.jobs.functions import Registry
 from naq.jobs.history_stream import HistoryService
@@ -74,7 +75,9 @@ class WorkerService(BaseService):
         """What the worker says of itself. May be called from any thread."""
         if self._pipeline is not None:
             return self._pipeline.report.info()
-        return Report(self.settings, self._options.clock, Claims(), self._backend.events, self.registry).info()
+        return Report(
+            self.settings, self._options.clock or SystemClock(), Claims(), self._backend.events, self.registry
+        ).info()
 
     async def _do_initialize(self) -> None:
         backend = self._backend

@@ -16,6 +16,7 @@ from naq.queue.consumers import find_consumer
 from naq.store.keys import Namespace, jobs_of
 from naq.store.nats.connection import ConnectionService
 from naq.store.nats.protocol import header_field, status_code
+from naq.store.outage import Reminder
 
 __all__ = ["Trimmer"]
 
@@ -38,6 +39,7 @@ class Trimmer:
         self._clock = clock
         self._queues = tuple(queues)
         self._dirty = set(self._queues)
+        self._failure = Reminder(clock)
 
     def touch(self, queue: str) -> None:
         """A job of the queue was acknowledged."""
@@ -61,9 +63,11 @@ class Trimmer:
             try:
                 if not await self._trim(queue):
                     self._dirty.add(queue)
+                self._failure.over()
             except StoreError as error:
                 self._dirty.add(queue)
-                log.info("queue %s is not trimmed yet: %s", queue, error)
+                if self._failure.is_due():
+                    log.info("queue %s is not trimmed yet: %s", queue, error)
 
     async def _trim(self, queue: str) -> bool:
         """Trim one queue; whether nothing is left to trim."""

@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from naq import FailedTimes, Job, Missed, Naq, NotRunSince, RunningLongerThan, every
+from naq import FailedTimes, Job, Missed, Naq, NotRunSince, RunningLongerThan, ScheduleGone, every
 from naq.clock import SystemClock
 from naq.events import Event, EventType
 from naq.lifecycle import ServiceManager
@@ -173,3 +173,17 @@ async def test_an_end_whose_event_was_lost_is_found_in_the_records(config: dict[
         functions.gate.set()
         await told.until("resolved", runs)
     assert {alert.subject for alert in told.alerts} == {runs}
+
+
+async def test_a_schedule_that_was_deleted_is_gone_until_it_is_created_again(config: dict[str, Any], run: Run) -> None:
+    app, told = application(config), Received()
+    app.alert(ScheduleGone(schedule="back*"), to=told, name="gone")
+    async with run(app):
+        for schedule_id in ("backup", "other"):
+            await app.schedule_job(functions.fine, every("1h"), id=schedule_id)
+            assert await app.delete_schedule(schedule_id, actor="ann")
+        fired = await told.until("fired", "backup")
+        assert fired.reason == "it was deleted by ann"
+        await app.schedule_job(functions.fine, every("1h"), id="backup")
+        await told.until("resolved", "backup")
+    assert {alert.subject for alert in told.alerts} == {"backup"}

@@ -15,7 +15,7 @@ from naq.events import Event, EventType
 from naq.exceptions import InvalidInput
 from naq.observe.alerts.alert import Alert, AlertKind, AlertRecord
 from naq.observe.alerts.board import Board, Key, Watched, WatchedRule
-from naq.observe.alerts.rules import FailedTimes, Missed, NotRunSince, Rule, RunningLongerThan
+from naq.observe.alerts.rules import FailedTimes, Missed, NotRunSince, Rule, RunningLongerThan, ScheduleGone
 from naq.observe.alerts.standing import Standing
 from naq.schedules.planning.decision import NonFireReason
 
@@ -52,8 +52,16 @@ def course(rule: Rule, *events: Event, repeat: timedelta | None = None) -> list[
     return [f"{alert.kind} {(alert.at - START).total_seconds():g}" for alert in board.take().alerts]
 
 
+DELETED = event(EventType.SCHEDULE_DELETED, 1, actor="ann")
+CANCELLED = event(EventType.SCHEDULE_CANCELLED, 2, actor="bob")
+CREATED = event(EventType.JOB_SCHEDULED, 3)
+GONE = ScheduleGone(schedule="night*")
 THREE = FailedTimes(3)
 TABLE: dict[str, tuple[Rule, list[Event], list[str]]] = {
+    "a schedule is deleted": (GONE, [DELETED], ["fired 1"]),
+    "deleted, and created again": (GONE, [DELETED, CREATED], ["fired 1", "resolved 3"]),
+    "cancelled, then deleted": (GONE, [CANCELLED, DELETED, CREATED], ["fired 2", "resolved 3"]),
+    "another schedule is deleted": (ScheduleGone(schedule="backup"), [DELETED, CANCELLED], []),
     "three in a row": (THREE, [failed(1), failed(2), failed(3)], ["fired 3"]),
     "once, however often it goes on": (THREE, [failed(n) for n in range(9)], ["fired 2"]),
     "a success resets": (THREE, [failed(1), failed(2), completed(3), failed(4), failed(5)], []),
@@ -260,3 +268,12 @@ def test_a_successor_says_the_rest_of_it(course: list[Step], data: st.DataObject
         return [alert for alert in alerts if alert.kind is not AlertKind.REPEATED]
 
     assert by_event(mine) == by_event(wanted)
+
+
+def test_a_schedule_that_is_gone_says_who_removed_it() -> None:
+    board = Board("shop", {"alert": WatchedRule(GONE)})
+    board.hear(DELETED)
+    (alert,) = board.take().alerts
+    assert (alert.reason, alert.subject) == ("it was deleted by ann", "nightly")
+    with pytest.raises(InvalidInput, match="say which schedules must be there"):
+        ScheduleGone()

@@ -9,22 +9,27 @@ from pathlib import Path
 import pytest
 
 from naq import Job, Naq, every
+from naq.jobs.history_stream import HistoryService
 from naq.lifecycle import ServiceManager
 from naq.observe.backup.file import Foot
 from naq.observe.backup.making import BackupService
 from naq.observe.backup.restoring import RestoreService
 from naq.observe.verify.service import VerifyService
+from naq.queue.results import ResultService
 from naq.schedules.record import Schedule
 from naq.store.codec import decode
 from naq.store.keys import ALL_SCHEDULES
 from naq.store.nats.bucket import KVStoreService
-from naq.store.port import Put
+from naq.store.nats.event_stream import EventService
+from naq.store.port import Committed, Put
+from naq.testing.cluster import nats_cluster
 from naq.testing.server import NatsServer
 from tests.faults.world import Process
 
 SCHEDULES = 400
 """Each fires once a second."""
 BACKUPS = 3
+KEYS = [f"schedule.s{number}" for number in range(50)]
 MANY = 60_000
 """Records; the commands say something after each 10,000."""
 PATIENCE = 60.0
@@ -70,6 +75,41 @@ async def _is_complete(server: NatsServer, namespace: str, file: Path, foot: Foo
     assert verdict.figures.fired >= 3 * SCHEDULES
     assert verdict.clean, verdict
     assert not verdict.figures.unproven, verdict
+
+
+@pytest.mark.slow
+async def test_a_backup_of_a_cluster_is_restored_with_other_replicas(tmp_path: Path) -> None:
+    """Fifty records are overwritten together all the time; any of three replicas answers what is read."""
+    async with nats_cluster(3) as cluster:
+        async with ServiceManager({"nats_url": list(cluster.urls), "replicas": 3}) as services:
+            kv = await services.get_service(KVStoreService)
+            for kind in (EventService, HistoryService, ResultService):
+                await services.get_service(kind)
+            maker, file = await services.get_service(BackupService), tmp_path / "naq-backup.gz"
+            enough = asyncio.Event()
+
+            async def overwrite() -> None:
+                number, revisions = 0, dict.fromkeys(KEYS, 0)
+                while not enough.is_set():
+                    number += 1
+                    outcome = await kv.transact([Put(key, str(number).encode(), revisions[key]) for key in KEYS])
+                    assert isinstance(outcome, Committed), outcome
+                    revisions = dict(zip(KEYS, outcome.revisions, strict=True))
+
+            task = asyncio.create_task(overwrite())
+            while not await kv.get_many(KEYS):
+                assert not task.done()
+            await maker.make(file)
+            enough.set()
+            await task
+        async with ServiceManager({"nats_url": cluster.urls[1], "namespace": "alone"}) as services:
+            await (await services.get_service(RestoreService)).restore(file)
+            restored = await services.get_service(KVStoreService)
+            numbers = {entry.value for entry in (await restored.get_many(KEYS)).values()}
+            info = await restored.connection.stream_service.info("KV_alone")
+    assert len(numbers) == 1
+    assert info is not None
+    assert info["config"]["num_replicas"] == 1
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The four alert rules, as frozen records.
+"""The alert rules, as frozen records.
 
 Each *subject* of a rule has its own alert: each schedule (or each function, for jobs without a schedule), or each run.
 The filters ``schedule``, ``func`` and ``queue`` are patterns with ``*`` and ``?``.
@@ -9,6 +9,7 @@ The filters ``schedule``, ``func`` and ``queue`` are patterns with ``*`` and ``?
     Missed(queue="mail")                        nominal times that were not enqueued in time
     RunningLongerThan("10m", func=export)       a run that takes too long
     NotRunSince("26h", schedule="backup")       no successful run for this long, or none at all
+    ScheduleGone(schedule="backup")             it was deleted or cancelled
 
 A rule turns an event into a new `Standing`; `Rule.holds` decides whether the condition is true for a standing.
 """
@@ -29,7 +30,7 @@ from naq.schedules.planning.decision import NonFireReason
 from naq.store.codec import function_name
 from naq.timing.duration import duration_text, parse_duration
 
-__all__ = ["FailedTimes", "Missed", "NotRunSince", "Pattern", "Rule", "RunningLongerThan"]
+__all__ = ["FailedTimes", "Missed", "NotRunSince", "Pattern", "Rule", "RunningLongerThan", "ScheduleGone"]
 
 Pattern = str | Callable[..., Any]
 """A function, or a pattern of names."""
@@ -198,6 +199,41 @@ class Missed(Rule, frozen=True):
 
     def __str__(self) -> str:
         return f"missed{' or skipped' if self.skipped else ''}{self._filters()}"
+
+
+class ScheduleGone(Rule, frozen=True):
+    """A schedule was deleted or cancelled: nothing that watches its runs would say so. Resolved when a schedule with its id
+    is created. Schedules that ended by themselves (a single time, ``max_runs``, ``end_at``) are not gone.
+
+    Raises `InvalidInput` without ``schedule``: it stays until then, so it is for schedules that must be there.
+    """
+
+    word: ClassVar[str] = "gone"
+    hears: ClassVar[frozenset[EventType]] = LEFT | {EventType.JOB_SCHEDULED}
+
+    def __post_init__(self) -> None:
+        Rule.__post_init__(self)
+        if self.schedule is None:
+            raise InvalidInput.of("schedule", None, "say which schedules must be there", "backup")
+
+    def subject(self, event: Event) -> str | None:
+        """The schedule, if its id matches. The events do not say function and queue, so these filters do not count."""
+        return event.schedule_id if _matches(self.schedule, event.schedule_id) else None
+
+    def heard(self, standing: Standing | None, event: Event) -> Standing | None:
+        """A deletion or cancellation begins it, a creation ends it."""
+        if event.type not in LEFT or event.schedule_id is None:
+            return None
+        what = "deleted" if event.type == EventType.SCHEDULE_DELETED else "cancelled"
+        note = f"{what} by {event.actor or event.instance_id}" + (f": {event.reason}" if event.reason else "")
+        return standing_of(event.schedule_id, event, since=event.timestamp, note=shortened(note))
+
+    def holds(self, standing: Standing, firing: bool, now: datetime) -> str | None:
+        """It is, until there is one again."""
+        return None if standing.since is None else f"it was {standing.note}"
+
+    def __str__(self) -> str:
+        return f"gone{self._filters()}"
 
 
 class _Lasting(Rule, frozen=True):

@@ -36,7 +36,7 @@ LAGS_FOR = 30.0
 LOOK_AGAIN_AFTER = 0.02
 MOST_MOMENTS = 500
 """Moments that are tried: more than enough, unless somebody writes one key all the time without a condition."""
-PASSING = frozenset({"backup", "lease", "epoch", "worker", "slot", FENCE, RESTORING})
+PASSING = frozenset({"backup", "lease", "epoch", "worker", "slot", "reserve", FENCE, RESTORING})
 """Families of keys that concern the processes of a time: nothing of them belongs into another."""
 
 

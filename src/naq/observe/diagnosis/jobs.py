@@ -5,12 +5,12 @@ The command line and the client both use ``account_of_job(info, around, now)``, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from naq.jobs.job import JobStatus
-from naq.jobs.records import DeadReason, JobInfo, QueueLimits, WorkerInfo
+from naq.jobs.records import DeadReason, JobInfo, QueueLimits, WorkerInfo, is_known_nowhere
 from naq.observe.diagnosis.listing import START_SCHEDULER
 from naq.timing.duration import duration_text
 
@@ -153,13 +153,14 @@ def _queued(info: JobInfo, around: Around) -> Account:
     taking = [each for each in serving if not each.draining]
     if not taking:
         return Account(f"all workers of queue {queue!r} are stopping", start_worker(queue))
-    if _none_knows(info.func, taking):
+    if is_known_nowhere(info.func, taking):
         return Account(f"no running worker knows this function ({info.func})", START_WITH_MODULE)
     if limits.max_concurrent is not None and around.in_hand >= limits.max_concurrent:
         found = f"queue {queue!r} may run {counted(limits.max_concurrent, 'job')} at once, and this limit is reached"
         return Account(found, f"wait, or raise the limit: naq queue limit {queue} --max-concurrent N")
     if info.max_concurrent is not None and around.slots_taken >= info.max_concurrent:
-        found = f"{info.func} may run {info.max_concurrent} at once (max_concurrent), and this limit is reached"
+        what = info.func if info.key is None else f"{info.func} with the key {info.key!r}"
+        found = f"{what} may run {info.max_concurrent} at once (max_concurrent), and this limit is reached"
         return Account(found, "wait, or see what runs: naq job ls --status running")
     blocked = next((each for each in taking if each.blocked_for), None)
     if blocked is not None and len(taking) == 1:
@@ -204,13 +205,10 @@ def _passed_on(info: JobInfo, around: Around, due_at: datetime, now: datetime) -
         return Account(f"a worker that does not know its function had it; {knows.worker_id} knows it; {had}")
     if not serving:
         return Account(f"{_nobody_serves(info.queue, around)}; {had}", start_worker(info.queue))
-    found = "no running worker knows this function" if _none_knows(info.func, serving) else "a worker did not know it"
+    found = (
+        "no running worker knows this function" if is_known_nowhere(info.func, serving) else "a worker did not know it"
+    )
     return Account(f"{found} ({info.func}): {had}", START_WITH_MODULE)
-
-
-def _none_knows(func: str, workers: Sequence[WorkerInfo]) -> bool:
-    """Whether each of them says that it does not run the function."""
-    return all(each.knows(func) is False for each in workers)
 
 
 def _waits_for_jobs(info: JobInfo, around: Around) -> Account:

@@ -176,7 +176,8 @@ class AccountService(BaseService):
             others = {other: None if each is None else each.status for other, each in found.items()}
             return Around(leader=await self._list.leader(), workers=tuple(workers), others=others)
         queue = await self._jobs.queue_info(info.queue)
-        taken = 0 if info.max_concurrent is None else await slots_taken(self._kv, info.func, info.max_concurrent)
+        line = info.func if info.key is None else f"{info.func} {info.key}"
+        taken = 0 if info.max_concurrent is None else await slots_taken(self._kv, line, info.max_concurrent)
         return Around(
             workers=tuple(workers),
             limits=queue.limits,

@@ -9,7 +9,7 @@ been dropped for its age; else it is unproven.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -20,7 +20,7 @@ from naq.observe.verify.edits import decided_too_early, dropped, made_again, sta
 from naq.observe.verify.enqueues import duplicates, unexplained
 from naq.observe.verify.evidence import Evidence
 from naq.observe.verify.reasons import explained
-from naq.observe.verify.verdict import Figures, Judged, Kind, Matter, Shortened, instant_shown
+from naq.observe.verify.verdict import Figures, Judged, Kind, Matter, NotFired, Shortened, instant_shown
 from naq.schedules.nominal import TICK
 from naq.schedules.record import Schedule, ScheduleStatus
 
@@ -80,7 +80,16 @@ def judge(case: Case, question: Question) -> Judged:
     matters += started_again(case, ruling)
     matters += made_again(case)
     matters += decided_too_early(case, question)
-    return Judged(figures, tuple(matters), _shortened(looked, question))
+    return Judged(figures, tuple(matters), _shortened(looked, question), _not_fired(case, reasons))
+
+
+def _not_fired(case: Case, reasons: Mapping[datetime, str]) -> tuple[NotFired, ...]:
+    """What did not fire, once for each reason."""
+    by_reason: dict[str, list[datetime]] = {}
+    for nominal, reason in reasons.items():
+        by_reason.setdefault(reason, []).append(nominal)
+    name = case.record.schedule_id
+    return tuple(NotFired(name, reason, min(each), max(each), len(each)) for reason, each in by_reason.items())
 
 
 def quarantined(schedule_id: str, why: str) -> Judged:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 
-__all__ = ["Figures", "Judged", "Kind", "Matter", "Shortened", "Tally", "Verdict", "instant_shown"]
+__all__ = ["Figures", "Judged", "Kind", "Matter", "NotFired", "Shortened", "Tally", "Verdict", "instant_shown"]
 
 
 class Kind(StrEnum):
@@ -57,6 +57,17 @@ class Shortened:
 
 
 @dataclass(frozen=True, slots=True)
+class NotFired:
+    """Nominal times of a schedule that did not fire, for one recorded reason."""
+
+    schedule_id: str
+    reason: str
+    first_at: datetime
+    last_at: datetime
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """Nominal times, by what became of them."""
 
@@ -83,6 +94,7 @@ class Judged:
     figures: Figures
     matters: tuple[Matter, ...] = ()
     shortened: Shortened | None = None
+    not_fired: tuple[NotFired, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +112,8 @@ class Verdict:
     """Schedules that were judged from a later time on than ``since``."""
     absent: tuple[str, ...] = ()
     """Schedules that were asked about and do not exist."""
+    not_fired: tuple[NotFired, ...] = ()
+    """What did not fire for a reason that is recorded, e.g. missed by its catch-up window. No alarm."""
 
     @property
     def clean(self) -> bool:
@@ -120,10 +134,12 @@ class Tally:
     unproven: list[Matter] = field(default_factory=list)
     shortened: list[Shortened] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
+    not_fired: list[NotFired] = field(default_factory=list)
 
     def add(self, judged: Judged) -> None:
         """Take one in."""
         self.figures += judged.figures
+        self.not_fired += judged.not_fired
         for matter in judged.matters:
             (self.unproven if matter.kind is Kind.UNPROVEN else self.findings).append(matter)
         if judged.shortened is not None:
@@ -132,7 +148,7 @@ class Tally:
     def verdict(self, since: datetime, as_of: datetime) -> Verdict:
         """All of them together."""
         matters = tuple(self.findings), tuple(self.unproven), tuple(self.shortened)
-        return Verdict(since, as_of, self.figures, *matters, tuple(self.absent))
+        return Verdict(since, as_of, self.figures, *matters, tuple(self.absent), tuple(self.not_fired))
 
 
 def instant_shown(instant: datetime | None) -> str:

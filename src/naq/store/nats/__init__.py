@@ -9,6 +9,6 @@ On failure: while the connection is down every call raises `StoreUnavailable` at
 consumers continue after it is back. A bucket that was deleted, restored or put back to an older state is recognised as
 another one (`incarnation`), and those who keep its records in memory read it from the beginning.
 
-Order: `remedies`, `authentication`, `tls`, `client`, `protocol`, `answers`, `denials`, `connection`, `batches`, `direct_get`,
-`incarnation`, `follow`, `outbox`, `writes`, `bucket_config`, `namespaces`, `reserve`, `bucket`, `event_stream`.
+Order: `remedies`, `authentication`, `tls`, `client`, `protocol`, `answers`, `denials`, `server_clock`, `connection`, `batches`,
+`direct_get`, `incarnation`, `follow`, `outbox`, `writes`, `bucket_config`, `namespaces`, `reserve`, `bucket`, `event_stream`.
 """

@@ -7,26 +7,29 @@ verbs beside it.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from naq.clock import Clock, SystemClock
+from naq.clock import Clock, SystemClock, sleep_or
 from naq.config import Settings
 from naq.exceptions import (
     RecordUnreadable,
+    StoreError,
     StoreFull,
     StoreRejected,
     StoreUnavailable,
     StoreUnsuitable,
     TransactionTooLarge,
 )
-from naq.lifecycle import BaseService
+from naq.lifecycle import BaseService, Tasks
 from naq.store.keys import Namespace
 from naq.store.nats.batches import Batch, Batches, new_batch
 from naq.store.nats.bucket_config import bucket_config, require_suitable
-from naq.store.nats.connection import ConnectionService
+from naq.store.nats.connection import ConnectionService, ConnectionState
 from naq.store.nats.direct_get import DirectReader, Stored, Whole
 from naq.store.nats.follow import follow
 from naq.store.nats.incarnation import Lives
@@ -39,6 +42,8 @@ from naq.store.port import Check, Committed, Delete, Entry, Outcome, Put, Refuse
 
 __all__ = ["KVStoreService", "Transaction"]
 
+COMPARE_EVERY = 60.0
+"""Seconds between two comparisons of this machine's clock with the server's."""
 HEADERS = 1024
 """Bytes that the headers of a message may take up."""
 
@@ -71,6 +76,9 @@ class KVStoreService(BaseService):
         self.connection = connection_service
         self.names = Namespace(self.settings.namespace)
         self._batches = Batches(connection_service, self._clock)
+        self._tasks = Tasks(self._clock)
+        self._restored = asyncio.Event()
+        self._stop_listening: Callable[[], None] = lambda: None
         self._reader = DirectReader(connection_service, self.names)
         self._lives = Lives(connection_service, self.names.stream)
         self.reserve = Reserve(connection_service, self.names, self.get_many, self._commit)
@@ -83,9 +91,24 @@ class KVStoreService(BaseService):
         info = await self.connection.stream_service.ensure(config)
         require_suitable(self.names, info["config"])
         self._lives.saw(info)
+        self._stop_listening = self.connection.on_state(self._on_state)
+        self._tasks.start("naq clock", self._compare_clocks)
 
     async def _do_cleanup(self) -> None:
-        """Nothing is held: the connection is its own service."""
+        self._stop_listening()
+        await self._tasks.stop()
+
+    def _on_state(self, state: ConnectionState) -> None:
+        if state is ConnectionState.RESTORED:
+            self._restored.set()
+
+    async def _compare_clocks(self) -> None:
+        """Hear the server's time now and then, and after each reconnect: until then this machine's clock is gone by."""
+        while True:
+            await sleep_or(self._clock, COMPARE_EVERY, self._restored)
+            self._restored.clear()
+            with contextlib.suppress(StoreError):
+                await self.connection.stream_service.info(self.names.stream)
 
     async def _require_jetstream(self) -> None:
         try:
@@ -134,6 +157,11 @@ class KVStoreService(BaseService):
     def max_value(self) -> int:
         """What the server accepts in one message, less room for its headers; see `Store.max_value`."""
         return int(self.connection.client.max_payload) - HEADERS
+
+    async def look_at_life(self, seen: int) -> int:
+        """Ask the server for the present `life`; revision ``seen`` was seen in the one that is known of. Raises `StoreError`
+        when it does not answer, or the bucket is not there."""
+        return await self._lives.look(seen)
 
     async def next_life(self, life: int) -> None:
         """Return when `life` is another; see `Store.next_life`."""

@@ -34,6 +34,7 @@ from naq.store.nats.client import RawClient
 from naq.store.nats.denials import Denials
 from naq.store.nats.protocol import encode_request
 from naq.store.nats.remedies import with_remedy
+from naq.store.nats.server_clock import ServerClock
 from naq.timing.zones import use_zone_data
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ class ConnectionService(BaseService):
     def __init__(self, config: Mapping[str, Any] | Settings) -> None:
         super().__init__(config)
         use_zone_data(self.settings.zone_data)
+        self.clock = ServerClock(self.settings.clock_limit)
+        """The time that clients and workers go by."""
         self._client: RawClient | None = None
         self._embedded: EmbeddedServer | None = None
         self._address: ServerAddress | None = None
@@ -225,7 +228,7 @@ class ConnectionService(BaseService):
                     name=f"naq {self.settings.instance_id}",
                     connect_timeout=max(1, round(self.settings.connect_timeout)),
                     max_reconnect_attempts=-1,
-                    reconnect_time_wait=0.1,  # type: ignore[arg-type]  # seconds; it is only ever slept
+                    reconnect_time_wait=0.1,  # seconds; it is only ever slept
                     reconnect_to_server_handler=self._next_server,
                     ping_interval=5,
                     max_outstanding_pings=2,
@@ -276,6 +279,7 @@ class ConnectionService(BaseService):
             return
         log.warning("the connection to NATS at %s is lost; reconnecting", self.where)
         self._answers.lose("the connection broke before the answer came")
+        self.clock.forget()
         self._tell(ConnectionState.LOST)
         if self._embedded is not None:
             await self._find_embedded(self._embedded, self._client)
@@ -323,12 +327,15 @@ class StreamService(BaseService):
 
     async def info(self, name: str) -> dict[str, Any] | None:
         """JetStream's information on a stream (``config``, ``state``, ...); ``None`` when there is no such stream."""
+        began = self.connection.clock.monotonic()
         try:
-            return await self.connection.api(f"STREAM.INFO.{name}")
+            info = await self.connection.api(f"STREAM.INFO.{name}")
         except StoreRejected as error:
             if error.code == STREAM_NOT_FOUND:
                 return None
             raise
+        self.connection.clock.heard(info, began)
+        return info
 
     async def ensure(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The stream's information; it is created with ``config`` when it does not exist, and left alone when it does.

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from naq.clock import Clock, SystemClock
+from naq.clock import Clock
 from naq.config import Settings
 from naq.events import Event, EventType
 from naq.exceptions import InvalidInput, Problem, StoreUnavailable, shown
@@ -78,7 +78,7 @@ class EventService(BaseService):
         self.connection = connection_service
         self.streams = stream_service
         self.names = Namespace(self.settings.namespace)
-        self.clock: Clock = clock or SystemClock()
+        self.clock: Clock = clock or connection_service.clock
         self.outbox: Outbox[Event] = Outbox("events", connection_service, self.clock, self._messages, LIMIT)
         """What waits to be written."""
         self._lives = Lives(connection_service, self.names.events_stream)

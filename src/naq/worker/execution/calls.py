@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from typing import Any
 
 from naq.exceptions import JobCancelled, JobTimeout
 from naq.jobs.functions import importable_name
-from naq.jobs.outcome import Outcome
+from naq.jobs.outcome import Outcome, Raised
 from naq.jobs.target import Target
 from naq.worker.execution.attempt import Attempt
 from naq.worker.execution.processes import Processes
@@ -17,6 +18,8 @@ __all__ = ["Calls"]
 
 POLITE_FOR = 0.5
 """Seconds that a sync job has to see for itself that it must stop, before an exception is raised in it."""
+
+NO_PROCESSES = "executor='process' needs a POSIX system (Linux, macOS): run this queue's workers on one"
 
 
 class Calls:
@@ -42,6 +45,8 @@ class Calls:
         return await value if inspect.isawaitable(value) else value
 
     async def _in_process(self, attempt: Attempt, func: str) -> Outcome:
+        if sys.platform == "win32":
+            return Raised("NotSupported", NO_PROCESSES)
         child = await self._processes.take()
         attempt.child = child
         if attempt.stop_reason is not None:
