@@ -85,7 +85,7 @@ def test_all_complaints_come_at_once(tmp_path: Path) -> None:
     assert {problem.field for problem in caught.value.problems} == {"priority", "namspace", "replicas", "concurrency"}
 
 
-@pytest.mark.parametrize(("text", "part"), [("[naq\n", "it is not TOML"), (None, "it cannot be read")])
+@pytest.mark.parametrize(("text", "part"), [("[naq\n", "it is not TOML"), (None, "cannot be read")])
 def test_a_bad_file_is_a_complaint(tmp_path: Path, text: str | None, part: str) -> None:
     file = tmp_path / "naq.toml"
     if text is not None:

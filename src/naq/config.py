@@ -24,7 +24,6 @@ from urllib.parse import urlsplit
 import msgspec
 
 from naq.exceptions import ConfigError, InvalidInput, Problem, shown
-from naq.text_file import parse_text, read_text_file
 
 __all__ = ["Settings", "SettingsOptions", "load_settings", "state_directory"]
 
@@ -51,6 +50,8 @@ def _check(test: Callable[[Any], bool], reason: str) -> Callable[[Any], str | No
 
 _positive = _check(lambda value: value > 0, "must be more than 0")
 _lifetime = _check(lambda value: 0 < value <= 36_525 * 86_400, "must be more than 0 and at most 100 years")
+_copies = _check(lambda value: value in (1, 3, 5), "must be 1, 3 or 5")
+_batch = _check(lambda value: 1 <= value <= 490, "must be 1 to 490")
 _wait = _check(lambda value: 0 <= value <= 36_525 * 86_400, "must be 0 or more, and at most 100 years")
 _positive_or_none = _check(lambda value: value is None or value > 0, "must be more than 0")
 _not_negative = _check(lambda value: value >= 0, "must not be negative")
@@ -118,12 +119,7 @@ class Settings:
     request_timeout: float = setting(5.0, "seconds to wait for the store's answer", 5.0, _positive)
 
     namespace: str = setting("naq", "name of the bucket and its side streams", "naq", _name)
-    replicas: int = setting(
-        1,
-        "copies of each stream in a cluster: 1, 3 or 5",
-        3,
-        _check(lambda value: value in (1, 3, 5), "must be 1, 3 or 5"),
-    )
+    replicas: int = setting(1, "copies of each stream in a cluster: 1, 3 or 5", 3, _copies)
     data_dir: Path = setting(state_directory, "directory of the embedded server's data", "/var/lib/naq")
 
     instance_id: str = setting(default_instance_id, "name of this process among the others", "scheduler-1", _name)
@@ -148,12 +144,7 @@ class Settings:
     resync_interval: float = setting(
         15.0, "seconds between two checks that the watch on the schedules missed nothing", 15.0, _positive
     )
-    fire_batch: int = setting(
-        400,
-        "fires committed in one transaction, 1 to 490",
-        400,
-        _check(lambda value: 1 <= value <= 490, "must be 1 to 490"),
-    )
+    fire_batch: int = setting(400, "fires committed in one transaction, 1 to 490", 400, _batch)
 
     queues: tuple[str, ...] = setting(
         ("default",), "queues a worker serves, a list or separated by commas", "default,mail"
@@ -178,10 +169,7 @@ class Settings:
         (), "functions a worker may import besides the registered ones, as module:pattern", "reports:*"
     )
     unknown_function_wait: float = setting(
-        86400.0,
-        "seconds that a job waits for a worker that knows its function, then it is a dead letter",
-        86400.0,
-        _wait,
+        86400.0, "seconds that a job waits for a worker that knows its function, at most", 86400.0, _wait
     )
     allow_pickle: bool = setting(False, "accept pickled arguments (runs code of whoever can write jobs)", False)
 
@@ -305,6 +293,8 @@ def _from_environment(environment: Mapping[str, str] | None) -> dict[str, Any]:
 def _from_file(file: Path | str | None, problems: list[Problem]) -> dict[str, Any]:
     if file is None:
         return {}
+
+    from naq.text_file import parse_text, read_text_file  # most processes read no file
 
     path = Path(file)
     try:

@@ -134,6 +134,9 @@ def explain(
     tz: Annotated[str, typer.Option("--tz", help="IANA zone.")] = "UTC",
     count: CountOption = DEFAULT_COUNT,
     as_json: JsonOption = False,
+    directory: Annotated[
+        str | None, typer.Option("--zone-data", envvar="NAQ_ZONE_DATA", help="Directory of more IANA zone data.")
+    ] = None,
 ) -> None:
     """What a cron expression means, and its next times; a time that DST moved is marked. Asks no server."""
     from naq.cli import render
@@ -142,7 +145,10 @@ def explain(
     from naq.timing.zone_data import zone_data
     from naq.timing.zones import use_zone_data
 
-    use_zone_data(options_of(context).settings.zone_data)
+    options = options_of(context)
+    if directory is None and options.file is not None:
+        directory = options.settings.zone_data
+    use_zone_data(directory)
     now = SystemClock().now()
     trigger = parse_cron(cron, tz, now)
     times: list[Time] = []
