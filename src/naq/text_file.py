@@ -3,8 +3,6 @@ complaint: a file may be in another encoding, nested without end, or small and h
 
 from __future__ import annotations
 
-import json
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +52,12 @@ def parse_text(text: str, suffix: str) -> Any:
 def _parsed(text: str, suffix: str) -> Any:
     match suffix:
         case ".toml":
+            import tomllib  # most commands read no file
+
             return tomllib.loads(text)
         case ".json":
+            import json
+
             return json.loads(text)
         case _:
             return _yaml(text)

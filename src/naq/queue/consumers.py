@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from naq.config import Settings
@@ -10,7 +11,7 @@ from naq.jobs.records import QueueLimits
 from naq.store.keys import Namespace, jobs_of
 from naq.store.nats.connection import ConnectionService
 
-__all__ = ["consumer_config", "ensure_consumer", "find_consumer"]
+__all__ = ["changed_settings", "consumer_config", "ensure_consumer", "find_consumer"]
 
 CONSUMER_NOT_FOUND = 10014
 UNLIMITED = 100_000
@@ -40,6 +41,11 @@ def consumer_config(names: Namespace, settings: Settings, queue: str, limits: Qu
     }
 
 
+def changed_settings(found: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+    """The settings of a consumer, by name, in which the server's info about it differs from what naq needs."""
+    return sorted(name for name, value in config.items() if found["config"].get(name) != value)
+
+
 async def find_consumer(connection: ConnectionService, names: Namespace, queue: str) -> dict[str, Any] | None:
     """The server's info about the consumer of a queue; ``None`` when there is none."""
     try:
@@ -63,7 +69,7 @@ async def ensure_consumer(
     if limits is None and found is not None:
         return
     limits = limits or QueueLimits()
-    if found is None or not config.items() <= found["config"].items():
+    if found is None or changed_settings(found, config):
         request = {"stream_name": names.stream, "config": config, "action": ""}
         found = await connection.api(f"CONSUMER.CREATE.{consumer}.{config['filter_subject']}", request)
     if bool(found.get("paused")) != limits.paused:

@@ -10,7 +10,7 @@ from naq.config import Settings
 from naq.exceptions import StoreError
 from naq.jobs.records import QueueLimits
 from naq.lifecycle import Tasks
-from naq.queue.consumers import ensure_consumer
+from naq.queue.consumers import changed_settings, consumer_config, ensure_consumer, find_consumer
 from naq.store.keys import Namespace, jobs_of, queue_key
 from naq.store.nats.connection import ConnectionService, ConnectionState
 from naq.store.outage import Reminder
@@ -23,6 +23,8 @@ from naq.worker.reception import Reception
 __all__ = ["Intake"]
 
 RETRY_AFTER = 0.5
+CONSUMERS_EVERY = 10.0
+"""Seconds between two looks at the settings of the consumers."""
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,8 @@ class Intake:
         self._reception = reception
         self._names = Namespace(settings.namespace)
         self._retry_at: dict[str, float] = {}
+        self._paused: set[str] = set()
+        """Queues whose consumer is paused by somebody else, as was told."""
         self._failures = {queue: Reminder(clock) for queue in settings.queues}
         self._stop_listening: Callable[[], None] | None = None
         self._pulls = [self._pull(queue) for queue in settings.queues]
@@ -65,6 +69,7 @@ class Intake:
         tasks.start("naq pull", self._ask_for_ever)
         tasks.start("naq pull watch", self._watch)
         tasks.start("naq pull life", self._follow_life)
+        tasks.start("naq consumers", self._keep_consumers)
 
     async def stop(self) -> None:
         """Ask for nothing more. Jobs that were on their way still come before this returns."""
@@ -117,6 +122,36 @@ class Intake:
         await ensure_consumer(self._connection, self._names, self._settings, pull.queue, limits)
         self._reception.asks_anew(pull.queue, await self._store.last_revision(jobs_of(pull.queue)))
         await pull.restart()
+
+    async def _keep_consumers(self) -> None:
+        """Notice consumers that an administrator changed: their settings are put right, a pause is only told."""
+        while True:
+            await self._clock.sleep(CONSUMERS_EVERY)
+            for pull in self._pulls:
+                try:
+                    await self._look_at_consumer(pull)
+                except StoreError as error:
+                    log.debug("the consumer of queue %s is looked at later: %s", pull.queue, error)
+
+    async def _look_at_consumer(self, pull: Pull) -> None:
+        entry = await self._store.get(queue_key(pull.queue))
+        limits = QueueLimits() if entry is None else readable_one(QueueLimits, entry)
+        found = await find_consumer(self._connection, self._names, pull.queue)
+        if found is None or limits is None:
+            return  # one that is gone is made again when the server says so
+        if wrong := changed_settings(found, consumer_config(self._names, self._settings, pull.queue, limits)):
+            log.warning("the consumer of queue %s was changed (%s): it is put right", pull.queue, ", ".join(wrong))
+            pull.lose("its consumer was changed")
+        if bool(found.get("paused")) is limits.paused:
+            self._paused.discard(pull.queue)
+        elif not limits.paused and pull.queue not in self._paused:
+            self._paused.add(pull.queue)
+            log.error(
+                "the consumer of queue %s is paused, and not by naq: its jobs wait until 'nats consumer resume %s %s'",
+                pull.queue,
+                self._names.stream,
+                self._names.consumer(pull.queue),
+            )
 
     async def _follow_life(self) -> None:
         """Ask anew when the bucket was replaced: what it holds may have run in its last life, and has to be looked up."""

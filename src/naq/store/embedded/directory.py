@@ -180,6 +180,11 @@ class ServerDirectory:
             raise EmbeddedServerError(
                 f"data_dir {str(self.data_dir)!r} cannot be read by this user ({error.strerror})"
             ) from error
+        except (IsADirectoryError, NotADirectoryError) as error:
+            raise EmbeddedServerError(
+                f"data_dir {str(self.data_dir)!r} cannot be used: {error.filename!r} is not what naq wrote "
+                f"({error.strerror}); remove it, or choose another data_dir"
+            ) from error
 
     def record(self) -> ServerRecord | None:
         """The record of the last start; ``None`` when there was none or it cannot be read."""
