@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -126,7 +127,7 @@ class Peak:
         self.most = 0
 
 
-async def most_at_once(names: list[str], jobs_: list[str], jobs: JobService) -> int:
+async def most_at_once(names: list[str], jobs_: Sequence[str], jobs: JobService) -> int:
     """Let jobs of `hold` through one after the other, and see how many ever ran together."""
     most = 0
     left = set(names)

@@ -18,7 +18,6 @@ from naq.exceptions import (
     FenceMoved,
     ScheduleExists,
     SchedulerError,
-    StoreFull,
 )
 from naq.jobs.job import QueuedJob
 from naq.jobs.size import check_size
@@ -192,12 +191,13 @@ class Schedules:
     ) -> Changed | None:
         """Apply a change; ``None`` when there is no such schedule or the change does not apply.
 
-        A change that leaves the record as it is writes nothing. What is due by now is decided first, by the definition
-        that stood until now. Raises `RecordUnreadable` when the record cannot be read, and whatever ``change`` raises.
+        A change that leaves the record as it is writes nothing. The moment of the change is when this is called: what was
+        due by then is decided first, by the definition that stood until then. Raises `RecordUnreadable` when the record
+        cannot be read, and whatever ``change`` raises.
         """
-        change_id = new_change_id()
+        change_id, moment = new_change_id(), self._clock.now()
         before: Schedule | None = None
-        decided = False
+        undecidable = 0
         async for _ in Tries(self._clock, self.instance_id):
             entry = await self._entry(schedule_id)
             if entry is None:
@@ -208,11 +208,13 @@ class Schedules:
             after = change(before)
             if after is None or is_same(before, after):
                 return None if after is None else Changed(before, before, entry.revision)
-            ends = after.status in (ScheduleStatus.PAUSED, ScheduleStatus.CANCELLED)
-            if not decided and needs_decision(before, after, self._clock.now()):
-                decided = await self._decide_first(entry, ends)
+            if entry.revision != undecidable and needs_decision(before, after, moment):
+                undecidable = entry.revision  # if it still has this revision afterwards
+                with asking(f"change schedule {schedule_id!r}"):
+                    await self.overdue.decide(entry)
                 continue
-            after = after.evolve(change_id=change_id, updated_at=self._clock.now(), counted_from=Counters.of(after))
+            ends = after.status in (ScheduleStatus.PAUSED, ScheduleStatus.CANCELLED)
+            after = after.evolve(change_id=change_id, updated_at=moment, counted_from=Counters.of(after))
             with asking(f"change schedule {schedule_id!r}"):
                 value = self._encoded(after)
                 outcome = await self._commit([Put(entry.key, value, entry.revision, after.ttl, ends)], fence)
@@ -220,17 +222,6 @@ class Schedules:
                 self.on_written(Entry(entry.key, value, outcome.revisions[0]))
                 return self._tell(kind, Changed(before, after, outcome.revisions[0]), actor, reason)
         raise SchedulerError(f"schedule {schedule_id!r} is changed by others all the time; try again")
-
-    async def _decide_first(self, entry: Entry, ends: bool) -> bool:
-        """Decide about what is due before an edit; once, for what comes due meanwhile came due after the edit. A full
-        store keeps no schedule from being paused or cancelled (``ends``): what is due then stays undecided."""
-        with asking(f"change the schedule at {entry.key!r}"):
-            try:
-                await self.overdue.decide(entry)
-            except StoreFull:
-                if not ends:
-                    raise
-        return True
 
     async def delete(self, schedule_id: str, actor: str | None = None, fence: Check | None = None) -> bool:
         """Remove a schedule, a quarantined one too; ``False`` when there is none."""

@@ -91,7 +91,7 @@ class ScheduleActs:
         problems = never_fires(trigger, policy, now)
 
         def replace(existing: Schedule) -> Schedule | None:
-            after = replaced(existing, created, self.clock.now())
+            after = replaced(existing, created, now)
             if problems and after is not None and after.trigger != existing.trigger:
                 raise InvalidSchedule(*problems)
             return after
@@ -129,12 +129,9 @@ class ScheduleActs:
         if the timing changed; what is due by now is decided first, by the old definition. Raises `InvalidSchedule` or
         `InvalidJob` before anything is written.
         """
-        read = read_changes(changes, self.clock.now())
-
-        def change(schedule: Schedule) -> Schedule | None:
-            return read.applied(schedule, self.clock.now())
-
-        return await self._change(schedule_id, change, EventType.SCHEDULE_UPDATED, actor)
+        now = self.clock.now()
+        read = read_changes(changes, now)
+        return await self._change(schedule_id, lambda it: read.applied(it, now), EventType.SCHEDULE_UPDATED, actor)
 
     async def skip_next(self, schedule_id: str, count: int = 1, *, actor: str | None = None) -> bool:
         """Let the next ``count`` nominal times pass without a fire (0: none, whatever was asked before).
@@ -229,10 +226,8 @@ class ScheduleActs:
         For a schedule that is silent because a scheduler's clock was ahead: `get_schedule` shows ``decided_ahead``.
         A nominal time that was fired too early fires again when it comes.
         """
-        kind = EventType.SCHEDULE_UPDATED
-        return await self._change(
-            schedule_id, lambda it: aimed_again(it, self.clock.now()), kind, actor, "aimed again from now"
-        )
+        now, kind = self.clock.now(), EventType.SCHEDULE_UPDATED
+        return await self._change(schedule_id, lambda it: aimed_again(it, now), kind, actor, "aimed again from now")
 
     async def delete_schedule(self, schedule_id: str, *, actor: str | None = None) -> bool:
         """Remove a schedule and its record, also one that is quarantined; ``False`` when there is none."""

@@ -132,8 +132,10 @@ class SetSync:
                     await self._schedules.delete(change.schedule_id, actor, fence)
 
     async def _update(self, definition: Definition, set_name: str, fence: Check, actor: str | None) -> None:
+        now = self._clock.now()
+
         def update(schedule: Schedule) -> Schedule | None:
-            return changed(schedule, definition, self._clock.now(), set_name)
+            return changed(schedule, definition, now, set_name)
 
         kind = EventType.SCHEDULE_UPDATED
         await self._schedules.change(definition.schedule_id, update, kind, actor, fence=fence)

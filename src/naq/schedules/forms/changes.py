@@ -27,7 +27,9 @@ from naq.timing.triggers import Trigger
 
 __all__ = ["CHANGE_KEYS", "Changes", "read_changes", "read_instant"]
 
-JOB_CHANGES = tuple(key for key in CHANGEABLE if key != "depends_on" and key != "depends_when")
+AT_ENQUEUE = ("depends_on", "depends_when", "unique_for", "unique_key", "expires")
+"""Fields of a job that count when it is enqueued by hand: a fire waits for no other job, and its id makes it unique."""
+JOB_CHANGES = tuple(key for key in CHANGEABLE if key not in AT_ENQUEUE)
 """Fields of the job that can be given beside the others."""
 OTHER_KEYS = ("job", "schedule", "next_run_at", "labels", "note")
 CHANGE_KEYS = (*OTHER_KEYS, *JOB_CHANGES, *POLICY_KEYS, *TRIGGER_KEYS)
