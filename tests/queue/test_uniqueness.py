@@ -18,6 +18,7 @@ from naq.jobs.ending import Facts, decide
 from naq.jobs.history import HistoryRecord
 from naq.jobs.job import Job, JobStatus, QueuedJob
 from naq.jobs.outcome import Returned
+from naq.jobs.records import UniqueJob
 from naq.lifecycle import ServiceManager
 from naq.queue.enqueue import Enqueuer
 from naq.queue.results import StoredResults
@@ -197,3 +198,14 @@ async def test_a_worker_that_died_before_it_let_go_of_the_key_holds_up_nothing(h
     await memory.settling.settle_again([(queued, ending.result)])  # what the next worker does with the delivery
     await memory.settling.settle([Settlement(ending)])
     assert (await memory.enqueue(greeting(unique_for=held_for)) == first) == held
+
+
+@pytest.mark.parametrize("held_for", [0, "1h"])
+async def test_the_record_of_a_key_does_not_outlive_its_use(held_for: Any) -> None:
+    memory = Memory()
+    await memory.enqueue(greeting(unique_for=held_for))
+    (queued,) = memory.queued()
+    now = SystemClock().now()
+    await memory.settling.settle([Settlement(decide(queued, Returned(msgspec.Raw(b"3")), Facts("w", now, now, now)))])
+    left = [decode(UniqueJob, each.key, each.value) for each in memory.store.entries("unique.>") if each.value]
+    assert [each.ended for each in left] == ([True] if held_for else [])
