@@ -14,6 +14,7 @@ from naq.jobs.history_stream import HistoryService
 from naq.jobs.job import Job
 from naq.lifecycle import ServiceManager
 from naq.observe.alerts.memory import stored_alerts
+from naq.observe.diagnosis.listing import ListService
 from naq.observe.diagnosis.service import AccountService
 from naq.observe.doctor import check_up
 from naq.observe.verify.service import VerifyService
@@ -71,6 +72,7 @@ async def views(services: ServiceManager, config: dict[str, Any]) -> dict[str, V
     store = await services.get_service(KVStoreService)
     scheduler = await services.get_service(SchedulerService)
     diagnosis = await services.get_service(AccountService)
+    listing = await services.get_service(ListService)
     verify = await services.get_service(VerifyService)
 
     async def queues() -> object:
@@ -94,13 +96,14 @@ async def views(services: ServiceManager, config: dict[str, Any]) -> dict[str, V
         "naq job dead": jobs.list_dead,
         "naq job cancel": lambda: jobs.cancel("s/x"),
         "completion of job ids": jobs.known_ids,
-        "naq schedule ls": scheduler.list_schedules,
+        "naq schedule ls": listing.schedules,
+        "list_schedules": scheduler.list_schedules,
         "naq schedule show": lambda: diagnosis.schedule("s"),
         "naq schedule show of the bad one": lambda: diagnosis.schedule("bad"),
         "naq alert ls": lambda: stored_alerts(store),
         "naq doctor": doctor,
         "naq verify": verify.verify,
-        "naq leader": diagnosis.leader,
+        "naq leader": listing.leader,
         "naq events": events.get_event_history,
         "naq schedule history": lambda: diagnosis.past("s", 10),
     }

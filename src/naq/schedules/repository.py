@@ -213,15 +213,19 @@ class Schedules:
                 with asking(f"change schedule {schedule_id!r}"):
                     await self.overdue.decide(entry)
                 continue
-            ends = after.status in (ScheduleStatus.PAUSED, ScheduleStatus.CANCELLED)
             after = after.evolve(change_id=change_id, updated_at=moment, counted_from=Counters.of(after))
             with asking(f"change schedule {schedule_id!r}"):
-                value = self._encoded(after)
-                outcome = await self._commit([Put(entry.key, value, entry.revision, after.ttl, ends)], fence)
+                put = self._replacing(entry, after)
+                outcome = await self._commit([put], fence)
             if isinstance(outcome, Committed):
-                self.on_written(Entry(entry.key, value, outcome.revisions[0]))
+                self.on_written(Entry(entry.key, put.value, outcome.revisions[0]))
                 return self._tell(kind, Changed(before, after, outcome.revisions[0]), actor, reason)
         raise SchedulerError(f"schedule {schedule_id!r} is changed by others all the time; try again")
+
+    def _replacing(self, entry: Entry, after: Schedule) -> Put:
+        """The write of a change. One that stops a schedule may use what a full store keeps in reserve."""
+        stops = after.status in (ScheduleStatus.PAUSED, ScheduleStatus.CANCELLED)
+        return Put(entry.key, self._encoded(after), entry.revision, after.ttl, stops)
 
     async def delete(self, schedule_id: str, actor: str | None = None, fence: Check | None = None) -> bool:
         """Remove a schedule, a quarantined one too; ``False`` when there is none."""
