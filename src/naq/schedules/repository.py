@@ -192,8 +192,7 @@ class Schedules:
         """Apply a change; ``None`` when there is no such schedule or the change does not apply.
 
         A change that leaves the record as it is writes nothing. The moment of the change is when this is called: what was
-        due by then is decided first, by the definition that stood until then. Raises `RecordUnreadable` when the record
-        cannot be read, and whatever ``change`` raises.
+        due by then is decided first, by the definition that stood until then. Raises `RecordUnreadable`, or as ``change``.
         """
         change_id, moment = new_change_id(), self._clock.now()
         before: Schedule | None = None
