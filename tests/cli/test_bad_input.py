@@ -139,7 +139,7 @@ TABLE: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "no configuration file": (
         ("--config", "nope.toml", "schedule", "ls"),
-        "config file = 'nope.toml': it cannot be read (No such file or directory); for example config file = 'naq.toml'",
+        "config file = 'nope.toml': cannot be read (No such file or directory); for example config file = 'naq.toml'",
     ),
     "no NATS scheme": (
         ("--nats-url", "http://user:hunter2@x", "schedule", "ls"),
