@@ -395,3 +395,11 @@ def test_years_of_a_dense_union_are_counted_in_a_moment_and_nearly_exactly(other
     union = AnyOf((every("1s from 2020-01-01T00:00"), other))
     assert union.count_between(start, start + timedelta(seconds=seconds)) == pytest.approx(expected * seconds, rel=1e-3)
     assert union.count_between(start, start + timedelta(seconds=1500)) == round(1500 * expected)
+
+
+def test_empty_years_before_the_first_instant_cost_a_union_no_exactness() -> None:
+    """Thirty years before both begin used up the count's steps, and the instants that they share were counted twice."""
+    start = date(2000, 1, 1)
+    days, weeks = (CalendarInterval(1, unit, time(0), "UTC", start) for unit in (CalendarUnit.DAYS, CalendarUnit.WEEKS))
+    long_before = datetime(1970, 1, 2, tzinfo=UTC)
+    assert AnyOf((days, weeks)).count_between(long_before, datetime(2000, 3, 4, tzinfo=UTC)) == 64

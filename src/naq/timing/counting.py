@@ -64,6 +64,7 @@ def count_union(triggers: Iterable[Single], after: datetime, until: datetime, st
     different = tuple(dict.fromkeys(triggers))
     if len(different) == 1:
         return Count(different[0].count_between(after, until), True)
+    after = _before_first(different, after, until)
     low, high = (after - EPOCH) // _MICRO, (until - EPOCH) // _MICRO
     left = Steps(steps)
     groups, fine, dense = _by_fraction(different, after, until, left)
@@ -93,6 +94,8 @@ def count_covered(
     left = Steps(steps)
     if len(different) == 1 and (not cover.patterns or _is_by_runs(different[0])):
         return Count(_count_runs(different[0], cover, low, high, left), not left.used_up)
+    after = _before_first(different, after, until)
+    low = (after - EPOCH) // _MICRO
     groups, fine, dense = _by_fraction(different, after, until, left)
     total = sum(_count_runs(trigger, cover, low, high, left) for trigger in dense)
     for interval in fine:
@@ -106,6 +109,12 @@ def count_covered(
     for fraction, parts in groups.items():
         total += _count_days(parts, *_seconds(low, high, fraction), left, cover)
     return Count(total, not left.used_up and not dense and len(fine) < 2)
+
+
+def _before_first(triggers: Sequence[Single], after: datetime, until: datetime) -> datetime:
+    """Right before their first instant, or ``until`` when that is earlier: empty years before a start cost no steps."""
+    firsts = [instant for each in triggers if (instant := each.next_after(after)) is not None]
+    return min([until, *(instant - _MICRO for instant in firsts)])
 
 
 def _is_by_runs(trigger: Single) -> bool:
