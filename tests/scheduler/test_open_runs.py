@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -106,6 +106,36 @@ async def test_a_job_that_is_nowhere_is_lost_unless_a_worker_says_that_it_has_it
     await scene.clock.advance(40)
     assert scene.schedule.runs > 1
     assert scene.schedule.error_count == scene.partition.open_runs.lost == 1
+    await stop(scene.partition, scene.clock)
+
+
+@manual_time
+async def test_while_no_run_is_open_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look every ten seconds made a year of a manual clock, in which nothing is due, take minutes."""
+    looks: list[datetime] = []
+    look = open_runs.OpenRuns.look
+
+    async def counted(self: open_runs.OpenRuns) -> None:
+        looks.append(scene.clock.now())
+        await look(self)
+
+    monkeypatch.setattr(open_runs.OpenRuns, "look", counted)
+    scene = Scene()
+    schedule = scene.schedule
+    await scene.partition.start()
+    await scene.clock.advance(2)
+    scene.store.commit([Delete("schedule.s")])
+    await scene.clock.advance(60)
+    looks.clear()
+    await scene.clock.advance(3600)
+    assert looks == []
+    began = scene.clock.now()
+    scene.put(schedule.evolve(next_nominal_at=began, next_run_at=began))
+    await scene.clock.advance(2)
+    scene.ends(JobStatus.COMPLETED)
+    await scene.clock.advance(20)
+    assert scene.schedule.runs == 2
+    assert len(looks) >= 2
     await stop(scene.partition, scene.clock)
 
 

@@ -80,6 +80,8 @@ class Mirror:
         """Key -> why its record is not fired. Nothing is deleted: a mended record leaves by itself."""
         self.tracked: set[str] = set()
         """Keys of records that list open runs."""
+        self.tracks = asyncio.Event()
+        """Set when there is one more of them."""
         self.trials = Trials(clock)
         """When they are tried again, for what kept them may be gone."""
         self.changed = asyncio.Event()
@@ -227,6 +229,7 @@ class Mirror:
         self._count(None if held is None else held[4], status)
         if OPEN_RUNS in value:
             self.tracked.add(key)
+            self.tracks.set()
         else:
             self.tracked.discard(key)
         if self.due.put(key, due_at, revision, value, status):

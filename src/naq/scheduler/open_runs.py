@@ -97,13 +97,18 @@ class OpenRuns:
         """Schedule's key and job id -> whether its job ended, as the last look saw it."""
         self._wake = asyncio.Event()
 
+    @property
+    def compares(self) -> bool:
+        """Whether there are results to compare with."""
+        return self._listeners.results is not None
+
     def wake(self) -> None:
         """Leadership changed: begin anew."""
         self._suspects.clear()
         self._wake.set()
 
     async def run(self, leads: Callable[[], bool]) -> None:
-        """Look, for ever, while ``leads`` says that this instance leads."""
+        """Look, for ever, while ``leads`` says that this instance leads and there are open runs."""
         while True:
             self._wake.clear()
             if leads():
@@ -111,6 +116,10 @@ class OpenRuns:
                     await self.look()
                 except StoreError as error:
                     log.info("open runs are compared with the jobs later: %s", error)
+            if not self._mirror.tracked:
+                self._suspects.clear()
+                self._mirror.tracks.clear()
+                await self._mirror.tracks.wait()
             await sleep_or(self._clock, AGAIN if self._suspects else EVERY, self._wake)
 
     async def look(self) -> None:

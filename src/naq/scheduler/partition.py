@@ -85,7 +85,8 @@ class Partition:
         self._tasks.start("naq resync", lambda: self.mirror.resync(self._resync_interval))
         self._tasks.start("naq quarantine", lambda: self.mirror.trials.run(self.mirror.retry))
         self._tasks.start("naq fire loop", self.loop.run)
-        self._tasks.start("naq open runs", lambda: self.open_runs.run(lambda: self.elector.leads))
+        if self.open_runs.compares:
+            self._tasks.start("naq open runs", lambda: self.open_runs.run(lambda: self.elector.leads))
         self._tasks.start("naq lease watch", self.elector.follow)
         self._tasks.start("naq elector", self.elector.run)
         if self.drift.compares:
