@@ -9,13 +9,13 @@ seconds on this machine and never jumps; leases, timeouts and heartbeats use it.
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["Clock", "SystemClock"]
+__all__ = ["Clock", "ServerTime", "SystemClock", "off_text", "sleep_or"]
 
 LONGEST_NAP = 1.0
 """Seconds a wait for a wall-clock instant sleeps before it looks at the wall clock again (it may have jumped)."""
@@ -42,6 +42,30 @@ class Clock(Protocol):
         ``wake`` is not cleared: the caller clears it when it looks at what woke it.
         """
         ...
+
+
+class ServerTime(NamedTuple):
+    """The server's clock as it was read once. From then on this machine's monotonic clock says how far it went on, so a wall
+    clock that is set wrong later is noticed without asking."""
+
+    at_zero: datetime
+    """What it read when this machine's monotonic clock read 0."""
+    uncertain: float
+    """Seconds by which that may be wrong: half of what the question took."""
+
+    @classmethod
+    def read(cls, instant: datetime, began: float, ended: float) -> ServerTime:
+        """The server said ``instant`` between these readings of the monotonic clock."""
+        return cls(instant - timedelta(seconds=(began + ended) / 2), (ended - began) / 2)
+
+    def at(self, monotonic: float) -> datetime:
+        """What it reads when the monotonic clock reads this."""
+        return self.at_zero + timedelta(seconds=monotonic)
+
+
+def off_text(seconds: float) -> str:
+    """How far a clock is ahead of the server's, in words; negative: behind."""
+    return f"{abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} the server's"
 
 
 class SystemClock:

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable
+from datetime import datetime
 
-from naq.clock import Clock
+from naq.clock import Clock, ServerTime, off_text, sleep_or
 from naq.events import Event, EventType
 from naq.exceptions import StoreError
 from naq.store.port import EventSink
 
-__all__ = ["Drift", "server_time"]
+__all__ = ["Drift"]
 
 EVERY = 5.0
 """Seconds between two measurements."""
@@ -46,9 +46,8 @@ class Drift:
         self._sink = sink
         self._instance_id = instance_id
         self._ask = ask
-        self._server_at_zero: datetime | None = None
-        """What the server's clock read when this machine's monotonic clock read 0, as last measured."""
-        self._uncertain = 0.0
+        self._server: ServerTime | None = None
+        """As last measured."""
         self._was_wrong = False
         self._said = 0.0
         self._measured = 0.0
@@ -62,15 +61,14 @@ class Drift:
     @property
     def seconds(self) -> float:
         """How far ahead of the server's clock this machine's is now; negative: behind. 0.0 until it is measured."""
-        if self._server_at_zero is None:
+        if self._server is None:
             return 0.0
-        server = self._server_at_zero + timedelta(seconds=self._clock.monotonic())
-        return (self._clock.now() - server).total_seconds()
+        return (self._clock.now() - self._server.at(self._clock.monotonic())).total_seconds()
 
     @property
     def is_wrong(self) -> bool:
         """Whether it is too far off to fire by."""
-        return self.limit > 0 and abs(self.seconds) - self._uncertain > self.limit
+        return self._server is not None and 0 < self.limit < abs(self.seconds) - self._server.uncertain
 
     async def measure(self) -> None:
         """Ask the server. Without an answer, or without the time in it, things stay as they are."""
@@ -83,9 +81,8 @@ class Drift:
             return
         if server is None:
             return
-        ended = self._measured = self._clock.monotonic()
-        self._server_at_zero = server - timedelta(seconds=(began + ended) / 2)
-        self._uncertain = (ended - began) / 2
+        self._measured = self._clock.monotonic()
+        self._server = ServerTime.read(server, began, self._measured)
         self.look()
 
     def look(self) -> None:
@@ -112,8 +109,7 @@ class Drift:
         self.on_change()
 
     def _text(self) -> str:
-        seconds = self.seconds
-        return f"this machine's clock is {abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} the server's"
+        return f"this machine's clock is {off_text(self.seconds)}"
 
     def poke(self) -> None:
         """Measure soon: the clock looks wrong. It may also be the monotonic clock that stood still, in a suspended machine."""
@@ -127,16 +123,4 @@ class Drift:
         while True:
             await self.measure()
             self._poke.clear()
-            sleeper = asyncio.ensure_future(self._clock.sleep(EVERY))
-            poked = asyncio.ensure_future(self._poke.wait())
-            try:
-                await asyncio.wait((sleeper, poked), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                sleeper.cancel()
-                poked.cancel()
-
-
-def server_time(info: Mapping[str, object] | None) -> datetime | None:
-    """The server's time in its information on a stream; ``None`` when it has none."""
-    stamp = None if info is None else info.get("ts")
-    return datetime.fromisoformat(stamp) if isinstance(stamp, str) else None
+            await sleep_or(self._clock, EVERY, self._poke)

@@ -18,7 +18,7 @@ from naq.exceptions import StoreError, StoreForbidden
 from naq.jobs.history_stream import HistoryService
 from naq.jobs.result_bucket import ResultBucket
 from naq.lifecycle import ServiceManager, Tasks
-from naq.scheduler.drift import Drift, server_time
+from naq.scheduler.drift import Drift
 from naq.scheduler.elector import ElectorSettings
 from naq.scheduler.lease import Lease
 from naq.scheduler.listeners import NO_HISTORY, Listeners
@@ -32,6 +32,7 @@ from naq.store.keys import schedule_key
 from naq.store.nats.bucket import KVStoreService
 from naq.store.nats.connection import ConnectionService, ConnectionState
 from naq.store.nats.event_stream import EventService
+from naq.store.nats.server_clock import server_time
 
 __all__ = ["SchedulerService"]
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from naq.clock import Clock
+from naq.clock import Clock, off_text
 from naq.exceptions import NaqError, StoreError
 from naq.observe.health.conditions import Finding, fine, found, size_text
 from naq.store.keys import Namespace
 from naq.store.nats.connection import TEARS_BATCHES, ConnectionService
+from naq.store.nats.server_clock import server_time
 
 __all__ = ["CLOCK_OF_OTHERS", "check_server", "clock_finding", "offset_of", "space_finding"]
 
@@ -63,8 +64,8 @@ async def offset_of(connection: ConnectionService, clock: Clock) -> timedelta | 
     except StoreError:
         return None
     ended = clock.now()
-    stamp = str(info.get("ts", ""))
-    return datetime.fromisoformat(stamp) - (began + (ended - began) / 2) if stamp else None
+    instant = server_time(info)
+    return None if instant is None else instant - (began + (ended - began) / 2)
 
 
 def clock_finding(whose: str, offset: timedelta, least: float = CLOCK_WARNING) -> Finding | None:
@@ -72,5 +73,4 @@ def clock_finding(whose: str, offset: timedelta, least: float = CLOCK_WARNING) -
     seconds = -offset.total_seconds()
     if abs(seconds) < least:
         return None
-    text = f"{whose} is {abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} the server's"
-    return found("clock-off", text, mild=abs(seconds) < CLOCK_ERROR)
+    return found("clock-off", f"{whose} is {off_text(seconds)}", mild=abs(seconds) < CLOCK_ERROR)
