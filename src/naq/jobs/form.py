@@ -151,38 +151,35 @@ def _problems_of_call(job: Job, path: str, call: bool) -> Sequence[Problem]:
 def _unique(job: Job, reader: Reader, call: bool) -> dict[str, Any]:
     """What makes a job unique, and for how long; nothing when it need not be."""
     held = reader.duration("unique_for", positive=False, longest=LONGEST)
-    key = reader.take("unique_key")
-    if job.unique_for is None and key is None:
+    key = _taken_key("unique_key", reader)
+    if (job.unique_for is None and key is None) or reader.problems:
         return {}
-    if key is not None and not isinstance(key, str) and not callable(key):
-        reader.complain("unique_key", key, "must be text, or a function of the job's arguments")
-    if reader.problems:
-        return {}
-    if not call:
-        return {"unique_for": held or timedelta(0)}
-    signature = call_signature(job.func) if callable(job.func) else None
-    try:
-        text = unique_text(key, signature, job.args, job.kwargs, reader.field("unique_key"))
-    except InvalidJob as error:
-        reader.problems.extend(error.problems)
-        return {}
-    return {"unique_for": held or timedelta(0), "unique_key": text}
+    values = {"unique_for": held or timedelta(0)}
+    return values | _key_text("unique_key", key, job, reader) if call else values
 
 
 def _key(job: Job, reader: Reader, call: bool) -> dict[str, Any]:
     """What ``max_concurrent`` counts by."""
-    key = reader.take("key")
+    key = _taken_key("key", reader)
     if key is None:
         return {}
-    if not isinstance(key, str) and not callable(key):
-        reader.complain("key", key, "must be text, or a function of the job's arguments")
     if job.max_concurrent is None:
         reader.complain("key", key, "says what max_concurrent counts by, which must be given too")
-    if not call or reader.problems:
-        return {}
+    return _key_text("key", key, job, reader) if call and not reader.problems else {}
+
+
+def _taken_key(name: str, reader: Reader) -> Any:
+    key = reader.take(name)
+    if key is not None and not isinstance(key, str) and not callable(key):
+        reader.complain(name, key, "must be text, or a function of the job's arguments")
+    return key
+
+
+def _key_text(name: str, key: UniqueKey | None, job: Job, reader: Reader) -> dict[str, Any]:
+    """The text of a key, made from the job's arguments; a key that cannot be made is complained of."""
     signature = call_signature(job.func) if callable(job.func) else None
     try:
-        return {"key": unique_text(key, signature, job.args, job.kwargs, reader.field("key"))}
+        return {name: unique_text(key, signature, job.args, job.kwargs, reader.field(name))}
     except InvalidJob as error:
         reader.problems.extend(error.problems)
         return {}

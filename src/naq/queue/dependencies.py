@@ -124,7 +124,7 @@ class Dependencies:
     async def lost(self, queued: QueuedJob, awaited: Collection[str]) -> str | None:
         """Why a job will never have a result that it takes: nothing is known of the other job, which is not ``awaited``."""
         others = list(dict.fromkeys(take.job_id for take in queued.spec.takes if take.job_id not in awaited))
-        known = {**await self._results.get_many(others), **await self._results.marks(others)} if others else {}
+        known = await self._results.ends(others) if others else {}
         return next((without_value(other, None) for other in others if other not in known), None)
 
     async def ended(self, results: Sequence[StoredResult]) -> list[tuple[QueuedJob, str]]:

@@ -18,8 +18,6 @@ from naq.schedules.transitions import settled
 
 __all__ = ["decided_first", "is_same", "left_undecided", "needs_decision"]
 
-_UNTOUCHED = ("job", "labels", "note", "declared_in", "updated_at", "change_id", "counted_from")
-
 
 def is_same(before: Schedule, after: Schedule) -> bool:
     """Whether a change leaves the record as it is: then nothing is written."""
